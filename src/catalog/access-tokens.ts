@@ -1,0 +1,100 @@
+import { createHash, randomBytes } from "node:crypto";
+import type { Selectable } from "kysely";
+import type { CatalogDatabase } from "./catalog.ts";
+import type { AccessTokenTable } from "./schema.ts";
+
+const prefixLength = 12;
+const maxUserAgent = 256;
+
+/** A token just made; its text is shown once. */
+export interface NewAccessToken {
+  readonly text: string;
+  readonly row: Selectable<AccessTokenTable>;
+}
+
+/** Makes a token; only its SHA-256 is stored. */
+export async function createAccessToken(
+  db: CatalogDatabase,
+  options: {
+    readonly userEmail: string;
+    readonly description: string;
+    readonly maxAgeSeconds: number | null;
+    readonly extendWhenUsed: boolean;
+    readonly now: Date;
+    /** The text, when the operator chose it; a random one otherwise. */
+    readonly text?: string;
+  },
+): Promise<NewAccessToken> {
+  const text = options.text ?? randomBytes(32).toString("base64");
+  const { maxAgeSeconds, now } = options;
+  const row = await db
+    .insertInto("access_token")
+    .values({
+      prefix: prefixOf(text),
+      sha256: hash(text),
+      user_email: options.userEmail,
+      description: options.description,
+      created_at: now,
+      expires_at: maxAgeSeconds === null ? null : new Date(now.getTime() + maxAgeSeconds * 1000),
+      max_age_seconds: maxAgeSeconds,
+      extend_when_used: options.extendWhenUsed,
+    })
+    .returningAll()
+    .executeTakeFirstOrThrow();
+  return { text, row };
+}
+
+/** Finds a token by its text; expired ones too. */
+export async function findAccessToken(
+  db: CatalogDatabase,
+  text: string,
+): Promise<Selectable<AccessTokenTable> | undefined> {
+  return await db.selectFrom("access_token").selectAll().where("sha256", "=", hash(text)).executeTakeFirst();
+}
+
+/** Notes that a token was used; at most once a minute, so that reading the API does not write each time. */
+export async function touchAccessToken(
+  db: CatalogDatabase,
+  token: Selectable<AccessTokenTable>,
+  use: { readonly ip: string; readonly userAgent: string | undefined; readonly now: Date },
+): Promise<void> {
+  const now = use.now.getTime();
+  if (token.last_used_at && now - token.last_used_at.getTime() < 60_000) return;
+  const extended =
+    token.extend_when_used && token.max_age_seconds !== null
+      ? { expires_at: new Date(now + token.max_age_seconds * 1000) }
+      : {};
+  await db
+    .updateTable("access_token")
+    .set({
+      last_used_at: use.now,
+      last_ip: use.ip,
+      last_user_agent: use.userAgent?.slice(0, maxUserAgent) ?? null,
+      ...extended,
+    })
+    .where("prefix", "=", token.prefix)
+    .execute();
+}
+
+/** Removes a token of a user, named by its prefix or its whole text. */
+export async function revokeAccessToken(
+  db: CatalogDatabase,
+  token: { readonly userEmail: string; readonly prefixOrText: string },
+): Promise<boolean> {
+  const { userEmail, prefixOrText } = token;
+  const result = await db
+    .deleteFrom("access_token")
+    .where("user_email", "=", userEmail)
+    .where((eb) => eb.or([eb("prefix", "=", prefixOrText), eb("sha256", "=", hash(prefixOrText))]))
+    .executeTakeFirst();
+  return result.numDeletedRows > 0n;
+}
+
+function prefixOf(text: string): string {
+  // Of a short text chosen by an operator, the prefix must not give the token away.
+  return text.length >= prefixLength * 2 ? text.slice(0, prefixLength) : hash(text).slice(0, prefixLength);
+}
+
+function hash(text: string): string {
+  return createHash("sha256").update(text).digest("hex");
+}

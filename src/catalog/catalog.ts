@@ -1,0 +1,89 @@
+import { Kysely, PostgresDialect, sql } from "kysely";
+import { Migrator } from "kysely/migration";
+import pg from "pg";
+import { BtarError, describeError } from "../domain/errors.ts";
+import * as first from "./migrations/0001-first.ts";
+import type { Tables } from "./schema.ts";
+
+/** The catalog's tables, typed. */
+export type CatalogDatabase = Kysely<Tables>;
+
+/** One open connection pool to the catalog. */
+export interface Catalog {
+  readonly db: CatalogDatabase;
+  readonly pool: pg.Pool;
+  close(): Promise<void>;
+}
+
+const migrations = { "0001-first": first };
+
+/** bigint and numeric columns: sizes and counts fit a number; commit times stay text. */
+const typeParsers: pg.CustomTypesConfig = {
+  getTypeParser: (oid: number, format?: "text" | "binary") =>
+    oid === pg.types.builtins.INT8 ? (text: string) => Number(text) : pg.types.getTypeParser(oid, format as "text"),
+};
+
+/**
+ * Opens the catalog and brings its tables up to date; several processes may do so at once.
+ * @param url `postgres://…`, the database that all servers and agents share
+ * @throws {BtarError} CATALOG_UNREACHABLE
+ */
+export async function openCatalog(
+  url: string,
+  options: {
+    readonly maxConnections: number;
+    readonly applicationName: string;
+    readonly onError: (error: Error) => void;
+  },
+): Promise<Catalog> {
+  const pool = new pg.Pool({
+    connectionString: url,
+    max: options.maxConnections,
+    application_name: options.applicationName,
+    types: typeParsers,
+    connectionTimeoutMillis: 10_000,
+    keepAlive: true,
+  });
+  // An idle connection that breaks would otherwise end the process; the next query reports what matters.
+  pool.on("error", options.onError);
+  const db = new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) });
+  try {
+    await migrate(db);
+  } catch (cause) {
+    await db.destroy();
+    throw new BtarError("CATALOG_UNREACHABLE", {
+      message: `the catalog database cannot be used: ${describeError(cause)}`,
+      hint: "check that PostgreSQL runs and that BTAR_DATABASE_URL names it",
+      cause,
+    });
+  }
+  return { db, pool, close: () => db.destroy() };
+}
+
+const unreachableCodes = new Set([
+  ...["ECONNREFUSED", "ECONNRESET", "EPIPE", "ETIMEDOUT", "ENOTFOUND", "EHOSTUNREACH"],
+  // admin_shutdown, crash_shutdown, cannot_connect_now, too_many_connections
+  ...["57P01", "57P02", "57P03", "53300"],
+]);
+const unreachableMessages = /^(Connection terminated|timeout exceeded when trying to connect|Client has encountered)/;
+
+/** Whether a query failed because the catalog's server does not answer, rather than for what was asked of it. */
+export function isCatalogUnreachable(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  const code = "code" in error && typeof error.code === "string" ? error.code : "";
+  return unreachableCodes.has(code) || code.startsWith("08") || unreachableMessages.test(error.message);
+}
+
+async function migrate(db: CatalogDatabase): Promise<void> {
+  const migrator = new Migrator({ db, provider: { getMigrations: async () => migrations } });
+  const { error } = await migrator.migrateToLatest();
+  if (error !== undefined) throw new Error(describeError(error), { cause: error });
+}
+
+/** The catalog's clock, so that times of several hosts compare. */
+export async function catalogNow(db: CatalogDatabase): Promise<Date> {
+  const result = await sql<{ now: Date }>`select now() as now`.execute(db);
+  const row = result.rows[0];
+  if (!row) throw new BtarError("INTERNAL", { message: "the catalog did not tell its time" });
+  return row.now;
+}

@@ -1,0 +1,364 @@
+import { randomUUID } from "node:crypto";
+import { fromKysely, PgBoss } from "pg-boss";
+import { BtarError, describeError, isBtarError } from "../domain/errors.ts";
+import type { Catalog, CatalogDatabase } from "./catalog.ts";
+import type { JobProgress, JobState } from "./schema.ts";
+
+/** Kinds of long work. Each runs at an agent of one cloud, and can be run twice with no harm. */
+export const jobKinds = ["provision", "apply", "remove", "backup", "copy", "fork", "restore"] as const;
+export type JobKind = (typeof jobKinds)[number];
+
+/** How many jobs of a kind one agent runs at once. */
+const concurrency: Readonly<Record<JobKind, number>> = {
+  provision: 2,
+  apply: 2,
+  remove: 2,
+  backup: 1,
+  copy: 2,
+  fork: 2,
+  restore: 1,
+};
+
+export interface JobRequest {
+  readonly kind: JobKind;
+  readonly cloud: string;
+  readonly project: string;
+  readonly service: { readonly id: string; readonly name: string };
+  readonly input: Readonly<Record<string, unknown>>;
+  /** Larger goes first. */
+  readonly priority?: number;
+}
+
+/** What a job's code is given. */
+export interface RunningJob {
+  readonly id: string;
+  readonly kind: JobKind;
+  readonly cloud: string;
+  readonly serviceId: string;
+  readonly input: Readonly<Record<string, unknown>>;
+  /** 1 for the first attempt. */
+  readonly attempt: number;
+  /** Fires when the job was cancelled, or taken over because this process seemed dead. */
+  readonly signal: AbortSignal;
+  /** Shows how far it is; written at most once a second. */
+  progress(progress: JobProgress): void;
+  /** Shows why it waits (a store that does not answer, …); undefined when it goes on. */
+  waiting(reason: string | undefined): void;
+}
+
+export type JobCode = (job: RunningJob) => Promise<Readonly<Record<string, unknown>>>;
+
+interface QueuedData {
+  readonly serviceId: string;
+  readonly input: Readonly<Record<string, unknown>>;
+}
+
+const progressIntervalMs = 1000;
+const retryLimit = 100_000;
+
+/**
+ * Long work, on pg-boss: handed to agents by cloud, with a lease that another agent takes over within seconds when
+ * its holder dies, retries with back-off, and cancellation. The `job` table is what people see of it.
+ */
+export class JobQueue {
+  readonly #boss: PgBoss;
+  readonly #catalog: Catalog;
+  readonly #knownQueues = new Set<string>();
+
+  private constructor(catalog: Catalog, boss: PgBoss) {
+    this.#catalog = catalog;
+    this.#boss = boss;
+  }
+
+  /** @param options.supervise whether this process looks after dead workers (servers do; agents as well, for a server may be gone) */
+  static async open(
+    catalog: Catalog,
+    options: { readonly url: string; readonly onError: (error: Error) => void },
+  ): Promise<JobQueue> {
+    const boss = new PgBoss({
+      connectionString: options.url,
+      max: 3,
+      application_name: "btar jobs",
+      supervise: true,
+      superviseIntervalSeconds: 2,
+      monitorIntervalSeconds: 2,
+      queueCacheIntervalSeconds: 5,
+      schedule: false,
+      useListenNotify: true,
+    });
+    boss.on("error", options.onError);
+    await boss.start();
+    return new JobQueue(catalog, boss);
+  }
+
+  /**
+   * Adds a job. With `db` a transaction, it exists exactly when that commits.
+   * @returns the job's id
+   */
+  async enqueue(request: JobRequest, db: CatalogDatabase = this.#catalog.db): Promise<string> {
+    const queue = await this.#queue(request.kind, request.cloud);
+    const id = randomUUID();
+    await db
+      .insertInto("job")
+      .values({
+        id,
+        kind: request.kind,
+        project: request.project,
+        service_id: request.service.id,
+        service_name: request.service.name,
+        cloud: request.cloud,
+        state: "queued",
+        input: JSON.stringify(request.input),
+        created_at: new Date(),
+      })
+      .execute();
+    const data: QueuedData = { serviceId: request.service.id, input: request.input };
+    await this.#boss.send(queue, data, { id, priority: request.priority ?? 0, db: fromKysely(db) });
+    return id;
+  }
+
+  /** Whether a job of this kind for the service is queued, running or waiting (in `cloud`, if given). */
+  async hasOpen(
+    kind: JobKind,
+    serviceId: string,
+    options: { readonly cloud?: string; readonly backupId?: string } = {},
+  ): Promise<boolean> {
+    let query = this.#catalog.db
+      .selectFrom("job")
+      .select("id")
+      .where("kind", "=", kind)
+      .where("service_id", "=", serviceId)
+      .where("state", "in", openStates);
+    if (options.cloud !== undefined) query = query.where("cloud", "=", options.cloud);
+    if (options.backupId !== undefined) {
+      query = query.where((eb) => eb(eb.ref("input", "->>").key("backupId"), "=", options.backupId ?? ""));
+    }
+    return (await query.limit(1).executeTakeFirst()) !== undefined;
+  }
+
+  /** Runs jobs of a kind for a cloud with `code`, until the queue is closed. */
+  async work(kind: JobKind, cloud: string, code: JobCode): Promise<void> {
+    const queue = await this.#queue(kind, cloud);
+    await this.#boss.work<QueuedData>(
+      queue,
+      {
+        localConcurrency: concurrency[kind],
+        pollingIntervalSeconds: 2,
+        notifyPollingIntervalSeconds: 5,
+        heartbeatRefreshSeconds: 2,
+      },
+      async ([job]) => {
+        if (job) await this.#run(kind, cloud, job, code);
+      },
+    );
+  }
+
+  /** Asks a job to end. One that runs ends within seconds, cleaning up after itself; one that waits ends at once. */
+  async cancel(id: string): Promise<void> {
+    const job = await this.#catalog.db
+      .updateTable("job")
+      .set({ is_cancel_requested: true })
+      .where("id", "=", id)
+      .where("state", "in", openStates)
+      .returning(["kind", "cloud", "state"])
+      .executeTakeFirst();
+    if (!job) return;
+    await this.#boss.cancel(queueName(job.kind, job.cloud), id);
+    if (job.state !== "running") await this.#finish(id, "cancelled", { trouble: "cancelled before it ran" });
+  }
+
+  async close(): Promise<void> {
+    await this.#boss.stop({ graceful: false, close: true });
+  }
+
+  async #queue(kind: JobKind, cloud: string): Promise<string> {
+    const name = queueName(kind, cloud);
+    if (!this.#knownQueues.has(name)) {
+      await this.#boss.createQueue(name, {
+        policy: "standard",
+        notify: true,
+        heartbeatSeconds: 10,
+        expireInSeconds: 86_000,
+        retentionSeconds: 30 * 86_400,
+        deleteAfterSeconds: 86_400,
+        retryLimit,
+        retryDelay: 2,
+        retryBackoff: true,
+        retryDelayMax: 60,
+      });
+      this.#knownQueues.add(name);
+    }
+    return name;
+  }
+
+  async #run(
+    kind: JobKind,
+    cloud: string,
+    queued: {
+      readonly id: string;
+      readonly data: QueuedData;
+      readonly retryCount: number;
+      readonly signal: AbortSignal;
+    },
+    code: JobCode,
+  ): Promise<void> {
+    const { id } = queued;
+    const row = await this.#catalog.db
+      .updateTable("job")
+      .set((eb) => ({
+        state: "running" as const,
+        trouble: null,
+        attempts: eb("attempts", "+", 1),
+        started_at: eb.fn.coalesce("started_at", eb.val(new Date())),
+      }))
+      .where("id", "=", id)
+      .where("state", "in", openStates)
+      .returning(["attempts", "is_cancel_requested"])
+      .executeTakeFirst();
+    if (!row || row.is_cancel_requested) {
+      if (row) await this.#finish(id, "cancelled", { trouble: "cancelled before it ran" });
+      return;
+    }
+    const display = new JobDisplay(this.#catalog.db, id);
+    try {
+      const result = await code({
+        id,
+        kind,
+        cloud,
+        serviceId: queued.data.serviceId,
+        input: queued.data.input,
+        attempt: row.attempts,
+        signal: queued.signal,
+        progress: (progress) => display.progress(progress),
+        waiting: (reason) => display.waiting(reason),
+      });
+      await display.close();
+      await this.#finish(id, "complete", { result });
+    } catch (error) {
+      await display.close();
+      await this.#settleFailure(id, error, queued.signal);
+    }
+  }
+
+  /** Cancelled, failed for good, or (by throwing on) to be run again by the queue after a pause. */
+  async #settleFailure(id: string, error: unknown, signal: AbortSignal): Promise<void> {
+    const trouble = describeError(error);
+    const code = error instanceof BtarError ? error.code : "INTERNAL";
+    if (signal.aborted || isBtarError(error, "CANCELLED")) {
+      const row = await this.#catalog.db
+        .selectFrom("job")
+        .select("is_cancel_requested")
+        .where("id", "=", id)
+        .executeTakeFirst();
+      if (row?.is_cancel_requested) {
+        await this.#finish(id, "cancelled", { trouble: "cancelled" });
+        return;
+      }
+      throw error; // this process stops, or lost its claim: another one goes on
+    }
+    if (error instanceof BtarError && !error.isRetryable) {
+      await this.#finish(id, "failed", { trouble, code });
+      return;
+    }
+    await this.#catalog.db
+      .updateTable("job")
+      .set({ state: "waiting", trouble, error_code: code })
+      .where("id", "=", id)
+      .where("state", "=", "running")
+      .execute();
+    throw error;
+  }
+
+  async #finish(
+    id: string,
+    state: JobState,
+    outcome: {
+      readonly result?: Readonly<Record<string, unknown>>;
+      readonly trouble?: string;
+      readonly code?: string;
+    },
+  ): Promise<void> {
+    await this.#catalog.db
+      .updateTable("job")
+      .set({
+        state,
+        finished_at: new Date(),
+        trouble: outcome.trouble ?? null,
+        error_code: outcome.code ?? null,
+        ...(outcome.result === undefined ? {} : { result: JSON.stringify(outcome.result) }),
+      })
+      .where("id", "=", id)
+      .where("state", "in", openStates)
+      .execute();
+  }
+}
+
+const openStates: readonly JobState[] = ["queued", "running", "waiting"];
+
+function queueName(kind: string, cloud: string): string {
+  return `${kind}.${cloud}`;
+}
+
+/** Writes a job's progress to the catalog, at most once a second; a lost update is followed by the next one. */
+class JobDisplay {
+  readonly #db: CatalogDatabase;
+  readonly #id: string;
+  #progress: JobProgress | undefined;
+  #trouble: string | null = null;
+  #isDirty = false;
+  #lastWriteAt = 0;
+  #writing: Promise<void> = Promise.resolve();
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(db: CatalogDatabase, id: string) {
+    this.#db = db;
+    this.#id = id;
+  }
+
+  progress(progress: JobProgress): void {
+    this.#progress = progress;
+    this.#schedule();
+  }
+
+  waiting(reason: string | undefined): void {
+    this.#trouble = reason ?? null;
+    this.#schedule();
+  }
+
+  async close(): Promise<void> {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#write();
+    await this.#writing;
+  }
+
+  #schedule(): void {
+    this.#isDirty = true;
+    if (this.#timer) return;
+    const wait = Math.max(0, this.#lastWriteAt + progressIntervalMs - Date.now());
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined;
+      this.#write();
+    }, wait);
+  }
+
+  #write(): void {
+    if (!this.#isDirty) return;
+    this.#isDirty = false;
+    this.#lastWriteAt = Date.now();
+    const values = {
+      trouble: this.#trouble,
+      ...(this.#progress ? { progress: JSON.stringify(this.#progress) } : {}),
+    };
+    this.#writing = this.#writing
+      .then(() =>
+        this.#db.updateTable("job").set(values).where("id", "=", this.#id).where("state", "=", "running").execute(),
+      )
+      .then(
+        () => undefined,
+        () => {
+          this.#isDirty = true; // the catalog does not answer: what counts is written again when it does
+        },
+      );
+  }
+}

@@ -1,0 +1,325 @@
+/**
+ * The tables of the catalog: what btar knows. All of it can be rebuilt from the stores and the master key, except
+ * people's accounts and tokens. Times are `timestamptz`, sizes bytes as bigint, secrets sealed with the master key.
+ */
+import type { ColumnType, Generated, JSONColumnType } from "kysely";
+
+/** Written as Date or ISO text, read as Date. */
+type Moment = ColumnType<Date, Date | string, Date | string>;
+type MomentOrNull = ColumnType<Date | null, Date | string | null | undefined, Date | string | null>;
+/** `bigint` in SQL, number here: sizes and counts stay below 2^53. */
+type Count = ColumnType<number, number | undefined, number>;
+type Flag = ColumnType<boolean, boolean | undefined, boolean>;
+type Json<T extends object> = JSONColumnType<T, string, string>;
+type JsonOrNull<T extends object> = ColumnType<T | null, string | null | undefined, string | null>;
+
+export interface Tables {
+  project: ProjectTable;
+  access_token: AccessTokenTable;
+  service: ServiceTable;
+  service_user: ServiceUserTable;
+  service_database: ServiceDatabaseTable;
+  location: LocationTable;
+  base_backup: BaseBackupTable;
+  backup_location: BackupLocationTable;
+  log_range: LogRangeTable;
+  lag_sample: LagSampleTable;
+  job: JobTable;
+  event: EventTable;
+  agent: AgentTable;
+  cloud_state: CloudStateTable;
+  duty_lease: DutyLeaseTable;
+  setting: SettingTable;
+}
+
+export interface ProjectTable {
+  name: string;
+  default_cloud: string;
+  /** PEM of the authority that signs the certificates of managed servers. */
+  ca_certificate: string;
+  sealed_ca_key: string;
+  tags: Json<Record<string, string>>;
+  created_at: Moment;
+}
+
+/** Tokens are stored as SHA-256; the text is shown once. */
+export interface AccessTokenTable {
+  prefix: string;
+  sha256: string;
+  user_email: string;
+  description: string;
+  created_at: Moment;
+  expires_at: MomentOrNull;
+  max_age_seconds: number | null;
+  extend_when_used: Flag;
+  /** False for tokens that a login made. */
+  created_manually: Flag;
+  last_used_at: MomentOrNull;
+  last_user_agent: string | null;
+  last_ip: string | null;
+}
+
+export type ServiceState = "REBUILDING" | "RUNNING" | "REBALANCING" | "POWEROFF";
+export type ServiceKind = "managed" | "attached";
+
+export interface ServiceTable {
+  /** UUID; the name of the service's folder in every store. */
+  id: string;
+  project: string;
+  name: string;
+  engine: "pg" | "mysql";
+  kind: ServiceKind;
+  /** Where it runs, or for an attached one the cloud whose store holds its primary backup. */
+  cloud: string;
+  plan: string;
+  /** Major version, as text: `18`. */
+  version: string;
+  /** What was asked for, checked; defaults are not stored. */
+  user_config: Json<Record<string, unknown>>;
+  state: ServiceState;
+  /** Why it is not as it should be; null when all is well. */
+  trouble: string | null;
+  /** What should be; `state` is what is. */
+  is_powered: Flag;
+  termination_protection: Flag;
+  maintenance: Json<{ dow: string; time: string }>;
+  tags: Json<Record<string, string>>;
+  disk_space_mb: number;
+  /** Where clients connect; null until it is known. */
+  host: string | null;
+  port: number | null;
+  /** JSON of ServiceSecrets, sealed. */
+  sealed_secrets: string;
+  /** The agent (id) whose host holds a managed service's server. */
+  agent_id: string | null;
+  forked_from: JsonOrNull<ForkOrigin>;
+  /** Who the server says it is; changes when somebody replaced the database. */
+  system_id: string | null;
+  /** Increases with each change that an agent must carry out; `applied_generation` follows. */
+  generation: Count;
+  applied_generation: Count;
+  created_at: Moment;
+  updated_at: Moment;
+  /** Set when it is being deleted; its name is free again at once. */
+  deleted_at: MomentOrNull;
+}
+
+/** Secrets of a service; sealed in the catalog. */
+export interface ServiceSecrets {
+  readonly adminUser: string;
+  readonly adminPassword: string;
+  /** `admin_password` of the request that created it: clients expect it back as they gave it. */
+  readonly askedAdminPassword?: string | undefined;
+  /** btar's own account on a managed server. */
+  readonly internalPassword: string;
+  /** How an attached server is reached (with password). */
+  readonly attachedUri?: string | undefined;
+  /** PEM of the authority to trust for an attached server. */
+  readonly attachedCa?: string | undefined;
+  readonly tlsCertificate?: string | undefined;
+  readonly tlsPrivateKey?: string | undefined;
+}
+
+export interface ForkOrigin {
+  readonly serviceId: string;
+  readonly serviceName: string;
+  readonly project: string;
+  /** The location that the fork was restored from. */
+  readonly cloud: string;
+  readonly backupId: string;
+  /** ISO time, or `latest`, or `backup`. */
+  readonly target: string;
+  /** Filled in when recovery has ended. */
+  readonly stoppedAt?: string | undefined;
+  readonly lastCommitAt?: string | undefined;
+}
+
+export interface ServiceUserTable {
+  service_id: string;
+  name: string;
+  sealed_password: string;
+  is_admin: Flag;
+  created_at: Moment;
+}
+
+export interface ServiceDatabaseTable {
+  service_id: string;
+  name: string;
+  created_at: Moment;
+}
+
+export type LocationRole = "primary" | "secondary";
+
+/** A place that a service's backup is in, and how far its log is stored there. */
+export interface LocationTable {
+  service_id: string;
+  cloud: string;
+  role: LocationRole;
+  state: "active" | "deleting";
+  is_paused: Flag;
+  pause_reason: string | null;
+  /** When the copies go, for a location in state `deleting`. */
+  delete_after: MomentOrNull;
+  /** When the oldest object that this location lacks was stored in the primary; null: it lacks nothing. */
+  oldest_missing_at: MomentOrNull;
+  /** What it waits for or fails with now; null when all is well. */
+  trouble: string | null;
+  created_at: Moment;
+}
+
+export type BackupState = "running" | "complete" | "failed" | "deleting";
+
+export interface BaseBackupTable {
+  /** Sortable by time: `2026-03-01T03-30-04Z-1f3a`. */
+  id: string;
+  service_id: string;
+  state: BackupState;
+  reason: string;
+  /** Why it failed. */
+  trouble: string | null;
+  engine_version: string | null;
+  started_at: Moment;
+  /** From here on its times can be restored. */
+  consistent_at: MomentOrNull;
+  completed_at: MomentOrNull;
+  log_stream: string | null;
+  log_start: string | null;
+  log_end: string | null;
+  /** Bytes of the database's files. */
+  data_bytes: Count;
+  /** Bytes that this backup added to the store. */
+  stored_bytes: Count;
+  file_count: Count;
+}
+
+export type BackupLocationState = "waiting" | "copying" | "complete" | "failed" | "deleting";
+
+export interface BackupLocationTable {
+  backup_id: string;
+  service_id: string;
+  cloud: string;
+  role: LocationRole;
+  state: BackupLocationState;
+  done_bytes: Count;
+  total_bytes: Count;
+  /** Bytes that really went to this location. */
+  sent_bytes: Count;
+  trouble: string | null;
+  started_at: MomentOrNull;
+  completed_at: MomentOrNull;
+}
+
+/** Log stored at a location without a gap. */
+export interface LogRangeTable {
+  service_id: string;
+  cloud: string;
+  stream: string;
+  /** Position, sortable text of the engine. */
+  start_position: string;
+  end_position: string;
+  /** Newest commit in it, microseconds since 1970, as text (64 bits). */
+  newest_commit_micros: string | null;
+  /** All that was committed by then lies in the range. */
+  covered_until: MomentOrNull;
+  /** When the last piece was stored at this location. */
+  stored_at: Moment;
+  piece_count: Count;
+  stored_bytes: Count;
+}
+
+export interface LagSampleTable {
+  service_id: string;
+  cloud: string;
+  at: Moment;
+  lag_seconds: number;
+  rpo_seconds: number | null;
+}
+
+export type JobState = "queued" | "running" | "waiting" | "complete" | "failed" | "cancelled";
+
+export interface JobProgress {
+  /** What goes on, in words: `copying packs`. */
+  readonly phase: string;
+  readonly done?: number | undefined;
+  readonly total?: number | undefined;
+  readonly unit?: "bytes" | "objects" | "fraction" | undefined;
+  /** Position of replay or the like, for people. */
+  readonly detail?: string | undefined;
+}
+
+export interface JobTable {
+  /** Also the id of the job in the queue. */
+  id: string;
+  kind: string;
+  project: string;
+  service_id: string | null;
+  service_name: string | null;
+  cloud: string;
+  state: JobState;
+  input: Json<Record<string, unknown>>;
+  result: JsonOrNull<Record<string, unknown>>;
+  progress: JsonOrNull<JobProgress>;
+  /** Why it waits, or why it failed. */
+  trouble: string | null;
+  error_code: string | null;
+  attempts: Count;
+  is_cancel_requested: Flag;
+  created_at: Moment;
+  started_at: MomentOrNull;
+  finished_at: MomentOrNull;
+}
+
+export type EventSeverity = "info" | "warning" | "error";
+
+export interface EventTable {
+  id: Generated<number>;
+  at: Moment;
+  project: string;
+  service_id: string | null;
+  service_name: string | null;
+  /** Stable word: `service_create`, `backup_complete`, `slot_holds_wal`, … */
+  kind: string;
+  severity: EventSeverity;
+  message: string;
+  /** E-mail of whoever asked, or `btar`. */
+  actor: string;
+}
+
+/** A living region agent. */
+export interface AgentTable {
+  id: string;
+  cloud: string;
+  host: string;
+  pid: number;
+  version: string;
+  /** Major versions it can run managed servers of, by engine. */
+  engines: Json<Record<string, readonly string[]>>;
+  started_at: Moment;
+  seen_at: Moment;
+}
+
+/** What the cloud's own agents last found about its store. */
+export interface CloudStateTable {
+  cloud: string;
+  is_store_up: boolean;
+  trouble: string | null;
+  /** Since when it is as it is. */
+  since: Moment;
+  checked_at: Moment;
+  /** Identity of the store when it was first used: a store that vanished must not come back empty. */
+  is_initialized: Flag;
+}
+
+/** Who carries out a continuous duty for a service in a cloud; whoever lets it expire has lost it. */
+export interface DutyLeaseTable {
+  duty: string;
+  service_id: string;
+  cloud: string;
+  holder: string;
+  expires_at: Moment;
+}
+
+export interface SettingTable {
+  key: string;
+  value: string;
+}

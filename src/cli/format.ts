@@ -1,0 +1,88 @@
+import { styleText } from "node:util";
+import Table from "cli-table3";
+
+/** Bytes for people: `1.5 GiB`. */
+export function formatBytes(bytes: number): string {
+  const units = ["B", "KiB", "MiB", "GiB", "TiB"];
+  let value = bytes;
+  let unit = 0;
+  while (value >= 1024 && unit < units.length - 1) {
+    value /= 1024;
+    unit += 1;
+  }
+  return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`;
+}
+
+/** A span of time for people: `45 s`, `12 min`, `3.5 h`, `2.1 d`. */
+export function formatSeconds(seconds: number): string {
+  if (seconds < 120) return `${Math.round(seconds)} s`;
+  if (seconds < 7200) return `${Math.round(seconds / 60)} min`;
+  if (seconds < 172_800) return `${(seconds / 3600).toFixed(1)} h`;
+  return `${(seconds / 86_400).toFixed(1)} d`;
+}
+
+/** A moment, in UTC to the second, with its age. */
+export function formatMoment(iso: string, now = Date.now()): string {
+  const time = `${iso.slice(0, 19).replace("T", " ")} UTC`;
+  const age = (now - Date.parse(iso)) / 1000;
+  return age >= 0 ? `${time} (${formatSeconds(age)} ago)` : time;
+}
+
+/** A quiet table: a header, two spaces between columns, no lines. */
+export function formatTable(header: readonly string[], rows: readonly (readonly string[])[]): string {
+  const none = {
+    top: "",
+    "top-mid": "",
+    "top-left": "",
+    "top-right": "",
+    bottom: "",
+    "bottom-mid": "",
+    "bottom-left": "",
+  };
+  const more = {
+    "bottom-right": "",
+    left: "",
+    "left-mid": "",
+    mid: "",
+    "mid-mid": "",
+    right: "",
+    "right-mid": "",
+    middle: "  ",
+  };
+  const table = new Table({
+    head: header.map((title) => title.toUpperCase()),
+    chars: { ...none, ...more },
+    style: { "padding-left": 0, "padding-right": 0, head: [], border: [] },
+  });
+  table.push(...rows.map((row) => [...row]));
+  return table
+    .toString()
+    .split("\n")
+    .map((line) => line.trimEnd())
+    .join("\n");
+}
+
+/** `key  value` lines. */
+export function formatPairs(pairs: readonly (readonly [string, string])[]): string {
+  const width = Math.max(...pairs.map(([key]) => key.length));
+  return pairs.map(([key, value]) => `${key.padEnd(width)}  ${value}`).join("\n");
+}
+
+const colours: Readonly<Record<string, "green" | "red" | "yellow">> = {
+  RUNNING: "green",
+  complete: "green",
+  up: "green",
+  failed: "red",
+  down: "red",
+  error: "red",
+  waiting: "yellow",
+  warning: "yellow",
+  REBUILDING: "yellow",
+  REBALANCING: "yellow",
+};
+
+/** A state in its colour, where the terminal shows colours. */
+export function paintState(state: string): string {
+  const colour = colours[state];
+  return colour ? styleText(colour, state, { stream: process.stdout }) : state;
+}

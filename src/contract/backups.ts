@@ -1,0 +1,133 @@
+import Type from "typebox";
+import { job } from "./jobs.ts";
+import {
+  alwaysNull,
+  bytes,
+  closed,
+  moment,
+  nullable,
+  nullableMoment,
+  nullableText,
+  text,
+  textsByName,
+} from "./schema-parts.ts";
+
+export const restoreBody = Type.Object(
+  {
+    location: text("Cloud to restore from, at whose agent the files are written"),
+    directory: Type.String({
+      description: "Absolute path on that agent's host; empty or absent",
+      minLength: 1,
+      maxLength: 4096,
+    }),
+    target_time: Type.Optional(nullable(text("Time, with zone or in UTC; the latest by default", 64))),
+    backup_name: Type.Optional(
+      nullable(text("Base backup to start from; without target_time nothing later is replayed", 128)),
+    ),
+    tablespace_mapping: Type.Optional(textsByName("Where tablespaces go: original path to new one")),
+  },
+  closed,
+);
+
+export const reportPeriods = ["hour", "day", "week", "month", "year"] as const;
+export type ReportPeriod = (typeof reportPeriods)[number];
+
+/** May be left out altogether. */
+export const reportBody = nullable(
+  Type.Object(
+    { period: Type.Optional(Type.Enum([...reportPeriods], { description: "How far back; an hour by default" })) },
+    closed,
+  ),
+);
+
+export const backupsQuery = Type.Object({
+  all: Type.Optional(Type.String({ description: "true: running and failed ones too" })),
+});
+
+const region = {
+  cloud: Type.String({ description: "Name of the cloud" }),
+  region: Type.String({ description: "The provider's name of the region" }),
+};
+
+const backupLocation = Type.Object({
+  cloud: Type.String({ description: "Name of the cloud" }),
+  role: Type.Enum(["primary", "secondary"]),
+  state: Type.Enum(["waiting", "copying", "complete", "failed", "deleting"]),
+  done_bytes: bytes("Stored so far"),
+  total_bytes: bytes("To be stored"),
+  sent_bytes: bytes("Really sent; what was there already is not sent again"),
+  trouble: nullableText("Why it waits or failed"),
+  started_at: nullableMoment("When it began"),
+  completed_at: nullableMoment("When it was complete"),
+});
+
+export const backup = Type.Object({
+  backup_name: Type.String({ description: "Sorts by time" }),
+  backup_time: moment("When it was complete; of one that is not, when it began"),
+  data_size: bytes("The database's files"),
+  storage_location: Type.String({ description: "Cloud of the primary backup" }),
+  additional_regions: Type.Array(
+    Type.Object({
+      ...region,
+      paused: Type.Boolean({ description: "Copying to it is paused" }),
+      pause_reason: nullableText("Why"),
+    }),
+    { description: "Clouds whose copy can be restored" },
+  ),
+  state: Type.Enum(["running", "complete", "failed", "deleting"]),
+  reason: Type.String({ description: "schedule, request, first or log_gap" }),
+  trouble: nullableText("Why it failed, or fails now"),
+  start_time: moment("When it began"),
+  consistent_time: nullableMoment("From here on its times can be restored"),
+  stored_size: bytes("Added to the primary's store"),
+  file_count: Type.Integer({ description: "The database's files" }),
+  engine_version: nullableText("Version of the server, such as 18.4"),
+  locations: Type.Array(backupLocation, { description: "Where it is, or is to be" }),
+});
+
+export const backupAnswer = Type.Object({ backup });
+export const newBackupAnswer = Type.Object({ backup, job });
+export const restoreAnswer = Type.Object({ job });
+
+export const backupsAnswer = Type.Object({
+  backups: Type.Array(backup, { description: "Newest first" }),
+  scheduled_backup_time: Type.Object({
+    backup_hour: Type.Integer({ description: "UTC" }),
+    backup_minute: Type.Integer({ description: "Of the hour" }),
+    backup_interval_hours: Type.Integer({ description: "Between base backups" }),
+  }),
+  backup_progress: alwaysNull,
+  pitr: Type.Object({
+    primary_region: Type.Object({
+      pitr_range_start: nullableMoment("Oldest time that can be restored; null: none"),
+      pitr_range_end: nullableMoment("Newest time that can be restored"),
+    }),
+    additional_regions: Type.Array(
+      Type.Object({
+        ...region,
+        pitr_range_start: moment("Oldest time that can be restored"),
+        pitr_range_end: moment("Newest time that can be restored"),
+      }),
+    ),
+  }),
+});
+
+const chart = Type.Object({
+  hints: Type.Object({ title: Type.String({ description: "For people" }) }),
+  data: Type.Object({
+    cols: Type.Array(
+      Type.Object({
+        label: Type.String({ description: "`time`, or a cloud" }),
+        type: Type.Enum(["date", "number"]),
+      }),
+    ),
+    rows: Type.Array(Type.Array(Type.Unknown()), { description: "A time in UTC, then a number or null per cloud" }),
+  }),
+});
+
+export const reportAnswer = Type.Object({
+  metrics: Type.Object({
+    replication_lag: Type.Optional(chart),
+    data_at_risk: Type.Optional(chart),
+  }),
+});

@@ -1,0 +1,65 @@
+/**
+ * What btar is told by its configuration file and environment, checked and with defaults filled in.
+ * `src/main` reads it; everyone else is handed it.
+ */
+export interface BtarConfiguration {
+  /** Where the API listens. */
+  readonly listen: { readonly host: string; readonly port: number };
+  /** Absolute; everything that btar keeps on this machine is below it. */
+  readonly dataDirectory: string;
+  /** Project that is made at the first start. */
+  readonly project: string;
+  readonly clouds: readonly CloudConfiguration[];
+  /** System user that database servers run as when btar runs as root; undefined: chosen by btar. */
+  readonly runAs: string | undefined;
+  readonly services: {
+    /** Address that managed servers listen on. */
+    readonly listenHost: string;
+    /** Name or address that clients are told to connect to. */
+    readonly advertisedHost: string;
+    readonly ports: { readonly first: number; readonly last: number };
+  };
+  readonly backups: {
+    /** Hours between base backups where a service does not say. */
+    readonly intervalHours: number;
+    /** Days that backups are kept where neither service nor plan says. */
+    readonly retentionDays: number;
+    /** zstd level. */
+    readonly compressionLevel: number;
+  };
+  readonly log: {
+    /** A piece of log is stored at the latest when its first byte is this old. */
+    readonly maxAgeSeconds: number;
+    /** … or when it is this large. */
+    readonly maxPieceBytes: number;
+  };
+  readonly limits: {
+    /** Additional clouds that a service may have. */
+    readonly additionalClouds: number;
+    /** WAL that a server may hold back for btar before a warning event. */
+    readonly retainedLogBytes: number;
+    /** Hours that copies are kept after a location was disabled. */
+    readonly disableGraceHours: number;
+    /** Hours that backups are kept after their service was deleted. */
+    readonly deleteGraceHours: number;
+    /** Lag of a location that raises an event. */
+    readonly lagObjectiveSeconds: number;
+  };
+  readonly engines: {
+    /** Server programs of PostgreSQL by major version, beside the npm ones. */
+    readonly pg: Readonly<Record<string, { readonly basedir: string }>>;
+  };
+  /** Directories that `btar restore` may write below; undefined: any that is empty or does not exist yet. */
+  readonly restoreRoots: readonly string[] | undefined;
+}
+
+export interface CloudConfiguration {
+  readonly name: string;
+  /** URL of its object store: `file:/absolute/path` or `s3://…`. */
+  readonly storeUrl: string;
+  readonly storeCredentials:
+    | { readonly accessKeyId: string; readonly secretAccessKey: string; readonly sessionToken?: string }
+    | undefined;
+  readonly description: string | undefined;
+  readonly geo: { readonly latitude: number; readonly longitude: number; readonly region: string } | undefined;
+}

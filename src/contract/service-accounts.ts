@@ -1,0 +1,66 @@
+import Type from "typebox";
+import { alwaysNull, closed, ignored, nullable } from "./schema-parts.ts";
+
+const newPassword = Type.String({
+  description: "A random one by default",
+  minLength: 8,
+  maxLength: 256,
+});
+
+export const createUserBody = Type.Object(
+  {
+    username: Type.String({
+      description: "At most 63 letters, digits, - . _",
+      pattern: "^[_A-Za-z0-9][-._A-Za-z0-9]{0,62}$",
+    }),
+    access_control: ignored,
+    authentication: ignored,
+  },
+  closed,
+);
+
+export const updateUserBody = Type.Object(
+  {
+    operation: Type.Literal("reset-credentials", { description: "The one change there is" }),
+    new_password: Type.Optional(nullable(newPassword)),
+    authentication: ignored,
+  },
+  closed,
+);
+
+export const createDatabaseBody = Type.Object(
+  {
+    database: Type.String({
+      description: "At most 40 letters, digits, - and _",
+      minLength: 1,
+      maxLength: 40,
+      pattern: "^[_A-Za-z0-9][-_A-Za-z0-9]*$",
+    }),
+    lc_collate: ignored,
+    lc_ctype: ignored,
+  },
+  closed,
+);
+
+export const user = Type.Object({
+  username: Type.String({ description: "Name" }),
+  type: Type.Enum(["primary", "normal"], { description: "primary is the administrator" }),
+  password: Type.String({ description: "As btar set it" }),
+  access_cert: alwaysNull,
+  access_key: alwaysNull,
+  access_control: Type.Object({}, { description: "Always empty" }),
+});
+
+export const userAnswer = Type.Object({ user });
+export const newUserAnswer = Type.Object({ user, message: Type.String({ description: "What was done" }) });
+
+export const databasesAnswer = Type.Object({
+  databases: Type.Array(
+    Type.Object({
+      database_name: Type.String({ description: "Name" }),
+      lc_collate: Type.String({ description: "Order of texts" }),
+      lc_ctype: Type.String({ description: "Classes of characters" }),
+    }),
+  ),
+  next: alwaysNull,
+});

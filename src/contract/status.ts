@@ -1,0 +1,76 @@
+import Type from "typebox";
+import { moment, nullable, nullableMoment, nullableText } from "./schema-parts.ts";
+
+const location = Type.Object({
+  cloud: Type.String({ description: "Name of the cloud" }),
+  role: Type.Enum(["primary", "secondary"]),
+  state: Type.Enum(["active", "deleting"]),
+  paused: Type.Boolean({ description: "Copying to it is paused" }),
+  pause_reason: nullableText("Why"),
+  delete_after: nullableMoment("When the copies go, for a location that was turned off"),
+  trouble: nullableText("What it waits for or fails with now"),
+  replication_lag_seconds: nullable(
+    Type.Number({ description: "Age of the oldest thing that it lacks of the primary; null for the primary itself" }),
+  ),
+  rpo_seconds: nullable(
+    Type.Number({ description: "Data at risk: age of the end of the recovery window; null: nothing can be restored" }),
+  ),
+  recovery_window: nullable(
+    Type.Object({
+      earliest_at: moment("Oldest time that can be restored"),
+      latest_at: moment("Newest time that can be restored"),
+    }),
+  ),
+  log: nullable(
+    Type.Object({
+      stream: Type.String({ description: "History that the log belongs to" }),
+      end: Type.String({ description: "Position up to which it is stored" }),
+      stored_at: moment("When the newest piece was stored"),
+    }),
+  ),
+  complete_backups: Type.Integer({ description: "Base backups that are complete there" }),
+});
+
+/** Is a service safe in a second region, how far behind, and what could be restored now? */
+export const protectionAnswer = Type.Object({
+  service_name: Type.String({ description: "Name" }),
+  service_type: Type.String({ description: "Engine" }),
+  service_kind: Type.Enum(["managed", "attached"]),
+  cloud_name: Type.String({ description: "Where it runs; of an attached one, the cloud of its primary backup" }),
+  state: Type.String({ description: "REBUILDING, REBALANCING, RUNNING or POWEROFF" }),
+  trouble: nullableText("Why it is not as it should be"),
+  reservation_warning: nullableText("The server holds back much log for btar: its disk may fill"),
+  locations: Type.Array(location, { description: "Primary first" }),
+  forks: Type.Array(
+    Type.Object({
+      project: Type.String({ description: "Project of the fork" }),
+      service_name: Type.String({ description: "Name of the fork" }),
+      cloud_name: Type.String({ description: "Where it runs" }),
+      state: Type.String({ description: "Its state" }),
+      target: Type.String({ description: "Time, `latest` or `backup-end`" }),
+    }),
+  ),
+});
+
+export const statusAnswer = Type.Object({
+  clouds: Type.Array(
+    Type.Object({
+      cloud_name: Type.String({ description: "Name" }),
+      is_up: Type.Boolean({ description: "An agent lives and its store answers" }),
+      trouble: nullableText("Why it is down"),
+      store_since: nullableMoment("Since when the store is as it is"),
+      agents: Type.Array(
+        Type.Object({
+          agent_id: Type.String({ description: "Names the agent" }),
+          host: Type.String({ description: "Where it runs" }),
+          pid: Type.Integer({ description: "Its process there" }),
+          version: Type.String({ description: "Its version of btar" }),
+          seen_at: moment("Last sign of life"),
+        }),
+      ),
+    }),
+  ),
+  services: Type.Array(protectionAnswer),
+});
+
+export const healthAnswer = Type.Object({ status: Type.Enum(["live", "ready"]) });

@@ -1,0 +1,94 @@
+import type { Selectable } from "kysely";
+import { createAccessToken, revokeAccessToken } from "../../catalog/access-tokens.ts";
+import type { AccessTokenTable } from "../../catalog/schema.ts";
+import { createTokenBody, newTokenAnswer, tokensAnswer } from "../../contract/access-tokens.ts";
+import { tokenPath } from "../../contract/paths.ts";
+import { messageAnswer } from "../../contract/schema-parts.ts";
+import { BtarError } from "../../domain/errors.ts";
+import type { ControlPlaneContext } from "../context.ts";
+import { answers } from "../http/answers.ts";
+import type { ApiServer } from "../http/api-server.ts";
+import { actorOf } from "../http/authentication.ts";
+
+export function accessTokenRoutes(app: ApiServer, context: ControlPlaneContext): void {
+  const { db } = context.catalog;
+
+  app.get(
+    "/v1/access_token",
+    { schema: { summary: "Tokens of whoever asks", response: answers(tokensAnswer) } },
+    async (request) => {
+      const rows = await db
+        .selectFrom("access_token")
+        .selectAll()
+        .where("user_email", "=", actorOf(request))
+        .orderBy("created_at")
+        .execute();
+      return { tokens: rows.map((row) => tokenFields(row, request.token)) };
+    },
+  );
+
+  app.post(
+    "/v1/access_token",
+    {
+      schema: {
+        summary: "Make a token; its text is shown once",
+        body: createTokenBody,
+        response: answers(newTokenAnswer),
+      },
+    },
+    async (request) => {
+      const { description, max_age_seconds, extend_when_used } = request.body;
+      const { text, row } = await createAccessToken(db, {
+        userEmail: actorOf(request),
+        description,
+        maxAgeSeconds: max_age_seconds ?? null,
+        extendWhenUsed: extend_when_used ?? false,
+        now: context.clock.now(),
+      });
+      return { ...tokenFields(row, request.token), full_token: text };
+    },
+  );
+
+  app.delete(
+    "/v1/access_token/:token",
+    {
+      schema: { summary: "Revoke a token, by prefix or text", params: tokenPath, response: answers(messageAnswer) },
+    },
+    async (request) => {
+      const isRevoked = await revokeAccessToken(db, {
+        userEmail: actorOf(request),
+        prefixOrText: request.params.token,
+      });
+      if (isRevoked) return { message: "revoked" };
+      throw new BtarError("NOT_FOUND", { message: "There is no such token" });
+    },
+  );
+
+  app.post(
+    "/v1/me/expire_tokens",
+    { schema: { summary: "Revoke all tokens of whoever asks", response: answers(messageAnswer) } },
+    async (request) => {
+      await db.deleteFrom("access_token").where("user_email", "=", actorOf(request)).execute();
+      return { message: "expired" };
+    },
+  );
+}
+
+function tokenFields(row: Selectable<AccessTokenTable>, current: Selectable<AccessTokenTable> | undefined) {
+  return {
+    token_prefix: row.prefix,
+    create_time: row.created_at.toISOString(),
+    created_manually: row.created_manually,
+    currently_active: row.prefix === current?.prefix,
+    description: row.description,
+    expiry_time: row.expires_at?.toISOString() ?? null,
+    extend_when_used: row.extend_when_used,
+    max_age_seconds: row.max_age_seconds,
+    last_ip: row.last_ip,
+    last_used_time: row.last_used_at?.toISOString() ?? null,
+    last_user_agent: row.last_user_agent,
+    last_user_agent_human_readable: row.last_user_agent,
+    scopes: null,
+    ip_allowlist: null,
+  };
+}

@@ -1,0 +1,177 @@
+import type { Static } from "typebox";
+import { requestBaseBackup } from "../../catalog/backups.ts";
+import { recordEvent } from "../../catalog/events.ts";
+import { recoveryByLocation } from "../../catalog/recovery.ts";
+import {
+  backupAnswer,
+  backupsAnswer,
+  backupsQuery,
+  newBackupAnswer,
+  reportAnswer,
+  reportBody,
+  restoreAnswer,
+  restoreBody,
+} from "../../contract/backups.ts";
+import { backupPath, servicePath } from "../../contract/paths.ts";
+import { regionOf } from "../../domain/cloud.ts";
+import { BtarError } from "../../domain/errors.ts";
+import type { ControlPlaneContext } from "../context.ts";
+import { answers } from "../http/answers.ts";
+import type { ApiServer } from "../http/api-server.ts";
+import { actorOf } from "../http/authentication.ts";
+import { findJob, jobFields } from "../jobs/job-fields.ts";
+import { scheduleOf } from "../scheduler/backup-schedule.ts";
+import { findService, findServiceEvenDeleted, type ServiceRow } from "../services/find-service.ts";
+import { chooseBackup, forkLocation } from "../services/fork-request.ts";
+import { backupFields, findBackup } from "./backup-fields.ts";
+import { lagReport } from "./lag-report.ts";
+
+export function backupRoutes(app: ApiServer, context: ControlPlaneContext): void {
+  app.get(
+    "/v1/project/:project/service/:service/backups",
+    {
+      schema: {
+        summary: "Base backups and recovery windows",
+        params: servicePath,
+        querystring: backupsQuery,
+        response: answers(backupsAnswer),
+      },
+    },
+    async (request) => {
+      const row = await findService(context, request.params);
+      const schedule = scheduleOf(row, context.configuration);
+      return {
+        backups: await backupFields(context, row, request.query.all === "true" ? {} : { states: ["complete"] }),
+        scheduled_backup_time: {
+          backup_hour: schedule.hour,
+          backup_minute: schedule.minute,
+          backup_interval_hours: schedule.intervalHours,
+        },
+        backup_progress: null,
+        pitr: await pitrFields(context, row),
+      };
+    },
+  );
+
+  app.post(
+    "/v1/project/:project/service/:service/backups",
+    { schema: { summary: "Take a base backup now", params: servicePath, response: answers(newBackupAnswer) } },
+    async (request) =>
+      await takeBackup(context, await findService(context, request.params), { actor: actorOf(request) }),
+  );
+
+  app.get(
+    "/v1/project/:project/service/:service/backups/:backup",
+    {
+      schema: { summary: "One base backup, and where it is", params: backupPath, response: answers(backupAnswer) },
+    },
+    async (request) => {
+      const row = await findService(context, request.params);
+      return { backup: await findBackup(context, row, request.params.backup) };
+    },
+  );
+
+  app.post(
+    "/v1/project/:project/service/:service/restore",
+    {
+      schema: {
+        summary: "Restore the files only, on the host of a location's agent",
+        params: servicePath,
+        body: restoreBody,
+        response: answers(restoreAnswer),
+      },
+    },
+    async (request) => {
+      const row = await findServiceEvenDeleted(context, request.params);
+      return { job: await restore(context, row, request.body) };
+    },
+  );
+
+  app.post(
+    "/v1/project/:project/service/:service/backup_to_another_region/report",
+    {
+      schema: {
+        summary: "Lag of the additional clouds over time",
+        params: servicePath,
+        body: reportBody,
+        response: answers(reportAnswer),
+      },
+    },
+    async (request) => {
+      const { id } = await findService(context, request.params);
+      return { metrics: await lagReport(context, id, request.body?.period ?? "hour") };
+    },
+  );
+}
+
+async function takeBackup(context: ControlPlaneContext, row: ServiceRow, request: { readonly actor: string }) {
+  if (row.state === "REBUILDING" || !row.is_powered) {
+    throw new BtarError("WRONG_STATE", {
+      message: `Service ${row.name} is ${row.is_powered ? "not running yet" : "powered off"}`,
+      hint: "wait until it is RUNNING",
+    });
+  }
+  const { backupId, jobId } = await context.catalog.db.transaction().execute(async (trx) => {
+    const asked = await requestBaseBackup(trx, context.jobs, row, "request");
+    await recordEvent(trx, {
+      project: row.project,
+      service: row,
+      kind: "backup_request",
+      severity: "info",
+      message: `base backup ${asked.backupId} of ${row.name} was asked for`,
+      actor: request.actor,
+    });
+    return asked;
+  });
+  return {
+    backup: await findBackup(context, row, backupId),
+    job: jobFields(await findJob(context, { project: row.project, id: jobId })),
+  };
+}
+
+async function restore(context: ControlPlaneContext, row: ServiceRow, body: Static<typeof restoreBody>) {
+  const cloud = await forkLocation(context, row, body.location);
+  const chosen = await chooseBackup(context, {
+    source: row,
+    cloud,
+    time: body.target_time ?? undefined,
+    backup: body.backup_name ?? undefined,
+  });
+  const id = await context.jobs.enqueue({
+    kind: "restore",
+    cloud,
+    project: row.project,
+    service: row,
+    input: {
+      ...chosen,
+      directory: body.directory,
+      delta: false,
+      tablespaceMapping: body.tablespace_mapping ?? {},
+    },
+    priority: 10,
+  });
+  return jobFields(await findJob(context, { project: row.project, id }));
+}
+
+async function pitrFields(context: ControlPlaneContext, row: ServiceRow) {
+  const locations = await recoveryByLocation(context.catalog.db, row.id);
+  const primary = locations.find(({ role }) => role === "primary")?.window;
+  return {
+    primary_region: {
+      pitr_range_start: primary?.earliestAt.toISOString() ?? null,
+      pitr_range_end: primary?.latestAt.toISOString() ?? null,
+    },
+    additional_regions: locations.flatMap(({ cloud, role, state, window }) =>
+      role === "secondary" && state === "active" && window
+        ? [
+            {
+              cloud,
+              region: regionOf(cloud),
+              pitr_range_start: window.earliestAt.toISOString(),
+              pitr_range_end: window.latestAt.toISOString(),
+            },
+          ]
+        : [],
+    ),
+  };
+}

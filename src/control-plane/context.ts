@@ -1,0 +1,24 @@
+import type { Logger } from "pino";
+import type { Catalog } from "../catalog/catalog.ts";
+import type { JobQueue } from "../catalog/job-queue.ts";
+import type { BtarConfiguration } from "../contract/configuration.ts";
+import type { SourceDriver } from "../engine/engine.ts";
+import type { Clock } from "../platform/clock.ts";
+
+/** What the control plane works with. */
+export interface ControlPlaneContext {
+  readonly catalog: Catalog;
+  readonly jobs: JobQueue;
+  readonly configuration: BtarConfiguration;
+  /** 32 bytes; opens the secrets in the catalog. */
+  readonly masterKey: Buffer;
+  /** For the preflight of databases that are to be attached. */
+  readonly sourceDriver: SourceDriver;
+  readonly logger: Logger;
+  readonly clock: Clock;
+}
+
+/** Names of the configured clouds, in the order of the configuration. */
+export function cloudNames(configuration: BtarConfiguration): readonly string[] {
+  return configuration.clouds.map(({ name }) => name);
+}

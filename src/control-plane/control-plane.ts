@@ -1,0 +1,47 @@
+import { BtarError, describeError } from "../domain/errors.ts";
+import { type Clock, systemClock } from "../platform/clock.ts";
+import type { ControlPlaneContext } from "./context.ts";
+import { createApiServer } from "./http/api-server.ts";
+import { Scheduler } from "./scheduler/scheduler.ts";
+
+/** A running control plane. */
+export interface ControlPlane {
+  /** Where the API answers: `http://127.0.0.1:8080`. */
+  readonly url: string;
+  close(): Promise<void>;
+}
+
+/** What a control plane is built from. */
+export interface ControlPlaneOptions extends Omit<ControlPlaneContext, "clock"> {
+  /** The system's by default. */
+  readonly clock?: Clock;
+}
+
+/**
+ * Starts the API and the scheduler.
+ * @throws {BtarError} INVALID_CONFIGURATION when it cannot listen there
+ */
+export async function startControlPlane(options: ControlPlaneOptions): Promise<ControlPlane> {
+  const context: ControlPlaneContext = { clock: systemClock, ...options };
+  const app = await createApiServer(context);
+  const { host, port } = context.configuration.listen;
+  let url: string;
+  try {
+    url = await app.listen({ host, port });
+  } catch (cause) {
+    throw new BtarError("INVALID_CONFIGURATION", {
+      message: `the API cannot listen on ${host}:${port}: ${describeError(cause)}`,
+      hint: "choose another address with `listen`",
+      cause,
+    });
+  }
+  const scheduler = new Scheduler(context);
+  scheduler.start();
+  return {
+    url,
+    close: async () => {
+      await scheduler.stop();
+      await app.close();
+    },
+  };
+}

@@ -1,0 +1,95 @@
+import { randomUUID } from "node:crypto";
+import swagger from "@fastify/swagger";
+import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
+import { type FastifyReply, fastify } from "fastify";
+import type { OpenAPIV3_1 } from "openapi-types";
+import { BtarError } from "../../domain/errors.ts";
+import { accessTokenRoutes } from "../access-tokens/routes.ts";
+import { backupRoutes } from "../backups/routes.ts";
+import { catalogueRoutes } from "../catalogue/routes.ts";
+import type { ControlPlaneContext } from "../context.ts";
+import { jobRoutes } from "../jobs/routes.ts";
+import { projectRoutes } from "../projects/routes.ts";
+import { serviceAccountRoutes } from "../services/account-routes.ts";
+import { attachRoutes } from "../services/attach-routes.ts";
+import { serviceRoutes } from "../services/routes.ts";
+import { healthRoutes } from "../status/health-routes.ts";
+import { statusRoutes } from "../status/routes.ts";
+import { publicRoute } from "./answers.ts";
+import { authenticate } from "./authentication.ts";
+import { errorAnswer } from "./error-answer.ts";
+import { acceptRequestBodies, isStorable } from "./request-bodies.ts";
+import { UnknownRoutes } from "./unknown-routes.ts";
+
+const maxBodyBytes = 1024 * 1024;
+
+const featureRoutes = [
+  projectRoutes,
+  catalogueRoutes,
+  accessTokenRoutes,
+  serviceRoutes,
+  attachRoutes,
+  serviceAccountRoutes,
+  backupRoutes,
+  jobRoutes,
+  statusRoutes,
+  healthRoutes,
+];
+
+/** The HTTP API, not listening yet. */
+export async function createApiServer(context: ControlPlaneContext) {
+  const app = fastify({
+    bodyLimit: maxBodyBytes,
+    logger: false,
+    genReqId: () => randomUUID(),
+    routerOptions: { maxParamLength: 512, ignoreTrailingSlash: true },
+    // `avn cloud list` without a project asks for /v1/project//clouds.
+    rewriteUrl: (request) => (request.url ?? "/").replace(/^\/v1\/project\/\/clouds/, "/v1/clouds"),
+    frameworkErrors: (error, request, reply: FastifyReply) => {
+      const { status, answer } = errorAnswer(error, request.id);
+      void reply.status(status).send(answer);
+    },
+    ajv: { customOptions: { coerceTypes: false, removeAdditional: false, useDefaults: false, strict: false } },
+  }).withTypeProvider<TypeBoxTypeProvider>();
+  acceptRequestBodies(app);
+  app.decorateRequest("token", undefined);
+  app.addHook("onRequest", async (request, reply) => {
+    reply.header("x-request-id", request.id);
+    await authenticate(context, request);
+    const names = Object.values((request.params ?? {}) as Readonly<Record<string, string>>);
+    if (names.every(isStorable)) return;
+    throw new BtarError("NOT_FOUND", { message: "Nothing has a name with a NUL character" });
+  });
+  app.setErrorHandler(async (error, request, reply) => {
+    const { status, answer } = errorAnswer(error, request.id);
+    if (status >= 500) {
+      const { method, routeOptions, id } = request;
+      context.logger.error({ err: error, method, url: routeOptions.url, requestId: id }, "a request failed");
+    }
+    return await reply.status(status).send(answer);
+  });
+  const unknown = new UnknownRoutes();
+  app.addHook("onRoute", (route) => unknown.add(route));
+  app.setNotFoundHandler((request, reply) => unknown.answer(request, reply));
+  await app.register(swagger, { openapi });
+  await app.register(async (routes) => {
+    const typed = routes.withTypeProvider<TypeBoxTypeProvider>();
+    for (const register of featureRoutes) register(typed, context);
+  });
+  app.get("/v1/openapi.json", { ...publicRoute, schema: { hide: true } }, async () => app.swagger());
+  return app;
+}
+
+/** The app as routes see it. */
+export type ApiServer = Awaited<ReturnType<typeof createApiServer>>;
+
+const openapi = {
+  openapi: "3.1.0",
+  info: { title: "btar", version: "1", description: "Backup to another region for PostgreSQL" },
+  components: {
+    securitySchemes: {
+      token: { type: "apiKey", in: "header", name: "Authorization", description: "aivenv1 TOKEN" },
+    },
+  },
+  security: [{ token: [] }],
+} satisfies Partial<OpenAPIV3_1.Document>;

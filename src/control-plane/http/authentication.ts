@@ -1,0 +1,49 @@
+import type { FastifyRequest } from "fastify";
+import type { Selectable } from "kysely";
+import { findAccessToken, touchAccessToken } from "../../catalog/access-tokens.ts";
+import type { AccessTokenTable } from "../../catalog/schema.ts";
+import { BtarError } from "../../domain/errors.ts";
+import type { ControlPlaneContext } from "../context.ts";
+
+declare module "fastify" {
+  interface FastifyRequest {
+    /** The token of the request; undefined on public routes. */
+    token: Selectable<AccessTokenTable> | undefined;
+  }
+  interface FastifyContextConfig {
+    /** Answers without a token. */
+    isPublic?: boolean;
+  }
+}
+
+const schemes = /^(?:aivenv1|bearer) +(\S+)$/i;
+
+/** Finds out who asks. @throws {BtarError} TOKEN_INVALID, TOKEN_EXPIRED */
+export async function authenticate(context: ControlPlaneContext, request: FastifyRequest): Promise<void> {
+  if (request.routeOptions.config.isPublic) return;
+  const text = schemes.exec(request.headers.authorization ?? "")?.[1];
+  if (text === undefined) {
+    throw new BtarError("TOKEN_INVALID", {
+      message: "Missing token",
+      hint: "send the header Authorization: aivenv1 TOKEN",
+    });
+  }
+  const { db } = context.catalog;
+  const token = await findAccessToken(db, text);
+  // Clients look for these words.
+  if (!token) throw new BtarError("TOKEN_INVALID", { message: "Invalid token" });
+  if (token.expires_at && token.expires_at <= context.clock.now()) {
+    throw new BtarError("TOKEN_EXPIRED", { message: "Missing (expired) db token" });
+  }
+  await touchAccessToken(db, token, {
+    ip: request.ip,
+    userAgent: request.headers["user-agent"],
+    now: context.clock.now(),
+  });
+  request.token = token;
+}
+
+/** Who asks, for events. */
+export function actorOf(request: FastifyRequest): string {
+  return request.token?.user_email ?? "btar";
+}

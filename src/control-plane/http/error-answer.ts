@@ -1,0 +1,61 @@
+import type { FastifyError } from "fastify";
+import type { Static } from "typebox";
+import { isCatalogUnreachable } from "../../catalog/catalog.ts";
+import type { refusal } from "../../contract/refusals.ts";
+import { BtarError, describeError, type ErrorKind } from "../../domain/errors.ts";
+
+/** The shape of every refusal; clients of the API print `message`. */
+export type ErrorAnswer = Static<typeof refusal>;
+
+const statusOfKind: Readonly<Record<ErrorKind, number>> = {
+  invalid: 400,
+  unauthenticated: 401,
+  forbidden: 403,
+  not_found: 404,
+  conflict: 409,
+  unavailable: 503,
+  damaged: 500,
+  cancelled: 409,
+  internal: 500,
+};
+
+/**
+ * What a failure looks like outside; details of unexpected ones stay in the log.
+ * @param requestId by which the log tells more
+ */
+export function errorAnswer(
+  error: unknown,
+  requestId: string,
+): { readonly status: number; readonly answer: ErrorAnswer } {
+  if (error instanceof BtarError) {
+    return answerOf(statusOfKind[error.kind], describeError(error), error.code.toLowerCase());
+  }
+  if (isCatalogUnreachable(error)) {
+    return answerOf(503, "The catalog database does not answer; try again later", "catalog_unreachable");
+  }
+  const fastifyError = error as Partial<FastifyError>;
+  if (fastifyError.validation) return answerOf(400, `Invalid input: ${validationText(fastifyError)}`, "invalid_input");
+  const status = fastifyError.statusCode;
+  if (status !== undefined && status >= 400 && status < 500)
+    return answerOf(status, describeError(error), "invalid_input");
+  return answerOf(500, `Internal error; the server's log tells more about request ${requestId}`, "internal");
+}
+
+/** A refusal of the API. */
+export function answerOf(status: number, message: string, code: string) {
+  return { status, answer: { message, errors: [{ message, status, error_code: code }] } };
+}
+
+/** One line for the first thing that is wrong, with its name. */
+function validationText({ validation, validationContext }: Partial<FastifyError>): string {
+  const first = validation?.[0];
+  if (!first) return "the request does not fit its schema";
+  const params = first.params as Readonly<Record<string, unknown>>;
+  const at = first.instancePath.slice(1).replaceAll("/", ".");
+  const below = (name: unknown) => [at, String(name)].filter((part) => part !== "").join(".");
+  if (first.keyword === "required") return `'${below(params["missingProperty"])}' is a required property`;
+  if (first.keyword === "additionalProperties")
+    return `'${below(params["additionalProperty"])}' is not a known property`;
+  const allowed = Array.isArray(params["allowedValues"]) ? ` (${params["allowedValues"].join(", ")})` : "";
+  return `'${at || (validationContext ?? "body")}' ${first.message ?? "is not valid"}${allowed}`;
+}

@@ -1,0 +1,153 @@
+import type { Selectable } from "kysely";
+import type { ProjectTable } from "../../catalog/schema.ts";
+import { projectPath } from "../../contract/paths.ts";
+import {
+  authorityAnswer,
+  eventsAnswer,
+  eventsQuery,
+  meAnswer,
+  projectAnswer,
+  projectsAnswer,
+  staticIpsAnswer,
+  vpcsAnswer,
+} from "../../contract/projects.ts";
+import type { ControlPlaneContext } from "../context.ts";
+import { answers } from "../http/answers.ts";
+import type { ApiServer } from "../http/api-server.ts";
+import { findProject } from "./find-project.ts";
+
+const defaultEventCount = 100;
+const maxEventCount = 1000;
+
+export function projectRoutes(app: ApiServer, context: ControlPlaneContext): void {
+  const { db } = context.catalog;
+
+  app.get("/v1/me", { schema: { summary: "Who asks", response: answers(meAnswer) } }, async (request) => {
+    const projects = await db.selectFrom("project").select("name").orderBy("name").execute();
+    const email = request.token?.user_email ?? "";
+    return {
+      user: {
+        user: email,
+        user_id: email,
+        real_name: "btar administrator",
+        state: "active" as const,
+        auth: ["token"],
+        projects: projects.map(({ name }) => name),
+        project_membership: Object.fromEntries(projects.map(({ name }) => [name, "admin"])),
+        token_validity_begin: null,
+      },
+    };
+  });
+
+  app.get("/v1/project", { schema: { summary: "Projects", response: answers(projectsAnswer) } }, async () => {
+    const projects = await db.selectFrom("project").selectAll().orderBy("name").execute();
+    const names = projects.map(({ name }) => name);
+    return {
+      projects: projects.map(projectFields),
+      project_membership: Object.fromEntries(names.map((name) => [name, "admin"])),
+      project_memberships: Object.fromEntries(names.map((name) => [name, ["admin"]])),
+    };
+  });
+
+  app.get(
+    "/v1/project/:project",
+    { schema: { summary: "One project", params: projectPath, response: answers(projectAnswer) } },
+    async (request) => ({ project: projectFields(await findProject(context, request.params.project)) }),
+  );
+
+  app.get(
+    "/v1/project/:project/kms/ca",
+    {
+      schema: {
+        summary: "Authority of the servers' certificates",
+        params: projectPath,
+        response: answers(authorityAnswer),
+      },
+    },
+    async (request) => ({ certificate: (await findProject(context, request.params.project)).ca_certificate }),
+  );
+
+  app.get(
+    "/v1/project/:project/vpcs",
+    { schema: { summary: "Always empty", params: projectPath, response: answers(vpcsAnswer) } },
+    async (request) => {
+      await findProject(context, request.params.project);
+      return { vpcs: [] };
+    },
+  );
+
+  app.get(
+    "/v1/project/:project/static-ips",
+    { schema: { summary: "Always empty", params: projectPath, response: answers(staticIpsAnswer) } },
+    async (request) => {
+      await findProject(context, request.params.project);
+      return { static_ips: [] };
+    },
+  );
+
+  app.get(
+    "/v1/project/:project/events",
+    {
+      schema: {
+        summary: "What happened, newest first",
+        params: projectPath,
+        querystring: eventsQuery,
+        response: answers(eventsAnswer),
+      },
+    },
+    async (request) => {
+      const { name } = await findProject(context, request.params.project);
+      return { events: await events(context, name, Number(request.query.limit ?? defaultEventCount)) };
+    },
+  );
+}
+
+async function events(context: ControlPlaneContext, project: string, asked: number) {
+  const limit = Number.isInteger(asked) && asked > 0 ? Math.min(asked, maxEventCount) : defaultEventCount;
+  const rows = await context.catalog.db
+    .selectFrom("event")
+    .selectAll()
+    .where("project", "=", project)
+    .orderBy("id", "desc")
+    .limit(limit)
+    .execute();
+  return rows.map((event) => ({
+    id: String(event.id),
+    time: event.at.toISOString(),
+    actor: event.actor,
+    event_type: event.kind,
+    event_desc: event.message,
+    severity: event.severity,
+    service_name: event.service_name,
+    project: event.project,
+  }));
+}
+
+/** Clients of the API expect an account and billing. */
+function projectFields(project: Selectable<ProjectTable>) {
+  return {
+    project_name: project.name,
+    account_id: "btar",
+    account_name: "btar",
+    organization_id: "btar",
+    default_cloud: project.default_cloud,
+    billing_address: "",
+    billing_currency: "USD",
+    billing_emails: [],
+    billing_extra_text: null,
+    billing_group_id: "btar",
+    billing_group_name: "btar",
+    card_info: null,
+    country: "",
+    country_code: "",
+    estimated_balance: "0.00",
+    available_credits: "0.00",
+    payment_method: "no_payment_expected",
+    tags: project.tags,
+    tech_emails: [],
+    tenant_id: "aiven",
+    trial_expiration_time: null,
+    vat_id: "",
+    features: {},
+  };
+}

@@ -1,0 +1,99 @@
+import { sql } from "kysely";
+import { describeError } from "../../domain/errors.ts";
+import type { ControlPlaneContext } from "../context.ts";
+import { agentSilenceMs } from "../status/cloud-states.ts";
+import { sampleLag, thinSamples } from "./lag-samples.ts";
+import { scheduleBackups } from "./schedule-backups.ts";
+import { scheduleCopies } from "./schedule-copies.ts";
+import { settleEndedJobs } from "./settle-ended-jobs.ts";
+import { watchClouds } from "./watch-clouds.ts";
+
+const tickMs = 1000;
+const sampleEveryMs = 30_000;
+const cleanEveryMs = 3_600_000;
+
+/** Expired tokens are kept for a while, so that who still uses one is told that it has expired. */
+const expiredTokenDays = 7;
+const dayMs = 86_400_000;
+
+/** Of all servers one schedules at a time; the number is btar's own, for `pg_try_advisory_xact_lock`. */
+const schedulerLock = 4_201_971;
+
+interface Task {
+  readonly name: string;
+  readonly everyMs: number;
+  readonly run: () => Promise<void>;
+}
+
+/** Does what is due: asks for backups and copies, watches clouds and lag, and tidies up. */
+export class Scheduler {
+  readonly #context: ControlPlaneContext;
+  readonly #tasks: readonly Task[];
+  readonly #lastRunAtMs = new Map<Task, number>();
+  readonly #stop = new AbortController();
+  readonly #startedAtMs: number;
+  #loop: Promise<void> = Promise.resolve();
+
+  constructor(context: ControlPlaneContext) {
+    this.#context = context;
+    this.#startedAtMs = context.clock.now().getTime();
+    this.#tasks = [
+      { name: "settle ended jobs", everyMs: 0, run: () => settleEndedJobs(context) },
+      { name: "schedule backups", everyMs: 0, run: () => scheduleBackups(context) },
+      { name: "schedule copies", everyMs: 0, run: () => scheduleCopies(context) },
+      { name: "watch clouds", everyMs: 0, run: () => watchClouds(context, { isStarting: this.#isStarting() }) },
+      { name: "sample lag", everyMs: sampleEveryMs, run: () => sampleLag(context) },
+      { name: "thin samples", everyMs: cleanEveryMs, run: () => thinSamples(context) },
+      { name: "remove expired tokens", everyMs: cleanEveryMs, run: () => removeExpiredTokens(context) },
+    ];
+  }
+
+  /** Goes on in the background until it is stopped. */
+  start(): void {
+    this.#loop = this.#run();
+  }
+
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    await this.#loop;
+  }
+
+  /** Does what is due now, unless another server does so at this moment. A task that fails does not keep the others. */
+  async runOnce(): Promise<void> {
+    // The lock ends with the transaction, so that a server that dies does not keep it.
+    await this.#context.catalog.db.transaction().execute(async (trx) => {
+      const lock = await sql<{ held: boolean }>`select pg_try_advisory_xact_lock(${schedulerLock}) as held`.execute(
+        trx,
+      );
+      if (!lock.rows[0]?.held) return;
+      for (const task of this.#tasks) {
+        const now = this.#context.clock.now().getTime();
+        const lastRunAtMs = this.#lastRunAtMs.get(task);
+        if (this.#stop.signal.aborted || (lastRunAtMs !== undefined && now - lastRunAtMs < task.everyMs)) continue;
+        this.#lastRunAtMs.set(task, now);
+        await task.run().catch((error: unknown) => this.#report(task.name, error));
+      }
+    });
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#stop;
+    while (!signal.aborted) {
+      await this.runOnce().catch((error: unknown) => this.#report("use the catalog", error));
+      await this.#context.clock.sleep(tickMs, signal).catch(() => undefined);
+    }
+  }
+
+  #isStarting(): boolean {
+    return this.#context.clock.now().getTime() - this.#startedAtMs < agentSilenceMs;
+  }
+
+  #report(task: string, error: unknown): void {
+    this.#context.logger.warn({ task, reason: describeError(error) }, "the scheduler could not do a task");
+  }
+}
+
+async function removeExpiredTokens({ catalog, clock }: ControlPlaneContext): Promise<void> {
+  const before = new Date(clock.now().getTime() - expiredTokenDays * dayMs);
+  await catalog.db.deleteFrom("access_token").where("expires_at", "<", before).execute();
+}

@@ -1,0 +1,136 @@
+import { databasePath, servicePath, userPath } from "../../contract/paths.ts";
+import { messageAnswer } from "../../contract/schema-parts.ts";
+import {
+  createDatabaseBody,
+  createUserBody,
+  databasesAnswer,
+  newUserAnswer,
+  updateUserBody,
+  userAnswer,
+} from "../../contract/service-accounts.ts";
+import { serviceAnswer, serviceMessageAnswer } from "../../contract/services.ts";
+import type { ControlPlaneContext } from "../context.ts";
+import { answers } from "../http/answers.ts";
+import type { ApiServer } from "../http/api-server.ts";
+import { createDatabase, createUser, deleteDatabase, deleteUser, resetPassword } from "./change-accounts.ts";
+import { findService, type ServiceName } from "./find-service.ts";
+import { serviceFields } from "./service-fields.ts";
+import { findUser, userFields } from "./user-fields.ts";
+
+/** Users and databases of managed services. */
+export function serviceAccountRoutes(app: ApiServer, context: ControlPlaneContext): void {
+  userRoutes(app, context);
+  databaseRoutes(app, context);
+}
+
+function userRoutes(app: ApiServer, context: ControlPlaneContext): void {
+  const users = "/v1/project/:project/service/:service/user";
+  const told = async (service: ServiceName, name: string) =>
+    userFields(context, await findUser(context, await findService(context, service), name));
+
+  app.post(
+    users,
+    {
+      schema: { summary: "Create a user", params: servicePath, body: createUserBody, response: answers(newUserAnswer) },
+    },
+    async (request) => {
+      await createUser(context, request.params, request.body.username);
+      return { user: await told(request.params, request.body.username), message: "created" };
+    },
+  );
+
+  app.get(
+    `${users}/:user`,
+    { schema: { summary: "One user", params: userPath, response: answers(userAnswer) } },
+    async (request) => ({ user: await told(request.params, request.params.user) }),
+  );
+
+  app.put(
+    `${users}/:user`,
+    {
+      schema: {
+        summary: "Reset a user's password",
+        params: userPath,
+        body: updateUserBody,
+        response: answers(serviceMessageAnswer),
+      },
+    },
+    async (request) => {
+      await resetPassword(context, request.params, {
+        name: request.params.user,
+        password: request.body.new_password ?? undefined,
+      });
+      return {
+        service: await serviceFields(context, await findService(context, request.params)),
+        message: "credentials were reset",
+      };
+    },
+  );
+
+  app.delete(
+    `${users}/:user`,
+    { schema: { summary: "Delete a user", params: userPath, response: answers(messageAnswer) } },
+    async (request) => {
+      await deleteUser(context, request.params, request.params.user);
+      return { message: "deleted" };
+    },
+  );
+
+  app.put(
+    "/v1/project/:project/service/:service/credentials/reset",
+    {
+      schema: { summary: "Reset the administrator's password", params: servicePath, response: answers(serviceAnswer) },
+    },
+    async (request) => {
+      await resetPassword(context, request.params, { name: undefined, password: undefined });
+      return { service: await serviceFields(context, await findService(context, request.params)) };
+    },
+  );
+}
+
+function databaseRoutes(app: ApiServer, context: ControlPlaneContext): void {
+  const databases = "/v1/project/:project/service/:service/db";
+
+  app.get(
+    databases,
+    { schema: { summary: "Databases", params: servicePath, response: answers(databasesAnswer) } },
+    async (request) => {
+      const { id } = await findService(context, request.params);
+      const rows = await context.catalog.db
+        .selectFrom("service_database")
+        .select("name")
+        .where("service_id", "=", id)
+        .orderBy("name")
+        .execute();
+      return {
+        databases: rows.map(({ name }) => ({ database_name: name, lc_collate: "C.UTF-8", lc_ctype: "C.UTF-8" })),
+        next: null,
+      };
+    },
+  );
+
+  app.post(
+    databases,
+    {
+      schema: {
+        summary: "Create a database",
+        params: servicePath,
+        body: createDatabaseBody,
+        response: answers(messageAnswer),
+      },
+    },
+    async (request) => {
+      await createDatabase(context, request.params, request.body.database);
+      return { message: "created" };
+    },
+  );
+
+  app.delete(
+    `${databases}/:database`,
+    { schema: { summary: "Delete a database", params: databasePath, response: answers(messageAnswer) } },
+    async (request) => {
+      await deleteDatabase(context, request.params, request.params.database);
+      return { message: "deleted" };
+    },
+  );
+}

@@ -1,0 +1,149 @@
+import type { CatalogDatabase } from "../../catalog/catalog.ts";
+import { openServiceSecrets, sealServiceSecrets, sealUserPassword } from "../../catalog/service-secrets.ts";
+import { BtarError } from "../../domain/errors.ts";
+import type { ControlPlaneContext } from "../context.ts";
+import { findService, type ServiceName, type ServiceRow } from "./find-service.ts";
+import { randomPassword } from "./insert-service.ts";
+import { enqueueApply, lockService } from "./update-service.ts";
+import { refuseReservedRole } from "./user-config.ts";
+import { unknownUser } from "./user-fields.ts";
+
+const reservedDatabases = new Set(["postgres", "template0", "template1"]);
+
+/** @throws {BtarError} ALREADY_EXISTS, INVALID_INPUT, WRONG_STATE, NOT_FOUND */
+export async function createUser(context: ControlPlaneContext, service: ServiceName, name: string): Promise<void> {
+  refuseReservedRole(name);
+  await changeRunning(context, service, async (trx, row) => {
+    const sealed = sealUserPassword(context.masterKey, { serviceId: row.id, name }, randomPassword());
+    const { numInsertedOrUpdatedRows } = await trx
+      .insertInto("service_user")
+      .values({ service_id: row.id, name, sealed_password: sealed, created_at: context.clock.now() })
+      .onConflict((conflict) => conflict.doNothing())
+      .executeTakeFirst();
+    if (!numInsertedOrUpdatedRows) {
+      throw new BtarError("ALREADY_EXISTS", { message: `Service user '${name}' already exists` });
+    }
+    await enqueueApply(trx, context, row, {});
+  });
+}
+
+/** @throws {BtarError} NOT_FOUND, WRONG_STATE also for the administrator */
+export async function deleteUser(context: ControlPlaneContext, service: ServiceName, name: string): Promise<void> {
+  await changeRunning(context, service, async (trx, row) => {
+    const deleted = await trx
+      .deleteFrom("service_user")
+      .where("service_id", "=", row.id)
+      .where("name", "=", name)
+      .returning("is_admin")
+      .executeTakeFirst();
+    if (!deleted) throw unknownUser(row, name);
+    if (deleted.is_admin) {
+      throw new BtarError("WRONG_STATE", {
+        message: `Service user '${name}' is the administrator and cannot be deleted`,
+      });
+    }
+    await enqueueApply(trx, context, row, { dropUsers: [name] });
+  });
+}
+
+/**
+ * @param name undefined for the administrator
+ * @param password a random one when undefined
+ * @throws {BtarError} NOT_FOUND, WRONG_STATE
+ */
+export async function resetPassword(
+  context: ControlPlaneContext,
+  service: ServiceName,
+  change: { readonly name: string | undefined; readonly password: string | undefined },
+): Promise<void> {
+  await changeRunning(context, service, async (trx, row) => {
+    const { masterKey } = context;
+    const secrets = openServiceSecrets(masterKey, row.id, row.sealed_secrets);
+    const name = change.name ?? secrets.adminUser;
+    const password = change.password ?? randomPassword();
+    const updated = await trx
+      .updateTable("service_user")
+      .set({ sealed_password: sealUserPassword(masterKey, { serviceId: row.id, name }, password) })
+      .where("service_id", "=", row.id)
+      .where("name", "=", name)
+      .returning("is_admin")
+      .executeTakeFirst();
+    if (!updated) throw unknownUser(row, name);
+    if (updated.is_admin) {
+      await trx
+        .updateTable("service")
+        .set({ sealed_secrets: sealServiceSecrets(masterKey, row.id, { ...secrets, adminPassword: password }) })
+        .where("id", "=", row.id)
+        .execute();
+    }
+    await enqueueApply(trx, context, row, {});
+  });
+}
+
+/** @throws {BtarError} ALREADY_EXISTS, INVALID_INPUT, WRONG_STATE, NOT_FOUND */
+export async function createDatabase(context: ControlPlaneContext, service: ServiceName, name: string): Promise<void> {
+  if (reservedDatabases.has(name)) {
+    throw new BtarError("INVALID_INPUT", {
+      message: `Invalid input: the database name '${name}' is reserved`,
+      hint: "choose another one",
+    });
+  }
+  await changeRunning(context, service, async (trx, row) => {
+    const { numInsertedOrUpdatedRows } = await trx
+      .insertInto("service_database")
+      .values({ service_id: row.id, name, created_at: context.clock.now() })
+      .onConflict((conflict) => conflict.doNothing())
+      .executeTakeFirst();
+    if (!numInsertedOrUpdatedRows) {
+      throw new BtarError("ALREADY_EXISTS", { message: `Database '${name}' already exists` });
+    }
+    await enqueueApply(trx, context, row, {});
+  });
+}
+
+/** @throws {BtarError} NOT_FOUND, WRONG_STATE */
+export async function deleteDatabase(context: ControlPlaneContext, service: ServiceName, name: string): Promise<void> {
+  await changeRunning(context, service, async (trx, row) => {
+    const { numDeletedRows } = await trx
+      .deleteFrom("service_database")
+      .where("service_id", "=", row.id)
+      .where("name", "=", name)
+      .executeTakeFirst();
+    if (numDeletedRows === 0n) {
+      throw new BtarError("NOT_FOUND", { message: `Database '${name}' does not exist in ${row.name}` });
+    }
+    await enqueueApply(trx, context, row, { dropDatabases: [name] });
+  });
+}
+
+/** Users and databases are those of a managed service that was built and is powered on. */
+async function changeRunning(
+  context: ControlPlaneContext,
+  name: ServiceName,
+  change: (trx: CatalogDatabase, row: ServiceRow) => Promise<void>,
+): Promise<void> {
+  const { id } = await findService(context, name);
+  await context.catalog.db.transaction().execute(async (trx) => {
+    const row = await lockService(trx, id);
+    refuseUnlessRunning(row);
+    await change(trx, row);
+  });
+}
+
+function refuseUnlessRunning(row: ServiceRow): void {
+  if (row.kind === "attached") {
+    throw new BtarError("WRONG_STATE", {
+      message: `Service ${row.name} is attached: its users and databases are its own`,
+      hint: "change them on the server itself",
+    });
+  }
+  if (!row.is_powered) {
+    throw new BtarError("WRONG_STATE", { message: `Service ${row.name} is powered off`, hint: "power it on first" });
+  }
+  if (row.agent_id === null) {
+    throw new BtarError("WRONG_STATE", {
+      message: `Service ${row.name} is still being built`,
+      hint: "wait until it is RUNNING",
+    });
+  }
+}

@@ -1,0 +1,169 @@
+import { projectPath, servicePath } from "../../contract/paths.ts";
+import { messageAnswer } from "../../contract/schema-parts.ts";
+import {
+  createServiceBody,
+  serviceAnswer,
+  servicesAnswer,
+  tagsAnswer,
+  tagsBody,
+  updateServiceBody,
+} from "../../contract/services.ts";
+import type { ControlPlaneContext } from "../context.ts";
+import { answers } from "../http/answers.ts";
+import type { ApiServer } from "../http/api-server.ts";
+import { actorOf } from "../http/authentication.ts";
+import { findProject } from "../projects/find-project.ts";
+import { createService } from "./create-service.ts";
+import { deleteService, deletionEvent } from "./delete-service.ts";
+import { findService, type ServiceName } from "./find-service.ts";
+import { serviceFields } from "./service-fields.ts";
+import { updateService } from "./update-service.ts";
+
+export function serviceRoutes(app: ApiServer, context: ControlPlaneContext): void {
+  const { db } = context.catalog;
+  const told = async (name: ServiceName) => ({
+    service: await serviceFields(context, await findService(context, name)),
+  });
+
+  app.post(
+    "/v1/project/:project/service",
+    {
+      schema: {
+        summary: "Create a service, or fork one",
+        params: projectPath,
+        body: createServiceBody,
+        response: answers(serviceAnswer),
+      },
+    },
+    async (request) => {
+      const { project } = request.params;
+      await createService(context, { project, body: request.body, actor: actorOf(request) });
+      return await told({ project, service: request.body.service_name });
+    },
+  );
+
+  app.get(
+    "/v1/project/:project/service",
+    { schema: { summary: "Services of a project", params: projectPath, response: answers(servicesAnswer) } },
+    async (request) => {
+      const { name } = await findProject(context, request.params.project);
+      const rows = await db
+        .selectFrom("service")
+        .selectAll()
+        .where("project", "=", name)
+        .where("deleted_at", "is", null)
+        .orderBy("name")
+        .execute();
+      const services = [];
+      // One after the other: a long list must not take all connections of the catalog.
+      for (const row of rows) services.push(await serviceFields(context, row));
+      return { services };
+    },
+  );
+
+  app.get(
+    "/v1/project/:project/service/:service",
+    { schema: { summary: "One service", params: servicePath, response: answers(serviceAnswer) } },
+    async (request) => await told(request.params),
+  );
+
+  app.put(
+    "/v1/project/:project/service/:service",
+    {
+      schema: {
+        summary: "Change a service; what is absent stays",
+        params: servicePath,
+        body: updateServiceBody,
+        response: answers(serviceAnswer),
+      },
+    },
+    async (request) => {
+      const row = await findService(context, request.params);
+      await updateService(context, { row, body: request.body, actor: actorOf(request) });
+      return await told(request.params);
+    },
+  );
+
+  app.delete(
+    "/v1/project/:project/service/:service",
+    {
+      schema: {
+        summary: "Delete a service, or detach an attached one; its backups stay for a while",
+        params: servicePath,
+        response: answers(messageAnswer),
+      },
+    },
+    async (request) => {
+      const { id, kind } = await findService(context, request.params);
+      await deleteService(context, { id, actor: actorOf(request), event: deletionEvent });
+      return { message: kind === "attached" ? "detached" : "deleted" };
+    },
+  );
+
+  app.put(
+    "/v1/project/:project/service/:service/maintenance/start",
+    {
+      schema: {
+        summary: "Start maintenance updates; there are none",
+        params: servicePath,
+        response: answers(messageAnswer),
+      },
+    },
+    async (request) => {
+      await findService(context, request.params);
+      return { message: "there are no maintenance updates" };
+    },
+  );
+
+  tagRoutes(app, context);
+}
+
+function tagRoutes(app: ApiServer, context: ControlPlaneContext): void {
+  const url = "/v1/project/:project/service/:service/tags";
+  const change = async (
+    name: ServiceName,
+    changed: (current: Readonly<Record<string, string>>) => Readonly<Record<string, string | null>>,
+  ) => {
+    const { id } = await findService(context, name);
+    await context.catalog.db.transaction().execute(async (trx) => {
+      const { tags } = await trx
+        .selectFrom("service")
+        .select("tags")
+        .where("id", "=", id)
+        .forUpdate()
+        .executeTakeFirstOrThrow();
+      const kept = Object.fromEntries(Object.entries(changed(tags)).filter(([, value]) => value !== null));
+      await trx
+        .updateTable("service")
+        .set({ tags: JSON.stringify(kept) })
+        .where("id", "=", id)
+        .execute();
+    });
+    return { message: "tags updated" };
+  };
+
+  app.get(
+    url,
+    { schema: { summary: "Tags", params: servicePath, response: answers(tagsAnswer) } },
+    async (request) => ({ tags: (await findService(context, request.params)).tags }),
+  );
+  app.put(
+    url,
+    {
+      schema: { summary: "Replace all tags", params: servicePath, body: tagsBody, response: answers(messageAnswer) },
+    },
+    async (request) => await change(request.params, () => request.body.tags),
+  );
+  app.patch(
+    url,
+    {
+      schema: {
+        summary: "Change tags; null removes one",
+        params: servicePath,
+        body: tagsBody,
+        response: answers(messageAnswer),
+      },
+    },
+    async (request) => await change(request.params, (current) => ({ ...current, ...request.body.tags })),
+  );
+}

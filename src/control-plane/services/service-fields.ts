@@ -1,0 +1,127 @@
+import { openServiceSecrets } from "../../catalog/service-secrets.ts";
+import type { JobProgress } from "../../catalog/schema.ts";
+import { findPlan } from "../../domain/plan.ts";
+import { backupFields } from "../backups/backup-fields.ts";
+import { cloudDescription } from "../catalogue/cloud-fields.ts";
+import { serviceTypeDescriptions } from "../catalogue/service-types.ts";
+import type { ControlPlaneContext } from "../context.ts";
+import { type JobRow, openJobOf } from "../jobs/job-fields.ts";
+import { connectionOf } from "./connection.ts";
+import type { ServiceRow } from "./find-service.ts";
+import type { UserConfig } from "./user-config.ts";
+import { userFields } from "./user-fields.ts";
+
+const defaultMaxConnections = 100;
+
+/** A service as the API tells it. */
+export async function serviceFields(context: ControlPlaneContext, row: ServiceRow) {
+  const { db } = context.catalog;
+  const secrets = openServiceSecrets(context.masterKey, row.id, row.sealed_secrets);
+  const users = await db.selectFrom("service_user").selectAll().where("service_id", "=", row.id).execute();
+  const databaseRows = await db
+    .selectFrom("service_database")
+    .select("name")
+    .where("service_id", "=", row.id)
+    .orderBy("name")
+    .execute();
+  const databases = databaseRows.map(({ name }) => name);
+  const connection = connectionOf(row, secrets, databases);
+  const plan = findPlan(row.plan);
+  const nodeState = nodeStateOf(row, await openJobOf(context, row.id));
+  return {
+    service_id: row.id,
+    service_name: row.name,
+    service_type: row.engine,
+    service_type_description: row.engine === "pg" ? serviceTypeDescriptions.pg : row.engine,
+    service_kind: row.kind,
+    state: row.state,
+    trouble: row.trouble,
+    plan: row.plan,
+    cloud_name: row.cloud,
+    cloud_description: cloudDescription(context.configuration, row.cloud),
+    create_time: row.created_at.toISOString(),
+    update_time: row.updated_at.toISOString(),
+    group_list: ["default"],
+    node_count: plan?.nodeCount ?? 1,
+    node_cpu_count: plan?.cpuCount ?? 1,
+    node_memory_mb: plan?.memoryMb ?? 0,
+    disk_space_mb: row.disk_space_mb,
+    termination_protection: row.termination_protection,
+    project_vpc_id: null,
+    tags: row.tags,
+    tech_emails: [],
+    service_integrations: [],
+    service_notifications: [],
+    features: {},
+    service_uri: connection.uri,
+    service_uri_params: connection.params,
+    connection_info: {
+      pg: connection.uri === null ? [] : [connection.uri],
+      pg_params: connection.uri === null ? [] : [connection.params],
+      pg_standby: [],
+      pg_syncing: [],
+    },
+    components: connection.components,
+    users: administratorFirst(users).map((user) => userFields(context, user)),
+    databases,
+    connection_pools: [],
+    node_states: nodeState ? [nodeState] : [],
+    maintenance: { ...row.maintenance, enabled: row.maintenance.dow !== "never", updates: [] },
+    metadata: {
+      pg_version: row.version,
+      max_connections: maxConnections(row.user_config) ?? plan?.maxConnections ?? defaultMaxConnections,
+    },
+    user_config: {
+      ...(row.kind === "managed" ? { ip_filter: ["0.0.0.0/0", "::/0"] } : {}),
+      ...row.user_config,
+      ...(secrets.askedAdminPassword === undefined ? {} : { admin_password: secrets.askedAdminPassword }),
+      pg_version: row.version,
+    },
+    forked_from: row.forked_from && definedOf(row.forked_from),
+    backups: await backupFields(context, row, { states: ["complete"] }),
+  };
+}
+
+function administratorFirst<T extends { readonly is_admin: boolean; readonly name: string }>(users: readonly T[]): T[] {
+  return users.toSorted((a, b) => Number(b.is_admin) - Number(a.is_admin) || (a.name < b.name ? -1 : 1));
+}
+
+function definedOf({ stoppedAt, lastCommitAt, ...origin }: NonNullable<ServiceRow["forked_from"]>) {
+  return {
+    ...origin,
+    ...(stoppedAt === undefined ? {} : { stoppedAt }),
+    ...(lastCommitAt === undefined ? {} : { lastCommitAt }),
+  };
+}
+
+function maxConnections(config: UserConfig): number | undefined {
+  const settings = config["pg"];
+  if (typeof settings !== "object" || settings === null || !("max_connections" in settings)) return undefined;
+  return typeof settings.max_connections === "number" ? settings.max_connections : undefined;
+}
+
+/** The one server of a service, and how far its building is; none while it is powered off. */
+export function nodeStateOf(row: Pick<ServiceRow, "name" | "state">, job: JobRow | undefined) {
+  if (row.state === "POWEROFF") return undefined;
+  const isBuilding = row.state === "REBUILDING";
+  return {
+    name: `${row.name}-1`,
+    role: "master" as const,
+    state: !isBuilding ? ("running" as const) : job?.progress ? ("syncing_data" as const) : ("setting_up_vm" as const),
+    progress_updates: isBuilding && job?.progress ? [progressUpdate(job.progress)] : [],
+  };
+}
+
+/** Clients divide by `max - min`: it is never 0. */
+function progressUpdate(progress: JobProgress) {
+  const isBytes = progress.unit === "bytes";
+  const phase = progress.phase === "replaying the log" ? "stream" : isBytes ? "basebackup" : "prepare";
+  return {
+    phase,
+    completed: false,
+    min: isBytes ? 0 : null,
+    max: isBytes ? Math.max(1, Math.round(progress.total ?? 1)) : null,
+    current: isBytes ? Math.round(progress.done ?? 0) : null,
+    unit: isBytes ? "bytes_uncompressed" : null,
+  } as const;
+}

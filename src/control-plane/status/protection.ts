@@ -1,0 +1,107 @@
+import { sql } from "kysely";
+import { type LocationRecovery, recoveryByLocation } from "../../catalog/recovery.ts";
+import type { ControlPlaneContext } from "../context.ts";
+import type { ServiceRow } from "../services/find-service.ts";
+
+/** Is a service safe in a second region, how far behind, and what could be restored now? */
+export async function protectionFields(context: ControlPlaneContext, row: ServiceRow) {
+  return {
+    service_name: row.name,
+    service_type: row.engine,
+    service_kind: row.kind,
+    cloud_name: row.cloud,
+    state: row.state,
+    trouble: row.trouble,
+    reservation_warning: await reservationWarning(context, row.id),
+    locations: await locationsOf(context, row.id),
+    forks: await forksOf(context, row.id),
+  };
+}
+
+async function locationsOf(context: ControlPlaneContext, serviceId: string) {
+  const { db } = context.catalog;
+  const now = context.clock.now();
+  const rows = await db.selectFrom("location").selectAll().where("service_id", "=", serviceId).execute();
+  const recovery = await recoveryByLocation(db, serviceId);
+  const ranges = await db
+    .selectFrom("log_range")
+    .selectAll()
+    .where("service_id", "=", serviceId)
+    .orderBy("stored_at", "desc")
+    .execute();
+  const complete = await db
+    .selectFrom("backup_location")
+    .select("cloud")
+    .where("service_id", "=", serviceId)
+    .where("state", "=", "complete")
+    .execute();
+  return recovery.flatMap((location) => {
+    const row = rows.find(({ cloud }) => cloud === location.cloud);
+    if (!row) return []; // removed between the two queries
+    const log = ranges.find(({ cloud }) => cloud === location.cloud);
+    return {
+      cloud: row.cloud,
+      role: row.role,
+      state: row.state,
+      paused: row.is_paused,
+      pause_reason: row.pause_reason,
+      delete_after: row.delete_after?.toISOString() ?? null,
+      trouble: row.trouble,
+      replication_lag_seconds: row.role === "secondary" ? lagSeconds(row.oldest_missing_at, now) : null,
+      rpo_seconds: rpoSeconds(location, now),
+      recovery_window: location.window
+        ? {
+            earliest_at: location.window.earliestAt.toISOString(),
+            latest_at: location.window.latestAt.toISOString(),
+          }
+        : null,
+      log: log ? { stream: log.stream, end: log.end_position, stored_at: log.stored_at.toISOString() } : null,
+      complete_backups: complete.filter(({ cloud }) => cloud === row.cloud).length,
+    };
+  });
+}
+
+/** L1: 0 for a location that lacks nothing, else the age of the oldest object that it lacks. */
+export function lagSeconds(oldestMissingAt: Date | null, now: Date): number {
+  return oldestMissingAt ? secondsBetween(oldestMissingAt, now) : 0;
+}
+
+/** L2: the age of the end of the recovery window; null without one. */
+export function rpoSeconds({ window }: Pick<LocationRecovery, "window">, now: Date): number | null {
+  return window ? secondsBetween(window.latestAt, now) : null;
+}
+
+/** Clocks of several hosts differ a little: never negative. */
+function secondsBetween(from: Date, to: Date): number {
+  return Math.max(0, to.getTime() - from.getTime()) / 1000;
+}
+
+/** What was last said of how much log the server holds back for btar. */
+async function reservationWarning(context: ControlPlaneContext, serviceId: string): Promise<string | null> {
+  const event = await context.catalog.db
+    .selectFrom("event")
+    .select(["kind", "message"])
+    .where("service_id", "=", serviceId)
+    .where("kind", "in", ["slot_holds_wal", "slot_released_wal"])
+    .orderBy("id", "desc")
+    .limit(1)
+    .executeTakeFirst();
+  return event?.kind === "slot_holds_wal" ? event.message : null;
+}
+
+async function forksOf(context: ControlPlaneContext, serviceId: string) {
+  const rows = await context.catalog.db
+    .selectFrom("service")
+    .select(["project", "name", "cloud", "state", "forked_from"])
+    .where(sql`forked_from ->> 'serviceId'`, "=", serviceId)
+    .where("deleted_at", "is", null)
+    .orderBy("created_at")
+    .execute();
+  return rows.map((fork) => ({
+    project: fork.project,
+    service_name: fork.name,
+    cloud_name: fork.cloud,
+    state: fork.state,
+    target: fork.forked_from?.target ?? "",
+  }));
+}

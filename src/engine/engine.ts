@@ -1,0 +1,196 @@
+/**
+ * What an engine is to the rest of btar: a reader of a running database and a rebuilder of one. It yields and
+ * accepts bytes; it never sees a store, a repository or the catalog.
+ *
+ * Positions are fixed-width texts of the engine's own, so that text order is log order within a stream.
+ * A stream is one unbroken history of a server's log (PostgreSQL: system identifier and timeline). Its name
+ * matches `[A-Za-z0-9._-]+`.
+ */
+
+/** A regular file of a base backup. */
+export interface FileEntry {
+  /** Relative to the data directory, `/`-separated; already checked: no `..`, no empty or absolute part. */
+  readonly path: string;
+  readonly sizeBytes: number;
+  /** Permission bits, such as 0o600. */
+  readonly mode: number;
+  readonly modifiedAt: Date;
+}
+
+/**
+ * Takes the files of a base backup. The calls are synchronous, so that bytes are copied once and at once; before
+ * each `write`, a writer awaits `drained()` unless it is undefined.
+ */
+export interface FileSink {
+  directory(path: string, mode: number): void;
+  beginFile(entry: FileEntry): void;
+  /** `bytes` may be reused by the caller after the call. */
+  write(bytes: Uint8Array): void;
+  /** The file is complete: exactly `sizeBytes` were written. */
+  endFile(): void;
+  /** A promise when no more may be written yet (back-pressure); it rejects when the sink has failed. */
+  drained(): Promise<void> | undefined;
+}
+
+/** How btar reaches a database server. */
+export interface ServerAddress {
+  /** A DNS name or IP address. */
+  readonly host: string;
+  readonly port: number;
+  readonly user: string;
+  readonly password?: string | undefined;
+  /** Database to connect to for SQL. */
+  readonly database: string;
+  readonly tls: TlsChoice;
+}
+
+/** `disable`: none. `require`: encrypted, certificate not checked. `verify-ca`, `verify-full`: checked. */
+export interface TlsChoice {
+  readonly mode: "disable" | "require" | "verify-ca" | "verify-full";
+  /** PEM of the authorities to trust instead of the system's. */
+  readonly ca?: string | undefined;
+}
+
+/** One thing that an attached server lacks. */
+export interface PreflightFinding {
+  /** Stable word: `wal_level`, `privilege`, `senders`, `slots`, `version`, `tls`, `reachability`, … */
+  readonly check: string;
+  readonly severity: "error" | "warning";
+  /** What is and what should be, with values. */
+  readonly message: string;
+  /** The exact statement or line that mends it. */
+  readonly fix: string;
+}
+
+/** Who a server is, as it says itself. */
+export interface ServerIdentity {
+  /** Number of the running server, such as `18.4`. */
+  readonly version: string;
+  /** `18`. */
+  readonly majorVersion: string;
+  /** PostgreSQL: the system identifier, a decimal number as text. Changes when the database was replaced. */
+  readonly systemId: string;
+}
+
+/** What a finished base backup is, besides its files. Stored in its manifest. */
+export interface BaseBackupFacts {
+  readonly identity: ServerIdentity;
+  /** Log that makes the files consistent: from `start` (inclusive) to `end`, of `stream`. */
+  readonly log: { readonly stream: string; readonly start: string; readonly end: string };
+  readonly startedAt: Date;
+  /** The instant, by the server's clock, that a restore of this backup alone reaches at the least. */
+  readonly consistentAt: Date;
+  /** Engine's own facts that a restore needs, JSON. PostgreSQL: WAL segment size, tablespaces, page checksums. */
+  readonly engineFacts: Readonly<Record<string, unknown>>;
+}
+
+export interface BaseBackupProgress {
+  readonly doneBytes: number;
+  /** The server's estimate; it may change. */
+  readonly totalBytes: number;
+}
+
+export interface BaseBackupOptions {
+  readonly label: string;
+  readonly signal: AbortSignal;
+  readonly onProgress?: (progress: BaseBackupProgress) => void;
+}
+
+/** What comes out of a running log stream, in order. */
+export type LogEvent =
+  /** The stream that the following bytes belong to, at the start and whenever the server changed it. */
+  | {
+      readonly kind: "stream";
+      readonly stream: string;
+      readonly start: string;
+      /** Small text that a restore into this stream needs (PostgreSQL: the timeline history file). */
+      readonly history?: Buffer | undefined;
+    }
+  /** Log bytes: they follow on the last ones without a gap. The receiver owns `bytes`. */
+  | {
+      readonly kind: "bytes";
+      readonly start: string;
+      readonly end: string;
+      readonly bytes: Buffer;
+      /** Newest commit time in these bytes, microseconds since 1970; undefined if no commit ends in them. */
+      readonly newestCommitMicros: bigint | undefined;
+    }
+  /** All that was committed by `at` (the server's clock) lies before `position`, and has been delivered. */
+  | { readonly kind: "caught-up"; readonly position: string; readonly at: Date }
+  /** The server waits until what it has sent is acknowledged, to shut down: store it now. */
+  | { readonly kind: "flush-wanted" };
+
+/** A running log stream. Iterate it; leaving the loop ends it. Errors come out of the iteration. */
+export interface LogStream extends AsyncIterable<LogEvent> {
+  /** Tells the server that all before `position` is durable, so that it may drop it. */
+  acknowledge(position: string): void;
+  close(): Promise<void>;
+}
+
+export interface LogStreamOptions {
+  /** Name of the server-side reservation (replication slot); made if missing. */
+  readonly reservation: string;
+  /**
+   * Where the stored log ends. Undefined for a first start: the reservation's own start is taken.
+   * LOG_GAP is thrown when the server no longer has what follows, SYSTEM_IDENTIFIER_CHANGED when it is another
+   * database.
+   */
+  readonly from: { readonly stream: string; readonly position: string } | undefined;
+  readonly signal: AbortSignal;
+}
+
+/** How much log the server keeps back for us. */
+export interface ReservationState {
+  readonly exists: boolean;
+  /** Bytes of log that the server must keep because of the reservation. */
+  readonly retainedBytes: number;
+  /** The server gave up on it and may have dropped log. */
+  readonly isLost: boolean;
+}
+
+/** The reading side: what backups need of a running server, managed or attached. */
+export interface SourceDriver {
+  identify(address: ServerAddress, options: { readonly signal: AbortSignal }): Promise<ServerIdentity>;
+  /** Everything that is missing for backups; empty when all is well. Changes nothing on the server. */
+  preflight(address: ServerAddress, options: { readonly signal: AbortSignal }): Promise<readonly PreflightFinding[]>;
+  takeBaseBackup(address: ServerAddress, sink: FileSink, options: BaseBackupOptions): Promise<BaseBackupFacts>;
+  streamLog(address: ServerAddress, options: LogStreamOptions): Promise<LogStream>;
+  reservation(
+    address: ServerAddress,
+    options: { readonly reservation: string; readonly signal: AbortSignal },
+  ): Promise<ReservationState>;
+  /** Makes sure that the server keeps log from now on, before anything is read. Repeatable. */
+  ensureReservation(
+    address: ServerAddress,
+    options: { readonly reservation: string; readonly signal: AbortSignal },
+  ): Promise<void>;
+  dropReservation(
+    address: ServerAddress,
+    options: { readonly reservation: string; readonly signal: AbortSignal },
+  ): Promise<void>;
+}
+
+/** One stored piece of a stream, as far as choosing needs it. */
+export interface LogPieceRef {
+  readonly stream: string;
+  readonly start: string;
+  readonly end: string;
+  /** Newest commit time in it, microseconds since 1970; undefined if it holds no commit. */
+  readonly newestCommitMicros: bigint | undefined;
+}
+
+export type RecoveryTarget =
+  | { readonly kind: "latest" }
+  | { readonly kind: "time"; readonly atMicros: bigint }
+  /** Consistent, and nothing later than the base backup's own end. */
+  | { readonly kind: "backup-end" };
+
+/** Which log a recovery needs and where it ends. */
+export interface RecoveryPlan {
+  /** In order; of one stream, or of several where the server was promoted in between. */
+  readonly pieces: readonly LogPieceRef[];
+  /** Log from here on is not replayed; undefined: all of `pieces` is. */
+  readonly stopBefore: { readonly stream: string; readonly position: string } | undefined;
+  /** Commit time of the last transaction that the result holds, as far as the log tells. */
+  readonly lastCommitMicros: bigint | undefined;
+}

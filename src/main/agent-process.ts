@@ -1,0 +1,92 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { setTimeout as sleep } from "node:timers/promises";
+
+const firstPauseMs = 1000;
+const maxPauseMs = 30_000;
+/** An agent that ran for this long had not failed at its start. */
+const stableMs = 60_000;
+
+/** What a parent tells its agent. */
+export interface StopMessage {
+  readonly kind: "stop";
+  readonly stopServers: boolean;
+}
+
+export interface AgentProcessOptions {
+  readonly cloud: string;
+  /** Of the executable that this process runs. */
+  readonly args: readonly string[];
+  readonly environment: Readonly<Record<string, string>>;
+  /** Takes what the agent writes. */
+  readonly log: (text: string) => void;
+  /** Tells the operator. */
+  readonly say: (text: string) => void;
+}
+
+/** Keeps the agent of a cloud running as a child process; it ends with its parent. */
+export class AgentProcess {
+  readonly #options: AgentProcessOptions;
+  readonly #stop = new AbortController();
+  #child: ChildProcess | undefined;
+  #loop: Promise<void> = Promise.resolve();
+
+  constructor(options: AgentProcessOptions) {
+    this.#options = options;
+  }
+
+  start(): void {
+    this.#loop = this.#keepRunning();
+  }
+
+  /** Asks it to end, and waits. */
+  async stop(order: Omit<StopMessage, "kind">): Promise<void> {
+    this.#stop.abort();
+    if (this.#child?.connected) this.#child.send({ kind: "stop", ...order } satisfies StopMessage);
+    await this.#loop;
+  }
+
+  async #keepRunning(): Promise<void> {
+    const { cloud, say } = this.#options;
+    const { signal } = this.#stop;
+    let pauseMs = firstPauseMs;
+    while (!signal.aborted) {
+      const startedAt = Date.now();
+      const end = await this.#runOnce();
+      if (signal.aborted) return;
+      if (Date.now() - startedAt > stableMs) pauseMs = firstPauseMs;
+      say(`agent of ${cloud} ended (${end}); starting it again in ${pauseMs / 1000} s`);
+      await sleep(pauseMs, undefined, { signal }).catch(() => undefined);
+      pauseMs = Math.min(maxPauseMs, pauseMs * 2);
+    }
+  }
+
+  /** @returns how it ended, for people */
+  async #runOnce(): Promise<string> {
+    const { args, environment, log } = this.#options;
+    // A small young generation is collected often: buffers that a backup has done with are given back soon.
+    const nodeArgs = ["--max-semi-space-size=8", process.argv[1] ?? ""];
+    const child = spawn(process.execPath, [...nodeArgs, ...args], {
+      stdio: ["ignore", "pipe", "pipe", "ipc"],
+      env: { ...process.env, ...environment },
+    });
+    this.#child = child;
+    let lastWords = "";
+    for (const stream of [child.stdout, child.stderr]) {
+      stream?.setEncoding("utf8").on("data", (text: string) => {
+        log(text);
+        lastWords = plainWords(text) ?? lastWords;
+      });
+    }
+    const { promise, resolve } = Promise.withResolvers<string>();
+    child.once("error", (error) => resolve(error.message));
+    child.once("close", (code, signal) => resolve(signal ?? `exit code ${code}`));
+    const end = await promise;
+    return lastWords === "" ? end : `${end}: ${lastWords}`;
+  }
+}
+
+/** What a program says when it gives up: our own message, or the first line of an error that nobody caught. */
+function plainWords(text: string): string | undefined {
+  const lines = text.split("\n").filter((line) => line.trim() !== "" && !line.startsWith("{"));
+  return lines.find((line) => /^(?:btar: |\w*Error\b)/.test(line)) ?? lines.at(-1)?.trim();
+}

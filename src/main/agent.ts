@@ -1,0 +1,80 @@
+import { hostname } from "node:os";
+import { openCatalog } from "../catalog/catalog.ts";
+import { JobQueue } from "../catalog/job-queue.ts";
+import type { BtarConfiguration } from "../contract/configuration.ts";
+import { BtarError, describeError } from "../domain/errors.ts";
+import { createObjectStore } from "../object-store/open-object-store.ts";
+import type { ObjectStore } from "../object-store/object-store.ts";
+import { createLogger } from "../platform/logger.ts";
+import { RegionAgent } from "../region-agent/region-agent.ts";
+import { usableCores } from "./cores.ts";
+import { makeDataDirectory } from "./data-directory.ts";
+import { requireDatabaseUrl } from "./database-url.ts";
+import { btarVersion, postgresDrivers } from "./drivers.ts";
+import { type ConfigurationChoice, loadConfiguration } from "./load-configuration.ts";
+import { checkMasterKey, readMasterKey } from "./master-key.ts";
+import { leaveParent, stopOrder } from "./parent.ts";
+
+/** `btar agent --cloud C`: acts for one cloud until it is told to end. Logs to standard error. */
+export async function runAgent(
+  options: ConfigurationChoice & { readonly cloud: string; readonly verbose?: boolean | undefined },
+): Promise<void> {
+  const order = stopOrder();
+  const { cloud } = options;
+  const loaded = await loadConfiguration(options);
+  const { configuration, runAs } = loaded;
+  requireCloud(configuration, cloud);
+  const url = requireDatabaseUrl("an agent");
+  await makeDataDirectory(configuration.dataDirectory);
+  const masterKey = await readMasterKey(configuration.dataDirectory, { create: false });
+  const logger = createLogger({ level: options.verbose ? "debug" : "info" });
+  const onError = (error: Error) => logger.warn({ reason: describeError(error) }, "the catalog's connection failed");
+
+  await using opened = new AsyncDisposableStack();
+  opened.defer(leaveParent);
+  const catalog = await openCatalog(url, { maxConnections: 8, applicationName: `btar agent ${cloud}`, onError });
+  opened.defer(() => catalog.close());
+  await checkMasterKey(catalog, masterKey);
+  const jobs = await JobQueue.open(catalog, { url, onError });
+  opened.defer(() => jobs.close());
+  const stores = openStores(configuration);
+  opened.defer(async () => {
+    for (const store of stores.values()) await store.close();
+  });
+  const agent = await RegionAgent.start({
+    cloud,
+    agentId: `${cloud}@${hostname()}`,
+    configuration,
+    catalog,
+    jobs,
+    masterKey: masterKey.key,
+    stores,
+    ...postgresDrivers(loaded, logger),
+    serverOwner: runAs,
+    logger,
+    version: btarVersion,
+    workerCount: usableCores(),
+  });
+  logger.info({ cloud }, "the agent runs");
+  const { stopServers } = await order;
+  logger.info({ cloud, stopServers }, "the agent stops");
+  await agent.stop({ stopServers });
+}
+
+function requireCloud({ clouds }: BtarConfiguration, cloud: string): void {
+  if (clouds.some(({ name }) => name === cloud)) return;
+  throw new BtarError("INVALID_CONFIGURATION", {
+    message: `cloud ${cloud} is not in the configuration`,
+    hint: `configured clouds: ${clouds.map(({ name }) => name).join(", ")}`,
+  });
+}
+
+/** By cloud: the agent's own, to write, and all others, to copy from. */
+function openStores({ clouds }: BtarConfiguration): ReadonlyMap<string, ObjectStore> {
+  return new Map(
+    clouds.map(({ name, storeUrl, storeCredentials }) => [
+      name,
+      createObjectStore(storeUrl, { credentials: storeCredentials }),
+    ]),
+  );
+}

@@ -1,0 +1,181 @@
+/** What a value of the configuration file must be. */
+export type OptionRule =
+  | { readonly kind: "text" }
+  | { readonly kind: "texts" }
+  | { readonly kind: "number"; readonly min: number; readonly max: number; readonly isWhole: boolean }
+  /** Bytes, such as `16MiB`. */
+  | { readonly kind: "size"; readonly min: number; readonly max: number };
+
+/** One option: reading, help and reference all go by this. */
+export interface ConfigurationOption {
+  readonly rule: OptionRule;
+  /** What a value looks like. */
+  readonly form: string;
+  /** As it would be written in the file. Undefined: there is none, or `otherwise` says what is done without one. */
+  readonly default?: string;
+  readonly otherwise?: string;
+  /** What it is, and its unit. */
+  readonly text: string;
+}
+
+const wholeNumber = (min: number, max: number): OptionRule => ({ kind: "number", min, max, isWhole: true });
+const anyNumber = (min: number, max: number): OptionRule => ({ kind: "number", min, max, isWhole: false });
+const size = (min: number, max: number): OptionRule => ({ kind: "size", min, max });
+const text: OptionRule = { kind: "text" };
+
+const mebibyte = 2 ** 20;
+const knownClouds = "clouds of known providers have one";
+
+/**
+ * Every option of the configuration file, by its path. `NAME` stands for the name of a cloud, `VERSION` for a major
+ * version of PostgreSQL.
+ */
+export const configurationOptions = {
+  listen: { rule: text, form: "HOST:PORT", default: "127.0.0.1:8080", text: "where the API listens" },
+  data_dir: {
+    rule: text,
+    form: "PATH",
+    otherwise: "./btar-data; as root, where servers cannot reach that, /var/lib/btar",
+    text: "everything that btar keeps on this machine",
+  },
+  project: { rule: text, form: "NAME", default: "demo", text: "project that is made at the first start" },
+  run_as: {
+    rule: text,
+    form: "USER",
+    otherwise: "btar if there is such a user, else nobody",
+    text: "system user of database servers when btar runs as root",
+  },
+  "clouds.NAME.store": {
+    rule: text,
+    form: "file:PATH or s3://BUCKET/PREFIX?region=REGION&endpoint=URL",
+    otherwise: "each cloud needs one; without any clouds, local-north and local-south in data_dir",
+    text: "object store of the cloud",
+  },
+  "clouds.NAME.description": { rule: text, form: "TEXT", otherwise: knownClouds, text: "for people" },
+  "clouds.NAME.geo.latitude": { rule: anyNumber(-90, 90), form: "DEGREES", otherwise: knownClouds, text: "north" },
+  "clouds.NAME.geo.longitude": { rule: anyNumber(-180, 180), form: "DEGREES", otherwise: knownClouds, text: "east" },
+  "clouds.NAME.geo.region": { rule: text, form: "TEXT", default: "europe", text: "part of the world" },
+  "clouds.NAME.credentials.access_key_id": {
+    rule: text,
+    form: "TEXT",
+    otherwise: "found as the AWS tools do",
+    text: "for an S3 store",
+  },
+  "clouds.NAME.credentials.secret_access_key": {
+    rule: text,
+    form: "TEXT",
+    otherwise: "found as the AWS tools do",
+    text: "for an S3 store; keep others from reading the file",
+  },
+  "clouds.NAME.credentials.session_token": { rule: text, form: "TEXT", otherwise: "none", text: "for an S3 store" },
+  "services.listen": {
+    rule: text,
+    form: "ADDRESS",
+    default: "127.0.0.1",
+    text: "address that managed servers listen on",
+  },
+  "services.advertised_host": {
+    rule: text,
+    form: "HOST",
+    otherwise: "services.listen",
+    text: "host that clients are told to connect to",
+  },
+  "services.ports": { rule: text, form: "FIRST-LAST", default: "20000-20999", text: "ports of managed servers" },
+  "backups.interval_hours": {
+    rule: wholeNumber(1, 168),
+    form: "HOURS",
+    default: "24",
+    text: "between base backups where a service does not say",
+  },
+  "backups.retention_days": {
+    rule: wholeNumber(1, 3650),
+    form: "DAYS",
+    default: "2",
+    text: "that backups are kept where neither service nor plan says",
+  },
+  "backups.compression_level": { rule: wholeNumber(1, 19), form: "LEVEL", default: "3", text: "of zstd" },
+  "log.max_age_seconds": {
+    rule: anyNumber(0.1, 3600),
+    form: "SECONDS",
+    default: "5",
+    text: "a commit is stored at the latest after this",
+  },
+  "log.max_piece": {
+    rule: size(64 * 2 ** 10, 64 * mebibyte),
+    form: "SIZE",
+    default: "16MiB",
+    text: "largest piece of log; it is held in memory",
+  },
+  "limits.additional_clouds": { rule: wholeNumber(1, 20), form: "NUMBER", default: "3", text: "per service" },
+  "limits.retained_log": {
+    rule: size(mebibyte, 2 ** 50),
+    form: "SIZE",
+    default: "10GiB",
+    text: "WAL that a server holds back for btar before there is a warning",
+  },
+  "limits.disable_grace_hours": {
+    rule: anyNumber(0, 8760),
+    form: "HOURS",
+    default: "24",
+    text: "that copies are kept after their cloud was disabled",
+  },
+  "limits.delete_grace_hours": {
+    rule: anyNumber(0, 8760),
+    form: "HOURS",
+    default: "72",
+    text: "that backups are kept after their service was deleted",
+  },
+  "limits.lag_objective_seconds": {
+    rule: wholeNumber(1, 2_592_000),
+    form: "SECONDS",
+    default: "900",
+    text: "lag of a copy that raises an event",
+  },
+  "engines.pg.VERSION.basedir": {
+    rule: text,
+    form: "PATH",
+    otherwise: "btar's own, from npm packages",
+    text: "directory that holds bin/postgres of that version",
+  },
+  restore_roots: {
+    rule: { kind: "texts" },
+    form: "[PATH, …]",
+    otherwise: "any that is empty or does not exist",
+    text: "directories that `btar restore` may write below",
+  },
+} as const satisfies Record<string, ConfigurationOption>;
+
+/** Environment variables that btar reads. */
+export const environmentVariables: readonly { readonly name: string; readonly text: string }[] = [
+  { name: "BTAR_CONFIG", text: "configuration file when --config is not given; else ./btar.yaml" },
+  { name: "BTAR_DATABASE_URL", text: "PostgreSQL of the catalog; without it `btar up` runs its own" },
+  { name: "BTAR_ADMIN_TOKEN", text: "first admin token instead of a random one; at least 24 characters" },
+  { name: "BTAR_MASTER_KEY_FILE", text: "master key file; without it DATA_DIR/keys/master.key" },
+  { name: "BTAR_URL", text: "API that the client commands talk to" },
+  { name: "BTAR_TOKEN", text: "token of the client commands" },
+  { name: "BTAR_PROJECT", text: "project of the client commands" },
+];
+
+/** The next words that may follow `path` in the file; undefined when a name of the user's choice does. */
+export function keysBelow(path: string): readonly string[] | undefined {
+  const prefix = path === "" ? "" : `${path}.`;
+  const words = Object.keys(configurationOptions)
+    .filter((key) => key.startsWith(prefix))
+    .map((key) => key.slice(prefix.length).split(".")[0] ?? "");
+  return words.includes("NAME") ? undefined : [...new Set(words)];
+}
+
+/** The whole table as text, for `btar help configuration`. */
+export function configurationHelp(): string {
+  const all: readonly (readonly [string, ConfigurationOption])[] = Object.entries(configurationOptions);
+  const width = Math.max(...all.map(([key]) => key.length));
+  const options = all.flatMap(([key, option]) => {
+    const without = option.default ?? option.otherwise;
+    return [
+      `  ${key.padEnd(width)}  ${option.text}`,
+      `  ${"".padEnd(width)}  ${option.form}${without === undefined ? "" : `; default: ${without}`}`,
+    ];
+  });
+  const variables = environmentVariables.map(({ name, text }) => `  ${name.padEnd(width)}  ${text}`);
+  return `Configuration file, YAML:\n${options.join("\n")}\n\nEnvironment:\n${variables.join("\n")}\n`;
+}

@@ -1,0 +1,111 @@
+import { openCatalog } from "../catalog/catalog.ts";
+import { JobQueue } from "../catalog/job-queue.ts";
+import { bootstrap } from "../control-plane/bootstrap.ts";
+import { startControlPlane } from "../control-plane/control-plane.ts";
+import { describeError } from "../domain/errors.ts";
+import { writeFileDurably } from "../platform/files.ts";
+import { createLogger, type Logger } from "../platform/logger.ts";
+import { prepareAdminToken } from "./admin-token.ts";
+import { dataFiles, makeDataDirectory } from "./data-directory.ts";
+import { requireDatabaseUrl } from "./database-url.ts";
+import { postgresDrivers } from "./drivers.ts";
+import { type ConfigurationChoice, type LoadedConfiguration, loadConfiguration } from "./load-configuration.ts";
+import { checkMasterKey, type MasterKey, readMasterKey } from "./master-key.ts";
+import { checkNewStores } from "./new-stores.ts";
+
+/** A control plane, and what it stands on. */
+export interface RunningServer {
+  readonly url: string;
+  /** Shown once; undefined when the installation had one already. */
+  readonly newAdminToken: string | undefined;
+  close(): Promise<void>;
+}
+
+/** Opens the catalog, makes project and token at the first start, and serves the API. */
+export async function startServer(
+  loaded: LoadedConfiguration,
+  options: {
+    readonly databaseUrl: string;
+    readonly masterKey: MasterKey;
+    readonly logger: Logger;
+    /** All clouds are looked after from this machine: their stores can be checked from here. */
+    readonly hasAllClouds: boolean;
+  },
+): Promise<RunningServer> {
+  const { configuration } = loaded;
+  const { databaseUrl, masterKey, logger } = options;
+  const files = dataFiles(configuration.dataDirectory);
+  const adminToken = await prepareAdminToken(files.adminToken);
+  const onError = (error: Error) => logger.warn({ reason: describeError(error) }, "the catalog's connection failed");
+
+  await using opened = new AsyncDisposableStack();
+  const catalog = await openCatalog(databaseUrl, { maxConnections: 10, applicationName: "btar server", onError });
+  opened.defer(() => catalog.close());
+  await checkMasterKey(catalog, masterKey);
+  if (options.hasAllClouds) await checkNewStores(loaded, catalog);
+  const { newAdminToken } = await bootstrap(catalog, {
+    configuration,
+    masterKey: masterKey.key,
+    adminToken: adminToken.text,
+  });
+  await adminToken.settle(newAdminToken !== undefined);
+  // Once more: another server may have made the project in between, with a key of its own.
+  await checkMasterKey(catalog, masterKey);
+  const jobs = await JobQueue.open(catalog, { url: databaseUrl, onError });
+  opened.defer(() => jobs.close());
+  const { sourceDriver } = postgresDrivers(loaded, logger);
+  const controlPlane = await startControlPlane({
+    catalog,
+    jobs,
+    configuration,
+    masterKey: masterKey.key,
+    sourceDriver,
+    logger,
+  });
+  opened.defer(() => controlPlane.close());
+  await writeFileDurably(files.url, `${controlPlane.url}\n`, { mode: 0o644 });
+  const running = opened.move();
+  return { url: controlPlane.url, newAdminToken, close: () => running.disposeAsync() };
+}
+
+/** `btar server`: the control plane alone. Logs to standard error. */
+export async function runServer(
+  options: ConfigurationChoice & { readonly verbose?: boolean | undefined },
+): Promise<void> {
+  const databaseUrl = requireDatabaseUrl("a server");
+  const loaded = await loadConfiguration(options);
+  const { dataDirectory } = loaded.configuration;
+  await makeDataDirectory(dataDirectory);
+  const masterKey = await readMasterKey(dataDirectory, { create: true });
+  const logger = createLogger({ level: options.verbose ? "debug" : "info" });
+  const server = await startServer(loaded, { databaseUrl, masterKey, logger, hasAllClouds: false });
+  for (const line of firstStartLines({ dataDirectory, masterKey, newAdminToken: server.newAdminToken })) say(line);
+  say(`btar serves ${server.url}`);
+  const { promise, resolve } = Promise.withResolvers<void>();
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, () => resolve());
+  await promise;
+  await server.close();
+}
+
+/** What must be said at a first start, once. */
+export function firstStartLines(made: {
+  readonly dataDirectory: string;
+  readonly masterKey: MasterKey;
+  readonly newAdminToken: string | undefined;
+}): readonly string[] {
+  const { dataDirectory, masterKey, newAdminToken } = made;
+  const lines: string[] = [];
+  if (newAdminToken !== undefined && process.env["BTAR_ADMIN_TOKEN"] === undefined) {
+    lines.push(`admin token, shown once: ${newAdminToken}`);
+    lines.push(`  commands on this machine find it in ${dataFiles(dataDirectory).adminToken}`);
+  }
+  if (masterKey.isNew) {
+    lines.push("", `  A MASTER KEY WAS MADE: ${masterKey.file}`);
+    lines.push("  Keep a copy of it elsewhere. Without it, no backup can be read.", "");
+  }
+  return lines;
+}
+
+function say(text: string): void {
+  process.stdout.write(`${text}\n`);
+}

@@ -1,0 +1,131 @@
+import { BtarError } from "../domain/errors.ts";
+import { lockDirectory } from "../platform/directory-lock.ts";
+import { statIfThere } from "../platform/files.ts";
+import { createLogger, type LogLevel } from "../platform/logger.ts";
+import { AgentProcess } from "./agent-process.ts";
+import { dataFiles, makeDataDirectory } from "./data-directory.ts";
+import { databaseUrl } from "./database-url.ts";
+import { postgresDrivers } from "./drivers.ts";
+import { EmbeddedCatalog } from "./embedded-catalog.ts";
+import { exitCodes } from "../cli/exit-codes.ts";
+import { type ConfigurationChoice, type LoadedConfiguration, loadConfiguration } from "./load-configuration.ts";
+import { LogFile } from "./log-file.ts";
+import { readMasterKey } from "./master-key.ts";
+import { firstStartLines, startServer } from "./server.ts";
+import { StopSignals } from "./stop-signals.ts";
+
+export interface UpOptions extends ConfigurationChoice {
+  /** Logs go to standard error too. */
+  readonly verbose?: boolean | undefined;
+}
+
+/** `btar up`: everything on this machine, until Ctrl-C. */
+export async function runUp(options: UpOptions): Promise<void> {
+  const loaded = await loadConfiguration(options);
+  const { dataDirectory } = loaded.configuration;
+  await makeDataDirectory(dataDirectory);
+  const lock = await lockDirectory(dataDirectory);
+  const signals = new StopSignals(() => {
+    say("stopped at once; what runs on is adopted or cleaned up at the next start");
+    process.exit(exitCodes.interrupted);
+  });
+  try {
+    await using parts = new AsyncDisposableStack();
+    await startAll(loaded, { options, parts, signal: signals.signal });
+    await signals.asked();
+    say("stopping; Ctrl-C again stops at once");
+  } catch (error) {
+    if (signals.signal.aborted) throw stoppedWhileStarting(error);
+    throw error;
+  } finally {
+    await lock.release();
+    signals.dispose();
+  }
+  say("stopped");
+}
+
+interface Starting {
+  readonly options: UpOptions;
+  /** What is started is put here; it is stopped in the opposite order. */
+  readonly parts: AsyncDisposableStack;
+  readonly signal: AbortSignal;
+}
+
+async function startAll(loaded: LoadedConfiguration, starting: Starting): Promise<void> {
+  const { configuration, file, dataDirectoryNote } = loaded;
+  const { dataDirectory } = configuration;
+  const { options, parts, signal } = starting;
+  if (dataDirectoryNote !== undefined) say(`${dataDirectoryNote}: the data goes to ${dataDirectory}`);
+  say(`data in ${dataDirectory}${file === undefined ? ", no btar.yaml: defaults" : `, configured by ${file}`}`);
+  const level: LogLevel = options.verbose ? "debug" : "info";
+  const logger = createLogger({ level, destination: { write: openLog("server", loaded, starting) } });
+  // A key is made at the first start only: later, a missing one is a mistake, and a new one would make it worse.
+  const isFirstStart = (await statIfThere(dataFiles(dataDirectory).catalogSecret)) === undefined;
+  const masterKey = await readMasterKey(dataDirectory, { create: isFirstStart });
+  const url = databaseUrl() ?? (await startCatalog(loaded, { ...starting, logger }));
+  signal.throwIfAborted();
+  const server = await startServer(loaded, { databaseUrl: url, masterKey, logger, hasAllClouds: true });
+  parts.defer(() => server.close());
+  signal.throwIfAborted();
+  startAgents(loaded, starting, { BTAR_DATABASE_URL: url, BTAR_MASTER_KEY_FILE: masterKey.file });
+  for (const line of firstStartLines({ dataDirectory, masterKey, newAdminToken: server.newAdminToken })) say(line);
+  say(`clouds: ${configuration.clouds.map(({ name }) => name).join(", ")}`);
+  say(`btar is up: ${server.url} (Ctrl-C stops it)`);
+}
+
+async function startCatalog(
+  loaded: LoadedConfiguration,
+  { parts, signal, logger }: Starting & { readonly logger: Parameters<typeof postgresDrivers>[1] },
+): Promise<string> {
+  const { dataDirectory } = loaded.configuration;
+  const { serverDriver } = postgresDrivers(loaded, logger);
+  const catalog = await EmbeddedCatalog.start(serverDriver, { dataDirectory, signal, say });
+  parts.defer(async () => {
+    say("stopping the catalog");
+    await catalog.stop();
+  });
+  return catalog.url;
+}
+
+function startAgents(
+  loaded: LoadedConfiguration,
+  starting: Starting,
+  environment: Readonly<Record<string, string>>,
+): void {
+  const { configuration, file } = loaded;
+  const { insecureListen, verbose } = starting.options;
+  const agents = configuration.clouds.map(({ name }) => {
+    const args = ["agent", "--cloud", name];
+    if (file !== undefined) args.push("--config", file);
+    if (insecureListen) args.push("--insecure-listen");
+    if (verbose) args.push("--verbose");
+    return new AgentProcess({ cloud: name, args, environment, log: openLog(`agent-${name}`, loaded, starting), say });
+  });
+  for (const agent of agents) agent.start();
+  starting.parts.defer(async () => {
+    say("stopping agents and their database servers; jobs go on at the next start");
+    await Promise.all(agents.map((agent) => agent.stop({ stopServers: true })));
+  });
+}
+
+/** A log in the data directory, which is repeated on standard error when everything is to be seen. */
+function openLog(
+  name: string,
+  { configuration }: LoadedConfiguration,
+  { options, parts }: Starting,
+): (text: string) => void {
+  const log = new LogFile(dataFiles(configuration.dataDirectory).log(name));
+  parts.defer(() => log.close());
+  return (text) => {
+    log.write(text);
+    if (options.verbose) process.stderr.write(text);
+  };
+}
+
+function stoppedWhileStarting(cause: unknown): BtarError {
+  return new BtarError("CANCELLED", { message: "stopped while it started", details: { isInterrupted: true }, cause });
+}
+
+function say(text: string): void {
+  process.stdout.write(`${text}\n`);
+}

@@ -1,0 +1,150 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { type Duty, holdDuty, releaseDuty } from "../../catalog/leases.ts";
+import { describeError } from "../../domain/errors.ts";
+import type { AgentEnvironment } from "../environment.ts";
+import { archiveLog } from "./archive-log.ts";
+import { copyLog } from "./copy-log.ts";
+import { setLocationTrouble } from "./location-trouble.ts";
+import { watchReservation } from "./watch-reservation.ts";
+
+const reconcileEveryMs = 1000;
+const firstRetryMs = 500;
+const maxRetryMs = 15_000;
+
+interface RunningDuty {
+  readonly duty: Duty;
+  readonly stop: AbortController;
+  readonly ended: Promise<void>;
+}
+
+/** Keeps the continuous duties of this agent's cloud going: one agent each, by lease. */
+export class Duties {
+  readonly #env: AgentEnvironment;
+  readonly #running = new Map<string, RunningDuty>();
+  readonly #stop = new AbortController();
+  #loop: Promise<void> = Promise.resolve();
+
+  constructor(env: AgentEnvironment) {
+    this.#env = env;
+  }
+
+  start(): void {
+    this.#loop = this.#run();
+  }
+
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    await this.#loop;
+    await Promise.all([...this.#running.values()].map((running) => this.#end(running)));
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#stop;
+    while (!signal.aborted) {
+      try {
+        await this.#reconcile();
+      } catch (error) {
+        // The catalog does not answer. Duties go on; they are looked at again when it does.
+        this.#env.logger.warn({ reason: describeError(error) }, "duties cannot be compared with the catalog");
+      }
+      await sleep(reconcileEveryMs, undefined, { signal }).catch(() => undefined);
+    }
+  }
+
+  async #reconcile(): Promise<void> {
+    const wanted = new Map((await this.#wanted()).map((duty) => [keyOf(duty), duty]));
+    for (const [key, running] of this.#running) {
+      const stillHeld = wanted.has(key) && (await holdDuty(this.#env.catalog.db, running.duty, this.#env.agentId));
+      if (!stillHeld) await this.#end(running);
+    }
+    for (const [key, duty] of wanted) {
+      if (this.#running.has(key) || this.#stop.signal.aborted) continue;
+      if (await holdDuty(this.#env.catalog.db, duty, this.#env.agentId)) this.#begin(duty);
+    }
+  }
+
+  async #wanted(): Promise<readonly Duty[]> {
+    const { db } = this.#env.catalog;
+    const { cloud, agentId } = this.#env;
+    const archived = await db
+      .selectFrom("service")
+      .select("id")
+      .where("cloud", "=", cloud)
+      .where("deleted_at", "is", null)
+      .where("is_powered", "=", true)
+      .where("state", "in", ["RUNNING", "REBALANCING"])
+      .where((eb) => eb.or([eb("kind", "=", "attached"), eb("agent_id", "=", agentId)]))
+      .execute();
+    const copied = await db
+      .selectFrom("location")
+      .select("service_id")
+      .where("cloud", "=", cloud)
+      .where("role", "=", "secondary")
+      .where("state", "=", "active")
+      .where("is_paused", "=", false)
+      .execute();
+    return [
+      ...archived.map(({ id }) => ({ duty: "archive-log" as const, serviceId: id, cloud })),
+      ...copied.map(({ service_id }) => ({ duty: "copy-log" as const, serviceId: service_id, cloud })),
+    ];
+  }
+
+  #begin(duty: Duty): void {
+    const stop = new AbortController();
+    const ended = this.#persist(duty, stop.signal);
+    this.#running.set(keyOf(duty), { duty, stop, ended });
+  }
+
+  async #end(running: RunningDuty): Promise<void> {
+    running.stop.abort();
+    await running.ended;
+    this.#running.delete(keyOf(running.duty));
+    await releaseDuty(this.#env.catalog.db, running.duty, this.#env.agentId);
+  }
+
+  /** Runs a duty, again and again with back-off when it fails, until it is told to end. */
+  async #persist(duty: Duty, signal: AbortSignal): Promise<void> {
+    for (let failures = 0; !signal.aborted; ) {
+      const startedAt = Date.now();
+      try {
+        await carryOut(this.#env, duty, signal);
+      } catch (error) {
+        if (signal.aborted) return;
+        if (Date.now() - startedAt > maxRetryMs) failures = 0;
+        failures += 1;
+        await this.#show(duty, describeError(error));
+      }
+      const pause = Math.min(maxRetryMs, firstRetryMs * 2 ** Math.min(failures, 10));
+      await sleep(pause, undefined, { signal }).catch(() => undefined);
+    }
+  }
+
+  async #show(duty: Duty, trouble: string): Promise<void> {
+    this.#env.logger.warn({ ...duty, trouble }, "a duty failed and is begun again");
+    await setLocationTrouble(this.#env, duty.serviceId, duty.cloud, trouble).catch((error: unknown) =>
+      this.#env.logger.warn(
+        { reason: describeError(error) },
+        "the trouble cannot be shown: the catalog does not answer",
+      ),
+    );
+  }
+}
+
+async function carryOut(env: AgentEnvironment, duty: Duty, signal: AbortSignal): Promise<void> {
+  if (duty.duty === "copy-log") return await copyLog(env, duty.serviceId, signal);
+  const both = new AbortController();
+  const together = AbortSignal.any([signal, both.signal]);
+  const watching = watchReservation(env, duty.serviceId, together).catch((error: unknown) => {
+    if (!together.aborted) env.logger.warn({ reason: describeError(error) }, "the replication slot cannot be watched");
+  });
+  try {
+    await archiveLog(env, duty.serviceId, signal);
+  } finally {
+    both.abort();
+    await watching;
+  }
+}
+
+function keyOf(duty: Duty): string {
+  return `${duty.duty} ${duty.serviceId}`;
+}

@@ -1,0 +1,204 @@
+import { recordEvent } from "../../catalog/events.ts";
+import type { RunningJob } from "../../catalog/job-queue.ts";
+import { markSecondariesLacking } from "../../catalog/log-ranges.ts";
+import { BtarError, describeError } from "../../domain/errors.ts";
+import type { BaseBackupFacts } from "../../engine/engine.ts";
+import type { BackupManifest } from "../../repository/manifest.ts";
+import { removeOrphanPacks } from "../../repository/orphan-packs.ts";
+import type { Repository } from "../../repository/repository.ts";
+import { type AgentEnvironment, patientStore } from "../environment.ts";
+import {
+  addressOf,
+  loadService,
+  repositoryForWriting,
+  reservationName,
+  type ServiceContext,
+} from "../service-context.ts";
+import { describeService } from "../service-descriptions.ts";
+import { textInput } from "./job-input.ts";
+import { waitUntil } from "./wait-until.ts";
+
+/**
+ * Takes a base backup of a service into the store of its cloud: files while they stream from the server, the log that
+ * makes them consistent by the archiver, the manifest last (P3). Run twice, it finds the manifest and is done.
+ */
+export async function runBackupJob(env: AgentEnvironment, job: RunningJob): Promise<Record<string, unknown>> {
+  const backupId = textInput(job, "backupId");
+  const service = await loadService(env, job.serviceId);
+  const store = patientStore(env, env.cloud, job.waiting);
+  const repository = await repositoryForWriting(env, job.serviceId, store, job.signal);
+  try {
+    const isThere = (await repository.backupIds({ signal: job.signal })).includes(backupId);
+    const manifest = isThere
+      ? await repository.manifest(backupId, { signal: job.signal })
+      : await takeBackup({ env, job, service, repository, backupId });
+    await recordComplete(env, service, manifest);
+    return { backupId, dataBytes: manifest.dataBytes, storedBytes: manifest.storedBytes };
+  } catch (error) {
+    await recordFailure(env, job, service, { backupId, error });
+    throw error;
+  }
+}
+
+interface BackupRun {
+  readonly env: AgentEnvironment;
+  readonly job: RunningJob;
+  readonly service: ServiceContext;
+  readonly repository: Repository;
+  readonly backupId: string;
+}
+
+async function takeBackup(run: BackupRun): Promise<BackupManifest> {
+  const { env, job, service, repository, backupId } = run;
+  const { signal } = job;
+  // What an attempt that was cut off has left; nothing else writes packs of this service into this store.
+  if (job.attempt > 1) await removeOrphanPacks(repository, { signal });
+  const address = addressOf(env, service);
+  job.progress({ phase: "connecting" });
+  await env.sourceDriver.ensureReservation(address, { reservation: reservationName(job.serviceId), signal });
+  const identity = await env.sourceDriver.identify(address, { signal });
+  const description = await describeService(env, service, address);
+  const descriptionVersion = await repository.putDescription(description, { signal });
+  const writer = repository.baseBackupWriter({ workers: env.workers, signal });
+  const facts = await env.sourceDriver.takeBaseBackup(address, writer, {
+    label: `btar ${backupId}`,
+    signal,
+    onProgress: ({ doneBytes, totalBytes }) =>
+      job.progress({ phase: "reading files", done: doneBytes, total: Math.max(doneBytes, totalBytes), unit: "bytes" }),
+  });
+  job.progress({ phase: "storing files", done: writer.dataBytes, total: writer.dataBytes, unit: "bytes" });
+  const { stored, dataBytes, storedBytes } = await writer.finish();
+  await waitForLog(run, facts);
+  const manifest: BackupManifest = {
+    ...facts,
+    ...stored,
+    identity,
+    backupId,
+    serviceId: job.serviceId,
+    engine: service.row.engine,
+    reason: textInput(job, "reason"),
+    completedAt: new Date(),
+    descriptionVersion,
+    dataBytes,
+    storedBytes,
+  };
+  await repository.putManifest(manifest, { signal });
+  return manifest;
+}
+
+/** A backup is complete only with the log that makes its files consistent; the archiver stores that. */
+async function waitForLog({ env, job, service }: BackupRun, { log }: BaseBackupFacts): Promise<void> {
+  job.progress({ phase: "waiting for the log that completes it", detail: log.end });
+  await waitUntil({ signal: job.signal, everyMs: 200 }, async () => {
+    env.archivers.storeThrough(job.serviceId, log.end);
+    const range = await env.catalog.db
+      .selectFrom("log_range")
+      .select("end_position")
+      .where("service_id", "=", job.serviceId)
+      .where("cloud", "=", env.cloud)
+      .where("stream", "=", log.stream)
+      .where("start_position", "<=", log.start)
+      .where("end_position", ">=", log.end)
+      .executeTakeFirst();
+    if (range) return true;
+    await refuseIfStreamMoved({ env, job, service }, log.stream, log.start);
+    return false;
+  });
+}
+
+/** The log can no more become whole when the archiver had to begin anew after this backup's start. */
+async function refuseIfStreamMoved(
+  { env, job, service }: Pick<BackupRun, "env" | "job" | "service">,
+  stream: string,
+  start: string,
+): Promise<void> {
+  const newest = await env.catalog.db
+    .selectFrom("log_range")
+    .select(["stream", "start_position"])
+    .where("service_id", "=", job.serviceId)
+    .where("cloud", "=", env.cloud)
+    .orderBy("stored_at", "desc")
+    .limit(1)
+    .executeTakeFirst();
+  if (!newest || (newest.stream === stream && newest.start_position <= start)) return;
+  if (newest.stream < stream) return; // the archiver has not reached the new stream yet
+  throw new BtarError("SERVER_REFUSED", {
+    message: `the log of service ${service.row.name} has a gap after this backup's start, so that it cannot become consistent`,
+    hint: "it is taken again by itself",
+  });
+}
+
+async function recordComplete(env: AgentEnvironment, service: ServiceContext, manifest: BackupManifest): Promise<void> {
+  const { row } = service;
+  await env.catalog.db.transaction().execute(async (trx) => {
+    await trx
+      .updateTable("base_backup")
+      .set({
+        state: "complete",
+        trouble: null,
+        engine_version: manifest.identity.version,
+        started_at: manifest.startedAt,
+        consistent_at: manifest.consistentAt,
+        completed_at: manifest.completedAt,
+        log_stream: manifest.log.stream,
+        log_start: manifest.log.start,
+        log_end: manifest.log.end,
+        data_bytes: manifest.dataBytes,
+        stored_bytes: manifest.storedBytes,
+        file_count: manifest.files.length,
+      })
+      .where("id", "=", manifest.backupId)
+      .execute();
+    await trx
+      .updateTable("backup_location")
+      .set({
+        state: "complete",
+        trouble: null,
+        done_bytes: manifest.storedBytes,
+        total_bytes: manifest.storedBytes,
+        sent_bytes: manifest.storedBytes,
+        completed_at: manifest.completedAt,
+      })
+      .where("backup_id", "=", manifest.backupId)
+      .where("role", "=", "primary")
+      .execute();
+    await markSecondariesLacking(trx, row.id, manifest.completedAt);
+    await recordEvent(trx, {
+      project: row.project,
+      service: row,
+      kind: "backup_complete",
+      severity: "info",
+      message: `base backup ${manifest.backupId} of ${row.name} is complete in ${env.cloud}`,
+    });
+  });
+}
+
+async function recordFailure(
+  env: AgentEnvironment,
+  job: RunningJob,
+  service: ServiceContext,
+  failure: { readonly backupId: string; readonly error: unknown },
+): Promise<void> {
+  const { error, backupId } = failure;
+  const willRunAgain = !(error instanceof BtarError) || error.isRetryable || job.signal.aborted;
+  const trouble = describeError(error);
+  await env.catalog.db
+    .updateTable("base_backup")
+    .set({ trouble, ...(willRunAgain ? {} : { state: "failed" as const }) })
+    .where("id", "=", backupId)
+    .where("state", "=", "running")
+    .execute();
+  if (willRunAgain) return;
+  await env.catalog.db
+    .updateTable("backup_location")
+    .set({ state: "failed", trouble })
+    .where("backup_id", "=", backupId)
+    .execute();
+  await recordEvent(env.catalog.db, {
+    project: service.row.project,
+    service: service.row,
+    kind: "backup_failed",
+    severity: "error",
+    message: `base backup ${backupId} of ${service.row.name} failed: ${trouble}`,
+  });
+}

@@ -1,0 +1,160 @@
+import { recordEvent } from "../../catalog/events.ts";
+import type { RunningJob } from "../../catalog/job-queue.ts";
+import { settleMissing } from "../../catalog/log-ranges.ts";
+import type { BackupLocationState } from "../../catalog/schema.ts";
+import { copyBaseBackup } from "../../copier/copy-base-backup.ts";
+import { BtarError, describeError } from "../../domain/errors.ts";
+import { type AgentEnvironment, patientStore } from "../environment.ts";
+import { loadService } from "../service-context.ts";
+import { textInput } from "./job-input.ts";
+
+const progressEveryMs = 1000;
+
+/**
+ * Copies a base backup of the primary into this cloud's store (C1-C5). It needs the two stores only. Run twice, it
+ * sends nothing that is there already.
+ */
+export async function runCopyJob(env: AgentEnvironment, job: RunningJob): Promise<Record<string, unknown>> {
+  const backupId = textInput(job, "backupId");
+  const primary = await primaryOf(env, backupId);
+  if (!primary) return { skipped: `backup ${backupId} is gone from the primary` };
+  const display = new CopyDisplay(env, backupId);
+  await display.show({ state: "copying", trouble: null, started_at: new Date() });
+  const onWaiting = (reason: string | undefined) => {
+    job.waiting(reason);
+    display.later({ trouble: reason ?? null });
+  };
+  try {
+    const result = await copyBaseBackup({
+      source: patientStore(env, primary, onWaiting),
+      destination: patientStore(env, env.cloud, onWaiting),
+      serviceId: job.serviceId,
+      backupId,
+      masterKey: env.masterKey,
+      signal: job.signal,
+      onProgress: ({ doneBytes, totalBytes, sentBytes }) => {
+        job.progress({ phase: "copying packs", done: doneBytes, total: totalBytes, unit: "bytes" });
+        display.later({ done_bytes: doneBytes, total_bytes: totalBytes, sent_bytes: sentBytes });
+      },
+    });
+    await display.close();
+    await recordComplete(env, job, { backupId, ...result });
+    return { backupId, sentBytes: result.sentBytes, totalBytes: result.totalBytes };
+  } catch (error) {
+    await display.close();
+    const isFinal = error instanceof BtarError && !error.isRetryable && !job.signal.aborted;
+    await display.show({ trouble: describeError(error), state: isFinal ? "failed" : "waiting" });
+    if (isFinal) await recordFailure(env, job, { backupId, error });
+    throw error;
+  }
+}
+
+async function primaryOf(env: AgentEnvironment, backupId: string): Promise<string | undefined> {
+  const row = await env.catalog.db
+    .selectFrom("backup_location")
+    .select("cloud")
+    .where("backup_id", "=", backupId)
+    .where("role", "=", "primary")
+    .where("state", "=", "complete")
+    .executeTakeFirst();
+  return row?.cloud;
+}
+
+async function recordComplete(
+  env: AgentEnvironment,
+  job: RunningJob,
+  result: {
+    readonly backupId: string;
+    readonly doneBytes: number;
+    readonly totalBytes: number;
+    readonly sentBytes: number;
+  },
+): Promise<void> {
+  const { row } = await loadService(env, job.serviceId);
+  await env.catalog.db.transaction().execute(async (trx) => {
+    await trx
+      .updateTable("backup_location")
+      .set({
+        state: "complete",
+        trouble: null,
+        done_bytes: result.doneBytes,
+        total_bytes: result.totalBytes,
+        sent_bytes: result.sentBytes,
+        completed_at: new Date(),
+      })
+      .where("backup_id", "=", result.backupId)
+      .where("cloud", "=", env.cloud)
+      .execute();
+    await recordEvent(trx, {
+      project: row.project,
+      service: row,
+      kind: "copy_complete",
+      severity: "info",
+      message: `base backup ${result.backupId} of ${row.name} is complete in ${env.cloud}`,
+    });
+  });
+  await settleMissing(env.catalog.db, { serviceId: job.serviceId, cloud: env.cloud }, undefined);
+}
+
+async function recordFailure(
+  env: AgentEnvironment,
+  job: RunningJob,
+  failure: { readonly backupId: string; readonly error: unknown },
+): Promise<void> {
+  const { row } = await loadService(env, job.serviceId);
+  await recordEvent(env.catalog.db, {
+    project: row.project,
+    service: row,
+    kind: "copy_failed",
+    severity: "error",
+    message: `base backup ${failure.backupId} of ${row.name} cannot be copied to ${env.cloud}: ${describeError(failure.error)}`,
+  });
+}
+
+interface Shown {
+  readonly state?: BackupLocationState;
+  readonly trouble?: string | null;
+  readonly started_at?: Date;
+  readonly done_bytes?: number;
+  readonly total_bytes?: number;
+  readonly sent_bytes?: number;
+}
+
+/** Shows the copy's progress at the backup (L3), at most once a second. */
+class CopyDisplay {
+  readonly #env: AgentEnvironment;
+  readonly #backupId: string;
+  #waiting: Shown = {};
+  #shownAtMs = 0;
+  #writing: Promise<void> = Promise.resolve();
+
+  constructor(env: AgentEnvironment, backupId: string) {
+    this.#env = env;
+    this.#backupId = backupId;
+  }
+
+  later(values: Shown): void {
+    this.#waiting = { ...this.#waiting, ...values };
+    if (Date.now() - this.#shownAtMs < progressEveryMs && values.trouble === undefined) return;
+    this.#shownAtMs = Date.now();
+    const now = this.#waiting;
+    this.#waiting = {};
+    this.#writing = this.#writing
+      .then(() => this.show(now))
+      .catch((error: unknown) => this.#env.logger.warn({ reason: describeError(error) }, "progress cannot be shown"));
+  }
+
+  async show(values: Shown): Promise<void> {
+    await this.#env.catalog.db
+      .updateTable("backup_location")
+      .set(values)
+      .where("backup_id", "=", this.#backupId)
+      .where("cloud", "=", this.#env.cloud)
+      .where("state", "!=", "complete")
+      .execute();
+  }
+
+  async close(): Promise<void> {
+    await this.#writing;
+  }
+}

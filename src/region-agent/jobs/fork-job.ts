@@ -1,0 +1,227 @@
+import { rm } from "node:fs/promises";
+import { requestBaseBackup } from "../../catalog/backups.ts";
+import { recordEvent } from "../../catalog/events.ts";
+import type { RunningJob } from "../../catalog/job-queue.ts";
+import type { ForkOrigin } from "../../catalog/schema.ts";
+import { sealUserPassword } from "../../catalog/service-secrets.ts";
+import { BtarError, describeError } from "../../domain/errors.ts";
+import type { RecoveryResult } from "../../engine/server.ts";
+import { freeBytes } from "../../platform/files.ts";
+import type { Repository } from "../../repository/repository.ts";
+import { restoreFiles } from "../../repository/restore-files.ts";
+import type { ServiceDescription } from "../../repository/service-description.ts";
+import { type AgentEnvironment, patientStore } from "../environment.ts";
+import { openRecoverySource, type RecoverySource, restoreLog, targetOf, withAlternatives } from "../recovery-source.ts";
+import {
+  internalUser,
+  loadService,
+  makeServersDirectory,
+  repositoryForReading,
+  serverDirectory,
+  type ServiceContext,
+  specOf,
+} from "../service-context.ts";
+import { textInput } from "./job-input.ts";
+
+/** Room that a fork needs beyond files and log: WAL of its own, temporary files. */
+const spareBytes = 256 * 1024 * 1024;
+/** Stored log unpacks to about this many times its size, at most. */
+const logExpansion = 20;
+
+interface ForkRun {
+  readonly env: AgentEnvironment;
+  readonly job: RunningJob;
+  readonly fork: ServiceContext;
+  readonly sourceServiceId: string;
+  readonly fromCloud: string;
+  readonly backupId: string;
+  readonly directory: string;
+}
+
+/**
+ * Makes a new service from a backup: files, log, recovery, own identity, first own backup (F1-F7). It needs one store
+ * only. An attempt that was cut off is begun anew; a failed or cancelled one leaves nothing behind.
+ */
+export async function runForkJob(env: AgentEnvironment, job: RunningJob): Promise<Record<string, unknown>> {
+  const fork = await loadService(env, job.serviceId);
+  if (fork.row.state === "RUNNING") return { alreadyRunning: true };
+  const run: ForkRun = {
+    env,
+    job,
+    fork,
+    sourceServiceId: sourceOf(job),
+    fromCloud: textInput(job, "fromCloud"),
+    backupId: textInput(job, "backupId"),
+    directory: serverDirectory(env, job.serviceId),
+  };
+  try {
+    await removeServer(run);
+    await makeServersDirectory(env);
+    const result = await rebuild(run);
+    await recordRunning(run, result.recovery, result.description);
+    return { stoppedAt: result.recovery.stoppedAt, lastCommitAt: result.recovery.lastCommitAt?.toISOString() ?? null };
+  } catch (error) {
+    await giveUp(run, error);
+    throw await withAlternatives(env, { error, ...run });
+  }
+}
+
+async function rebuild(
+  run: ForkRun,
+): Promise<{ readonly recovery: RecoveryResult; readonly description: ServiceDescription }> {
+  const { env, job, fork } = run;
+  const { signal } = job;
+  job.progress({ phase: "reading the backup" });
+  const store = patientStore(env, run.fromCloud, job.waiting);
+  const repository = await repositoryForReading(env, run.sourceServiceId, store, signal);
+  const source = await openRecoverySource(env, {
+    repository,
+    backupId: run.backupId,
+    target: targetOf(job.input),
+    signal,
+  });
+  const description = await repository.description(source.manifest.descriptionVersion, { signal });
+  await checkRoom(run, source);
+  await restoreEverything(run, repository, source);
+  job.progress({ phase: "replaying the log", done: 0, total: 1, unit: "fraction" });
+  const recovery = await env.serverDriver.recover(run.directory, specOf(env, fork), {
+    facts: source.facts,
+    plan: source.plan,
+    signal,
+    onProgress: ({ fraction, position }) =>
+      job.progress({ phase: "replaying the log", done: fraction, total: 1, unit: "fraction", detail: position }),
+  });
+  return { recovery, description };
+}
+
+async function restoreEverything(run: ForkRun, repository: Repository, source: RecoverySource): Promise<void> {
+  const { env, job, directory } = run;
+  const filesDirectory = env.serverDriver.filesDirectory(directory);
+  await restoreFiles({
+    repository,
+    manifest: source.manifest,
+    directory: filesDirectory,
+    workers: env.workers,
+    signal: job.signal,
+    owner: env.serverOwner,
+    isSynced: false, // PostgreSQL syncs its whole directory before it recovers
+    onProgress: ({ doneBytes, totalBytes }) =>
+      job.progress({ phase: "restoring files", done: doneBytes, total: totalBytes, unit: "bytes" }),
+  });
+  job.progress({ phase: "restoring the log", done: source.logBytes, total: source.logBytes, unit: "bytes" });
+  const restorer = env.serverDriver.logRestorer(filesDirectory, source.facts, source.plan);
+  await restoreLog({ repository, source, restorer, signal: job.signal });
+  await env.serverDriver.prepareRecovery(filesDirectory, {
+    facts: source.facts,
+    plan: source.plan,
+    tablespaceMapping: new Map(),
+  });
+}
+
+async function checkRoom({ env, directory }: ForkRun, source: RecoverySource): Promise<void> {
+  const needed = source.manifest.dataBytes + source.logBytes * logExpansion + spareBytes;
+  const free = await freeBytes(env.configuration.dataDirectory);
+  if (free >= needed) return;
+  throw new BtarError("NOT_ENOUGH_ROOM", {
+    message: `the fork needs about ${needed} bytes below ${directory}, ${free} are free`,
+    hint: "make room there; it is tried again by itself",
+  });
+}
+
+function sourceOf(job: RunningJob): string {
+  const source = job.input["source"];
+  if (typeof source === "object" && source !== null && "serviceId" in source && typeof source.serviceId === "string") {
+    return source.serviceId;
+  }
+  throw new BtarError("INTERNAL", { message: "a fork came without its source" });
+}
+
+async function removeServer({ env, directory }: ForkRun): Promise<void> {
+  await env.serverDriver.stop(directory);
+  await rm(directory, { recursive: true, force: true });
+}
+
+/** Leaves nothing of it on this host; a fork that will not be tried again leaves nothing in the catalog either (F7). */
+async function giveUp(run: ForkRun, error: unknown): Promise<void> {
+  const { env, job, fork } = run;
+  const { row } = fork;
+  await removeServer(run);
+  const trouble = describeError(error);
+  const isFinal = (error instanceof BtarError && !error.isRetryable && !job.signal.aborted) || (await isCancelled(run));
+  await env.catalog.db.transaction().execute(async (trx) => {
+    await trx
+      .updateTable("service")
+      .set({ trouble, ...(isFinal ? { deleted_at: new Date() } : {}) })
+      .where("id", "=", row.id)
+      .execute();
+    if (!isFinal) return;
+    await recordEvent(trx, {
+      project: row.project,
+      service: row,
+      kind: "fork_failed",
+      severity: "error",
+      message: `${row.name} could not be forked from ${run.backupId} in ${run.fromCloud}: ${trouble}`,
+    });
+  });
+}
+
+async function isCancelled({ env, job }: ForkRun): Promise<boolean> {
+  const row = await env.catalog.db
+    .selectFrom("job")
+    .select("is_cancel_requested")
+    .where("id", "=", job.id)
+    .executeTakeFirst();
+  return row?.is_cancel_requested ?? false;
+}
+
+async function recordRunning(run: ForkRun, recovery: RecoveryResult, description: ServiceDescription): Promise<void> {
+  const { env, fork } = run;
+  const { row, secrets } = fork;
+  const accounts = await env.serverDriver.listAccounts(env.serverDriver.internalAddress(specOf(env, fork)));
+  const known = new Map(description.users.map((user) => [user.name, user]));
+  const others = accounts.users.filter((name) => name !== secrets.adminUser && name !== internalUser);
+  await env.catalog.db.transaction().execute(async (trx) => {
+    const origin: ForkOrigin | null = row.forked_from && {
+      ...row.forked_from,
+      stoppedAt: recovery.stoppedAt,
+      lastCommitAt: recovery.lastCommitAt?.toISOString(),
+    };
+    await trx
+      .updateTable("service")
+      .set({
+        state: "RUNNING",
+        trouble: null,
+        agent_id: env.agentId,
+        forked_from: origin && JSON.stringify(origin),
+        applied_generation: row.generation,
+        updated_at: new Date(),
+      })
+      .where("id", "=", row.id)
+      .execute();
+    for (const name of others) {
+      const password = known.get(name)?.password;
+      if (password === undefined) continue; // made by SQL: it works, btar does not know its password
+      const sealed = sealUserPassword(env.masterKey, { serviceId: row.id, name }, password);
+      await trx
+        .insertInto("service_user")
+        .values({ service_id: row.id, name, sealed_password: sealed, created_at: new Date() })
+        .onConflict((conflict) => conflict.columns(["service_id", "name"]).doNothing())
+        .execute();
+    }
+    for (const name of accounts.databases) {
+      await trx
+        .insertInto("service_database")
+        .values({ service_id: row.id, name, created_at: new Date() })
+        .onConflict((conflict) => conflict.columns(["service_id", "name"]).doNothing())
+        .execute();
+    }
+    await recordEvent(trx, {
+      project: row.project,
+      service: row,
+      kind: "fork_complete",
+      severity: "info",
+      message: `${row.name} was forked from ${description.name} in ${run.fromCloud}; it holds all up to ${recovery.stoppedAt}`,
+    });
+    await requestBaseBackup(trx, env.jobs, row, "first");
+  });
+}

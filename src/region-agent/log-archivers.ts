@@ -1,0 +1,23 @@
+/** A running log archiver that can be asked to store what it holds back. */
+export interface FlushableArchiver {
+  /** Stores everything up to `position` without waiting for more, as soon as it has arrived. */
+  storeThrough(position: string): void;
+}
+
+/** The log archivers of this agent, by service. */
+export class LogArchivers {
+  readonly #running = new Map<string, FlushableArchiver>();
+
+  add(serviceId: string, archiver: FlushableArchiver): void {
+    this.#running.set(serviceId, archiver);
+  }
+
+  remove(serviceId: string, archiver: FlushableArchiver): void {
+    if (this.#running.get(serviceId) === archiver) this.#running.delete(serviceId);
+  }
+
+  /** Asks for the log up to a position, if the service's archiver runs here; elsewhere it comes by age. */
+  storeThrough(serviceId: string, position: string): void {
+    this.#running.get(serviceId)?.storeThrough(position);
+  }
+}

@@ -1,0 +1,124 @@
+import { recoveryByLocation } from "../catalog/recovery.ts";
+import { BtarError } from "../domain/errors.ts";
+import { parseTargetTime } from "../domain/recovery-target-time.ts";
+import type { BaseBackupFacts, LogPieceRef, RecoveryPlan, RecoveryTarget } from "../engine/engine.ts";
+import type { LogRestorer } from "../engine/server.ts";
+import type { LogPiece } from "../repository/log-piece.ts";
+import type { BackupManifest } from "../repository/manifest.ts";
+import type { Repository } from "../repository/repository.ts";
+import type { AgentEnvironment } from "./environment.ts";
+
+const piecesReadAtOnce = 4;
+
+/** Everything that a recovery starts from. */
+export interface RecoverySource {
+  readonly manifest: BackupManifest;
+  readonly facts: BaseBackupFacts;
+  readonly plan: RecoveryPlan;
+  readonly history: ReadonlyMap<string, Uint8Array>;
+  /** Stored bytes of log that will be read. */
+  readonly logBytes: number;
+}
+
+/** Reads a job's target: `{kind: latest | backup-end}` or `{kind: time, at}`. */
+export function targetOf(input: Readonly<Record<string, unknown>>): RecoveryTarget {
+  const target = input["target"];
+  const { kind, at } = (typeof target === "object" && target !== null ? target : {}) as Record<string, unknown>;
+  if (kind === "latest" || kind === "backup-end") return { kind };
+  if (kind === "time" && typeof at === "string") return { kind, atMicros: parseTargetTime(at) };
+  throw new BtarError("INTERNAL", { message: `a job came with the recovery target ${JSON.stringify(target)}` });
+}
+
+/** Reads the manifest and chooses the log, from what is really in the store. */
+export async function openRecoverySource(
+  env: AgentEnvironment,
+  request: {
+    readonly repository: Repository;
+    readonly backupId: string;
+    readonly target: RecoveryTarget;
+    readonly signal: AbortSignal;
+  },
+): Promise<RecoverySource> {
+  const { repository, backupId, target, signal } = request;
+  const manifest = await repository.manifest(backupId, { signal });
+  const facts: BaseBackupFacts = manifest;
+  const pieces: LogPiece[] = [];
+  const history = new Map<string, Uint8Array>();
+  for (const stream of await repository.logStreams({ signal })) {
+    const text = await repository.logHistory(stream, { signal });
+    if (text) history.set(stream, text);
+    for await (const piece of repository.logPieces(stream, { signal })) pieces.push(piece);
+  }
+  const plan = await env.serverDriver.planRecovery({
+    facts,
+    target,
+    pieces,
+    history,
+    readPiece: (piece) => repository.logPiece(piece, { signal }),
+  });
+  const chosen = new Set(plan.pieces.map(nameOf));
+  const logBytes = pieces.reduce((sum, piece) => sum + (chosen.has(nameOf(piece)) ? piece.sizeBytes : 0), 0);
+  return { manifest, facts, plan, history, logBytes };
+}
+
+/** Fetches the chosen log, several pieces at once, and hands it to the engine. */
+export async function restoreLog(request: {
+  readonly repository: Repository;
+  readonly source: RecoverySource;
+  readonly restorer: LogRestorer;
+  readonly signal: AbortSignal;
+}): Promise<void> {
+  const { repository, source, restorer, signal } = request;
+  const streams = new Set(source.plan.pieces.map((piece) => piece.stream));
+  for (const [stream, text] of source.history) {
+    if (streams.has(stream)) await restorer.history(stream, text);
+  }
+  const ahead: { readonly piece: LogPieceRef; readonly bytes: Promise<Buffer> }[] = [];
+  const writeNext = async () => {
+    const next = ahead.shift();
+    if (next) await restorer.write(next.piece.stream, next.piece.start, await next.bytes);
+  };
+  try {
+    for (const piece of source.plan.pieces) {
+      const bytes = repository.logPiece(piece, { signal });
+      bytes.catch(() => undefined); // thrown by writeNext in its turn
+      ahead.push({ piece, bytes });
+      if (ahead.length >= piecesReadAtOnce) await writeNext();
+    }
+    while (ahead.length > 0) await writeNext();
+  } finally {
+    await Promise.allSettled(ahead.map(({ bytes }) => bytes));
+  }
+  await restorer.finish();
+}
+
+/**
+ * Adds to an error about damaged data what else could be used: other base backups here, and other locations (X3).
+ */
+export async function withAlternatives(
+  env: AgentEnvironment,
+  failure: {
+    readonly error: unknown;
+    readonly sourceServiceId: string;
+    readonly fromCloud: string;
+    readonly backupId: string;
+  },
+): Promise<unknown> {
+  const { error, sourceServiceId, fromCloud, backupId } = failure;
+  if (!(error instanceof BtarError) || error.kind !== "damaged") return error;
+  const locations = await recoveryByLocation(env.catalog.db, sourceServiceId);
+  const others = locations.flatMap(({ cloud, reach }) =>
+    reach
+      .filter((window) => window.backupId !== backupId || cloud !== fromCloud)
+      .map((window) => `${window.backupId} in ${cloud}`),
+  );
+  const hint =
+    others.length > 0
+      ? `nothing was left behind; base backups that may do instead: ${others.slice(0, 5).join(", ")}`
+      : "nothing was left behind; no other complete base backup of the service is known";
+  return new BtarError(error.code, { message: error.message, hint, details: error.details, cause: error });
+}
+
+function nameOf(piece: LogPieceRef): string {
+  return `${piece.stream} ${piece.start} ${piece.end}`;
+}

@@ -1,0 +1,134 @@
+import { hostname } from "node:os";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { JobCode, JobKind } from "../catalog/job-queue.ts";
+import { describeError } from "../domain/errors.ts";
+import { BlobWorkers } from "../repository/blob-workers.ts";
+import { Duties } from "./duties/duties.ts";
+import type { AgentEnvironment } from "./environment.ts";
+import { runApplyJob } from "./jobs/apply-job.ts";
+import { runBackupJob } from "./jobs/backup-job.ts";
+import { runCopyJob } from "./jobs/copy-job.ts";
+import { runForkJob } from "./jobs/fork-job.ts";
+import { runProvisionJob } from "./jobs/provision-job.ts";
+import { runRemoveJob } from "./jobs/remove-job.ts";
+import { runRestoreJob } from "./jobs/restore-job.ts";
+import { LogArchivers } from "./log-archivers.ts";
+import { ServiceLocks } from "./service-locks.ts";
+import { StoreWatch } from "./store-watch.ts";
+import { Supervision } from "./supervision.ts";
+
+const heartbeatMs = 3000;
+
+export interface RegionAgentOptions extends Omit<AgentEnvironment, "workers" | "archivers" | "locks"> {
+  /** btar's own version. */
+  readonly version: string;
+  /** Threads that compress and seal; usually as many as cores. */
+  readonly workerCount: number;
+}
+
+/**
+ * Acts for one cloud: runs its managed servers, takes their backups into its store, pulls copies from other stores,
+ * and runs forks. It sets no policy; jobs and the catalog say what is wanted.
+ */
+export class RegionAgent {
+  readonly #env: AgentEnvironment;
+  readonly #version: string;
+  readonly #duties: Duties;
+  readonly #supervision: Supervision;
+  readonly #storeWatch: StoreWatch;
+  readonly #stop = new AbortController();
+  #heartbeat: Promise<void> = Promise.resolve();
+
+  private constructor(options: RegionAgentOptions) {
+    const { version, workerCount, ...rest } = options;
+    this.#version = version;
+    this.#env = {
+      ...rest,
+      workers: new BlobWorkers(workerCount),
+      archivers: new LogArchivers(),
+      locks: new ServiceLocks(),
+    };
+    this.#duties = new Duties(this.#env);
+    this.#supervision = new Supervision(this.#env);
+    this.#storeWatch = new StoreWatch(this.#env);
+  }
+
+  static async start(options: RegionAgentOptions): Promise<RegionAgent> {
+    const agent = new RegionAgent(options);
+    await agent.#register();
+    agent.#heartbeat = agent.#beat();
+    await agent.#storeWatch.start();
+    agent.#supervision.start();
+    agent.#duties.start();
+    await agent.#workOnJobs();
+    return agent;
+  }
+
+  /**
+   * Ends jobs and duties; their work is gone on with later.
+   * @param options.stopServers whether the managed servers end too; otherwise they go on, and are adopted later
+   */
+  async stop(options: { readonly stopServers: boolean }): Promise<void> {
+    this.#stop.abort();
+    await this.#env.jobs.close();
+    await this.#supervision.stop(options);
+    // After the servers: what they have written last is still archived.
+    await this.#duties.stop();
+    await this.#storeWatch.stop();
+    await this.#heartbeat;
+    await this.#env.workers.close();
+    await this.#env.catalog.db.deleteFrom("agent").where("id", "=", this.#env.agentId).execute();
+  }
+
+  async #register(): Promise<void> {
+    const { agentId, cloud, catalog, serverDriver } = this.#env;
+    const installations = await serverDriver.installations();
+    const engines = JSON.stringify({ pg: installations.map(({ majorVersion }) => majorVersion) });
+    const values = {
+      cloud,
+      host: hostname(),
+      pid: process.pid,
+      version: this.#version,
+      engines,
+      started_at: new Date(),
+      seen_at: new Date(),
+    };
+    await catalog.db
+      .insertInto("agent")
+      .values({ id: agentId, ...values })
+      .onConflict((conflict) => conflict.column("id").doUpdateSet(values))
+      .execute();
+  }
+
+  async #beat(): Promise<void> {
+    const { signal } = this.#stop;
+    while (!signal.aborted) {
+      await sleep(heartbeatMs, undefined, { signal }).catch(() => undefined);
+      if (signal.aborted) return;
+      await this.#env.catalog.db
+        .updateTable("agent")
+        .set({ seen_at: new Date() })
+        .where("id", "=", this.#env.agentId)
+        .execute()
+        .catch((error: unknown) =>
+          this.#env.logger.warn({ reason: describeError(error) }, "the catalog does not take the heartbeat"),
+        );
+    }
+  }
+
+  async #workOnJobs(): Promise<void> {
+    const code: Readonly<Record<JobKind, (env: AgentEnvironment, job: Parameters<JobCode>[0]) => ReturnType<JobCode>>> =
+      {
+        provision: runProvisionJob,
+        apply: runApplyJob,
+        remove: runRemoveJob,
+        backup: runBackupJob,
+        copy: runCopyJob,
+        fork: runForkJob,
+        restore: runRestoreJob,
+      };
+    for (const [kind, run] of Object.entries(code) as [JobKind, (typeof code)[JobKind]][]) {
+      await this.#env.jobs.work(kind, this.#env.cloud, (job) => run(this.#env, job));
+    }
+  }
+}

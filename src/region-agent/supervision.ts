@@ -1,0 +1,103 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { recordEvent } from "../catalog/events.ts";
+import { describeError } from "../domain/errors.ts";
+import type { AgentEnvironment } from "./environment.ts";
+import { loadService, serverDirectory, type ServiceContext, specOf } from "./service-context.ts";
+
+const everyMs = 2000;
+const maxPauseMs = 30_000;
+
+/** Keeps the managed servers of this host running: adopts the ones that run, starts the ones that do not. */
+export class Supervision {
+  readonly #env: AgentEnvironment;
+  readonly #stop = new AbortController();
+  /** Servers seen running by this process; one that is found stopped later has crashed. */
+  readonly #seenRunning = new Set<string>();
+  readonly #failures = new Map<string, { readonly count: number; readonly retryAtMs: number }>();
+  #loop: Promise<void> = Promise.resolve();
+
+  constructor(env: AgentEnvironment) {
+    this.#env = env;
+  }
+
+  start(): void {
+    this.#loop = this.#run();
+  }
+
+  /** @param options.stopServers whether the servers end too, or go on and are adopted later */
+  async stop(options: { readonly stopServers: boolean }): Promise<void> {
+    this.#stop.abort();
+    await this.#loop;
+    if (!options.stopServers) return;
+    const services = await this.#services();
+    await Promise.all(
+      services.map((id) => this.#env.locks.run(id, () => this.#env.serverDriver.stop(serverDirectory(this.#env, id)))),
+    );
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#stop;
+    while (!signal.aborted) {
+      try {
+        for (const id of await this.#services()) if (!this.#env.locks.isBusy(id)) await this.#ensureRunning(id);
+      } catch (error) {
+        this.#env.logger.warn({ reason: describeError(error) }, "servers cannot be compared with the catalog");
+      }
+      await sleep(everyMs, undefined, { signal }).catch(() => undefined);
+    }
+  }
+
+  async #services(): Promise<readonly string[]> {
+    const rows = await this.#env.catalog.db
+      .selectFrom("service")
+      .select("id")
+      .where("agent_id", "=", this.#env.agentId)
+      .where("kind", "=", "managed")
+      .where("is_powered", "=", true)
+      .where("state", "in", ["RUNNING", "REBALANCING"])
+      .where("deleted_at", "is", null)
+      .execute();
+    return rows.map(({ id }) => id);
+  }
+
+  async #ensureRunning(id: string): Promise<void> {
+    const failure = this.#failures.get(id);
+    if (failure && Date.now() < failure.retryAtMs) return;
+    await this.#env.locks.run(id, async () => {
+      const directory = serverDirectory(this.#env, id);
+      if ((await this.#env.serverDriver.status(directory)).state === "running") {
+        this.#seenRunning.add(id);
+        return;
+      }
+      const service = await loadService(this.#env, id);
+      try {
+        if (this.#seenRunning.delete(id))
+          await this.#report(service, "service_crashed", "stopped by itself and is started again");
+        await this.#env.serverDriver.start(directory, specOf(this.#env, service), { signal: this.#stop.signal });
+        this.#failures.delete(id);
+        this.#seenRunning.add(id);
+        await this.#trouble(id, null);
+      } catch (error) {
+        if (this.#stop.signal.aborted) return;
+        const count = (failure?.count ?? 0) + 1;
+        this.#failures.set(id, { count, retryAtMs: Date.now() + Math.min(maxPauseMs, 1000 * 2 ** count) });
+        await this.#trouble(id, describeError(error));
+        this.#env.logger.error({ service: service.row.name, reason: describeError(error) }, "a server does not start");
+      }
+    });
+  }
+
+  async #report({ row }: ServiceContext, kind: string, what: string): Promise<void> {
+    await recordEvent(this.#env.catalog.db, {
+      project: row.project,
+      service: row,
+      kind,
+      severity: "error",
+      message: `the server of ${row.name} ${what}`,
+    });
+  }
+
+  async #trouble(id: string, trouble: string | null): Promise<void> {
+    await this.#env.catalog.db.updateTable("service").set({ trouble }).where("id", "=", id).execute();
+  }
+}

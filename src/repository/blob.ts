@@ -1,0 +1,81 @@
+import { createCipheriv, createDecipheriv, hkdfSync } from "node:crypto";
+import { constants, zstdCompressSync, zstdDecompressSync } from "node:zlib";
+
+/**
+ * A blob is one piece of sealed content in a pack: zstd, then AES-256-GCM. Its nonce is a number that is used once
+ * under the pack key, and its role is authenticated. Layout in docs/repository-format.md, "Packs".
+ */
+export type BlobRole = "extent" | "delta" | "file-map" | "index";
+
+/** Where a blob lies. `pack` says in which table of packs to look; see the one who holds it. */
+export interface BlobRef {
+  readonly pack: number;
+  readonly offset: number;
+  readonly sealedBytes: number;
+  readonly plainBytes: number;
+  /** The blob's number under its pack key: the nonce. */
+  readonly sequence: number;
+}
+
+/** Bytes that sealing adds. */
+export const blobTagBytes = 16;
+
+/** The key that all packs of one writer's run share. `session`: 16 random bytes of that run. */
+export function packKey(dataKey: Uint8Array, session: Uint8Array): Buffer {
+  return Buffer.from(hkdfSync("sha256", dataKey, session, "btar pack 1", 32));
+}
+
+/** Compresses and seals; returns the parts, which belong one after the other. */
+export function sealBlob(
+  key: Uint8Array,
+  blob: { readonly role: BlobRole; readonly sequence: number; readonly plain: Uint8Array; readonly level: number },
+): readonly Buffer[] {
+  const packed = zstdCompressSync(blob.plain, {
+    chunkSize: 64 * 1024,
+    params: { [constants.ZSTD_c_compressionLevel]: blob.level },
+  });
+  const cipher = createCipheriv("aes-256-gcm", key, nonce(blob.sequence));
+  cipher.setAAD(roleText[blob.role]);
+  const text = cipher.update(packed);
+  cipher.final();
+  return [text, cipher.getAuthTag()];
+}
+
+/** @throws Error when a byte differs, or it is another blob than the one asked for */
+export function openBlob(
+  key: Uint8Array,
+  blob: {
+    readonly role: BlobRole;
+    readonly sequence: number;
+    readonly sealed: Uint8Array;
+    readonly plainBytes: number;
+  },
+): Buffer {
+  const textBytes = blob.sealed.length - blobTagBytes;
+  if (textBytes < 0) throw new Error("cut short");
+  const decipher = createDecipheriv("aes-256-gcm", key, nonce(blob.sequence));
+  decipher.setAAD(roleText[blob.role]);
+  decipher.setAuthTag(blob.sealed.subarray(textBytes));
+  const packed = decipher.update(blob.sealed.subarray(0, textBytes));
+  decipher.final();
+  // A chunk a little larger than the output makes zstd write it in one go.
+  const plain = zstdDecompressSync(packed, {
+    chunkSize: blob.plainBytes + 1024,
+    maxOutputLength: Math.max(blob.plainBytes, 1),
+  });
+  if (plain.length !== blob.plainBytes) throw new Error(`${plain.length} bytes instead of ${blob.plainBytes}`);
+  return plain;
+}
+
+const roleText: Readonly<Record<BlobRole, Buffer>> = {
+  extent: Buffer.from("btar extent 1"),
+  delta: Buffer.from("btar delta 1"),
+  "file-map": Buffer.from("btar file map 1"),
+  index: Buffer.from("btar pack index 1"),
+};
+
+function nonce(sequence: number): Buffer {
+  const bytes = Buffer.alloc(12);
+  bytes.writeBigUInt64BE(BigInt(sequence), 4);
+  return bytes;
+}

@@ -1,0 +1,46 @@
+import { BtarError } from "../domain/errors.ts";
+import type { LogPiece } from "./log-piece.ts";
+
+/** Names of a service's objects in a store. See docs/repository-format.md, "Objects". */
+export const objectNames = {
+  service: (serviceId: string) => `${serviceId}/`,
+  manifests: (serviceId: string) => `${serviceId}/base/`,
+  manifest: (serviceId: string, backupId: string) => `${serviceId}/base/${backupId}/manifest`,
+  pack: (serviceId: string, sha256: string) => `${serviceId}/pack/${sha256.slice(0, 2)}/${sha256}`,
+  packs: (serviceId: string) => `${serviceId}/pack/`,
+  log: (serviceId: string) => `${serviceId}/log/`,
+  logStream: (serviceId: string, stream: string) => `${serviceId}/log/${stream}/`,
+  logPiece: (serviceId: string, piece: Omit<LogPiece, "sizeBytes" | "storedAt">) =>
+    `${serviceId}/log/${piece.stream}/${logPieceName(piece)}`,
+  logHistory: (serviceId: string, stream: string) => `${serviceId}/log/${stream}/${historyName}`,
+  descriptions: (serviceId: string) => `${serviceId}/service/`,
+  description: (serviceId: string, version: string) => `${serviceId}/service/${version}`,
+  keys: (serviceId: string) => `${serviceId}/key/`,
+  key: (serviceId: string, keyId: string) => `${serviceId}/key/${keyId}`,
+} as const;
+
+/** Sorts after every piece, which start with a hexadecimal digit. */
+export const historyName = "history";
+
+const pieceName = /^([0-9A-Z]+)-([0-9A-Z]+)-([0-9a-f]{14})$/;
+
+function logPieceName(piece: Pick<LogPiece, "start" | "end" | "newestCommitMicros">): string {
+  const newest = (piece.newestCommitMicros ?? 0n).toString(16).padStart(14, "0");
+  return `${piece.start}-${piece.end}-${newest}`;
+}
+
+/** What the name of a log object says; undefined for the stream's history. */
+export function parseLogPieceName(
+  name: string,
+): { readonly start: string; readonly end: string; readonly newestCommitMicros: bigint | undefined } | undefined {
+  if (name === historyName) return undefined;
+  const [, start, end, newest] = pieceName.exec(name) ?? [];
+  if (start === undefined || end === undefined || newest === undefined || start >= end) {
+    throw new BtarError("UNSUPPORTED_FORMAT", {
+      message: `"${name}" is not the name of a log piece`,
+      hint: "something other than btar wrote below log/; move it away",
+    });
+  }
+  const micros = BigInt(`0x${newest}`);
+  return { start, end, newestCommitMicros: micros === 0n ? undefined : micros };
+}

@@ -1,0 +1,251 @@
+/** btar with two clouds in this process, on real PostgreSQL and real stores whose troubles a test chooses. */
+import { randomBytes } from "node:crypto";
+import { chmod, mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { type Catalog, openCatalog } from "../../src/catalog/catalog.ts";
+import { JobQueue } from "../../src/catalog/job-queue.ts";
+import type { BtarConfiguration } from "../../src/contract/configuration.ts";
+import { bootstrap } from "../../src/control-plane/bootstrap.ts";
+import { startControlPlane } from "../../src/control-plane/control-plane.ts";
+import { resolveRunAs } from "../../src/engine/postgres/server/run-as.ts";
+import { PostgresServerDriver } from "../../src/engine/postgres/server/server-driver.ts";
+import { PostgresSourceDriver } from "../../src/engine/postgres/source-driver.ts";
+import { FileObjectStore } from "../../src/object-store/file/file-object-store.ts";
+import { createLogger } from "../../src/platform/logger.ts";
+import { RegionAgent } from "../../src/region-agent/region-agent.ts";
+import { ApiClient } from "./api-client.ts";
+import { FaultObjectStore } from "./fault-object-store.ts";
+import { freePort, startPostgres, type TestPostgres } from "./postgres-server.ts";
+
+export const north = "local-north";
+export const south = "local-south";
+
+const project = "/project/demo";
+
+export interface LocationView {
+  readonly cloud: string;
+  readonly trouble: string | null;
+  readonly replication_lag_seconds: number | null;
+  readonly rpo_seconds: number | null;
+  readonly recovery_window: { readonly earliest_at: string; readonly latest_at: string } | null;
+  readonly complete_backups: number;
+}
+
+export interface JobView {
+  readonly id: string;
+  readonly kind: string;
+  readonly state: string;
+  readonly trouble: string | null;
+  readonly error_code: string | null;
+}
+
+export interface EventView {
+  readonly event_type: string;
+  readonly event_desc: string;
+  readonly severity: string;
+}
+
+interface Parts {
+  readonly directory: string;
+  readonly catalogServer: TestPostgres;
+  readonly catalog: Catalog;
+  readonly databaseUrl: string;
+  readonly configuration: BtarConfiguration;
+  readonly masterKey: Buffer;
+  readonly stores: ReadonlyMap<string, FaultObjectStore>;
+  readonly close: () => Promise<void>;
+  readonly api: ApiClient;
+  readonly serverDriver: PostgresServerDriver;
+}
+
+export class TestRegions implements AsyncDisposable {
+  readonly #parts: Parts;
+  readonly #agents = new Map<string, { readonly agent: RegionAgent; readonly catalog: Catalog }>();
+
+  private constructor(parts: Parts) {
+    this.#parts = parts;
+  }
+
+  static async create(): Promise<TestRegions> {
+    const directory = await mkdtemp(path.join(tmpdir(), "btar-test-regions-"));
+    await chmod(directory, 0o755);
+    const catalogServer = await startPostgres({ majorVersion: "18", settings: { max_connections: 60 } });
+    const { port } = catalogServer.address;
+    const databaseUrl = `postgres://postgres@127.0.0.1:${port}/postgres`;
+    const configuration = await testConfiguration(directory);
+    const masterKey = randomBytes(32);
+    const logger = createLogger({ level: "error" });
+    const catalog = await openCatalog(databaseUrl, {
+      maxConnections: 5,
+      applicationName: "test",
+      onError: () => undefined,
+    });
+    const { newAdminToken = "" } = await bootstrap(catalog, { configuration, masterKey, adminToken: undefined });
+    const jobs = await JobQueue.open(catalog, { url: databaseUrl, onError: () => undefined });
+    const sourceDriver = new PostgresSourceDriver();
+    const controlPlane = await startControlPlane({ catalog, jobs, configuration, masterKey, sourceDriver, logger });
+    const stores = new Map(
+      configuration.clouds.map(({ name, storeUrl }) => {
+        return [name, new FaultObjectStore(new FileObjectStore(storeUrl.slice("file:".length)))] as const;
+      }),
+    );
+    const serverDriver = new PostgresServerDriver({
+      serversDirectory: path.join(directory, "servers"),
+      configuredBasedirs: {},
+      runAs: await resolveRunAs(undefined),
+      logger,
+    });
+    const close = async () => {
+      await controlPlane.close();
+      await jobs.close();
+      await catalog.close();
+    };
+    const api = new ApiClient(controlPlane.url, newAdminToken);
+    const regions = new TestRegions({
+      ...{ directory, catalogServer, catalog, databaseUrl, configuration, masterKey },
+      ...{ stores, close, api, serverDriver },
+    });
+    for (const { name } of configuration.clouds) await regions.startAgent(name);
+    return regions;
+  }
+
+  get api(): ApiClient {
+    return this.#parts.api;
+  }
+
+  get catalog(): Catalog {
+    return this.#parts.catalog;
+  }
+
+  get directory(): string {
+    return this.#parts.directory;
+  }
+
+  store(cloud: string): FaultObjectStore {
+    const store = this.#parts.stores.get(cloud);
+    if (!store) throw new Error(`no store ${cloud}`);
+    return store;
+  }
+
+  async startAgent(cloud: string): Promise<void> {
+    const { databaseUrl, configuration, masterKey, stores, serverDriver } = this.#parts;
+    const onError = () => undefined;
+    const catalog = await openCatalog(databaseUrl, { maxConnections: 5, applicationName: `test ${cloud}`, onError });
+    const agent = await RegionAgent.start({
+      cloud,
+      agentId: `${cloud}@test`,
+      configuration,
+      catalog,
+      jobs: await JobQueue.open(catalog, { url: databaseUrl, onError }),
+      masterKey,
+      stores,
+      sourceDriver: new PostgresSourceDriver(),
+      serverDriver,
+      serverOwner: await resolveRunAs(undefined),
+      logger: createLogger({ level: "error" }),
+      version: "test",
+      workerCount: 1,
+    });
+    this.#agents.set(cloud, { agent, catalog });
+  }
+
+  async stopAgent(cloud: string): Promise<void> {
+    const running = this.#agents.get(cloud);
+    this.#agents.delete(cloud);
+    await running?.agent.stop({ stopServers: true });
+    await running?.catalog.close();
+  }
+
+  /** Attaches a test server as `shop`, backed up in north and copied to south. */
+  async attachShop(server: TestPostgres): Promise<void> {
+    const { host, port, user, database } = server.address;
+    await this.api.request("POST", `${project}/service/attach`, {
+      service_name: "shop",
+      cloud: north,
+      uri: `postgres://${user}@${host}:${port}/${database}`,
+      user_config: { additional_backup_regions: [south] },
+    });
+  }
+
+  async location(cloud: string, service = "shop"): Promise<LocationView | undefined> {
+    const view = await this.api.request<{ locations: readonly LocationView[] }>(
+      "GET",
+      `${project}/service/${service}/btar`,
+    );
+    return view.locations.find((location) => location.cloud === cloud);
+  }
+
+  async jobs(service = "shop"): Promise<readonly JobView[]> {
+    return (await this.api.request<{ jobs: readonly JobView[] }>("GET", `${project}/service/${service}/jobs`)).jobs;
+  }
+
+  async events(): Promise<readonly EventView[]> {
+    return (await this.api.request<{ events: readonly EventView[] }>("GET", `${project}/events?limit=200`)).events;
+  }
+
+  /** Waits until a location's window reaches beyond a moment. */
+  async reaches(cloud: string, at: Date, service = "shop"): Promise<void> {
+    await until(`${service} in ${cloud} reaches ${at.toISOString()}`, async () => {
+      const latest = (await this.location(cloud, service))?.recovery_window?.latest_at;
+      return latest !== undefined && new Date(latest) > at;
+    });
+  }
+
+  /** Waits until a location holds this many complete base backups. */
+  async hasBackups(cloud: string, count: number, service = "shop"): Promise<void> {
+    await until(`${service} has ${count} base backups in ${cloud}`, async () => {
+      return ((await this.location(cloud, service))?.complete_backups ?? 0) >= count;
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const store of this.#parts.stores.values()) store.heal();
+    for (const cloud of [...this.#agents.keys()]) await this.stopAgent(cloud);
+    await this.#parts.close();
+    await this.#parts.catalogServer[Symbol.asyncDispose]();
+    await rm(this.#parts.directory, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 });
+  }
+}
+
+/** Asks until the condition holds; the deadline is far beyond what it takes. */
+export async function until(what: string, condition: () => Promise<boolean>, seconds = 60): Promise<void> {
+  for (const deadline = Date.now() + seconds * 1000; Date.now() < deadline; ) {
+    if (await condition()) return;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  throw new Error(`not within ${seconds} s: ${what}`);
+}
+
+async function testConfiguration(directory: string): Promise<BtarConfiguration> {
+  const first = await freePort();
+  return {
+    listen: { host: "127.0.0.1", port: 0 },
+    dataDirectory: directory,
+    project: "demo",
+    clouds: [north, south].map((name) => ({
+      name,
+      storeUrl: `file:${path.join(directory, "stores", name)}`,
+      storeCredentials: undefined,
+      description: undefined,
+      geo: undefined,
+    })),
+    runAs: undefined,
+    services: {
+      listenHost: "127.0.0.1",
+      advertisedHost: "127.0.0.1",
+      ports: { first, last: Math.min(65535, first + 20) },
+    },
+    backups: { intervalHours: 24, retentionDays: 2, compressionLevel: 1 },
+    log: { maxAgeSeconds: 0.2, maxPieceBytes: 4 * 1024 * 1024 },
+    limits: {
+      additionalClouds: 3,
+      retainedLogBytes: 1024 * 1024 * 1024,
+      disableGraceHours: 24,
+      deleteGraceHours: 72,
+      lagObjectiveSeconds: 900,
+    },
+    engines: { pg: {} },
+    restoreRoots: undefined,
+  };
+}
