@@ -1,52 +1,68 @@
 #!/usr/bin/env node
-// Finds the Node that btar is made for, and goes on under it. Plain JavaScript, so that any Node can start it.
+// Finds the Node that btar is made for, and goes on under it. Plain JavaScript that any Node from 16 on can start.
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
-import { dirname, join } from "node:path";
+import { constants } from "node:os";
+import { dirname, join, sep } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 
 const neededMajor = 24;
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 
-/** JavaScript in an installed package, TypeScript in a checkout. */
+/** JavaScript in an installed package, since Node takes no TypeScript there; TypeScript in a checkout. */
 function entry() {
-  const built = join(root, "dist", "main", "btar.js");
-  return existsSync(built) ? built : join(root, "src", "main", "btar.ts");
+  const isInstalled = root.split(sep).includes("node_modules");
+  return isInstalled ? join(root, "dist", "main", "btar.js") : join(root, "src", "main", "btar.ts");
 }
 
+/** The Node of an npm package beside this one; undefined when there is none for this platform. */
 function pinnedNode() {
   const require = createRequire(import.meta.url);
-  const name = `${process.platform}-${process.arch}`;
-  for (const candidate of [`node-${name}`, `node-bin-${name}`]) {
+  const platform = `${process.platform}-${process.arch}`;
+  for (const name of [`node-${platform}`, `node-bin-${platform}`]) {
     try {
-      return join(dirname(require.resolve(`${candidate}/package.json`)), "bin", "node");
+      const node = join(dirname(require.resolve(`${name}/package.json`)), "bin", "node");
+      if (existsSync(node)) return node;
     } catch {
-      // Another platform's package, or left out by --omit=optional: the next one, or this Node itself.
+      // Another platform's name, or left out by --omit=optional: the next name, or no pinned Node at all.
     }
   }
   return undefined;
 }
 
-const pinned = pinnedNode();
-if (Number(process.versions.node.split(".")[0]) >= neededMajor) {
-  await import(pathToFileURL(entry()).href);
-} else if (pinned) {
-  const child = spawn(pinned, [entry(), ...process.argv.slice(2)], { stdio: "inherit" });
-  // The terminal sends Ctrl-C to both: the child decides when it ends, and this process with it.
-  process.on("SIGINT", () => undefined);
-  for (const signal of ["SIGTERM", "SIGHUP"]) process.on(signal, () => child.kill(signal));
-  child.on("exit", (code, signal) => {
-    process.exitCode = code ?? 128 + (signal === "SIGINT" ? 2 : signal === "SIGKILL" ? 9 : 15);
-  });
+/** Runs under `node`, with this process as its shadow: same terminal, same signals, same end. */
+function goOnUnder(node) {
+  const child = spawn(node, [entry(), ...process.argv.slice(2)], { stdio: "inherit" });
+  const signals = ["SIGINT", "SIGTERM", "SIGHUP"];
+  for (const signal of signals) process.on(signal, () => child.kill(signal));
   child.on("error", (error) => {
-    process.stderr.write(`btar: ${pinned} cannot be started: ${error.message}\n`);
+    process.stderr.write(`btar: ${node} cannot be started: ${error.message}\n`);
     process.exitCode = 1;
   });
+  child.on("exit", (code, signal) => {
+    if (signal === null) {
+      process.exitCode = code;
+      return;
+    }
+    // Ended by a signal, so this process ends by the same one, for whoever waits for it.
+    process.exitCode = 128 + constants.signals[signal];
+    for (const name of signals) process.removeAllListeners(name);
+    process.kill(process.pid, signal);
+  });
+}
+
+if (Number(process.versions.node.split(".")[0]) >= neededMajor) {
+  await import(pathToFileURL(entry()).href);
 } else {
-  process.stderr.write(
-    `btar: needs Node ${neededMajor} or newer; this is ${process.version}, and btar's own is not installed.\n` +
-      "Install it with `npm ci` (without --omit=optional), or use a newer Node.\n",
-  );
-  process.exitCode = 1;
+  const node = pinnedNode();
+  if (node) {
+    goOnUnder(node);
+  } else {
+    process.stderr.write(
+      `btar: needs Node ${neededMajor} or newer. This is ${process.version}, and btar's own is not installed: ` +
+        "run `npm ci` without --omit=optional, or use a newer Node.\n",
+    );
+    process.exitCode = 1;
+  }
 }

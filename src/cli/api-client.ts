@@ -1,9 +1,12 @@
+import type { Static } from "typebox";
+import type { refusal } from "../contract/refusals.ts";
 import { BtarError, type ErrorCode, errorRules } from "../domain/errors.ts";
 
 const timeoutMs = 60_000;
 
 /** Where the API is, and with which right. */
 export interface ApiAccess {
+  /** Without a slash at its end. */
   readonly url: string;
   readonly token: string;
   readonly project: string;
@@ -17,21 +20,16 @@ export class ApiClient {
     this.#access = access;
   }
 
-  get project(): string {
-    return this.#access.project;
-  }
-
-  /** @param path below the project, such as `/service` */
-  async inProject<T>(method: string, path: string, body?: object): Promise<T> {
-    return await this.request<T>(method, `/v1/project/${encodeURIComponent(this.#access.project)}${path}`, body);
-  }
-
-  /** @throws {BtarError} of the code that the API told; SERVER_UNREACHABLE when it does not answer */
-  async request<T>(method: string, path: string, body?: object): Promise<T> {
-    const { url, token } = this.#access;
+  /**
+   * @param path below the project, such as `/service`
+   * @throws {BtarError} of the code that the API told; SERVER_UNREACHABLE when it does not answer
+   */
+  async inProject<T>(method: "GET" | "POST" | "PUT" | "DELETE", path: string, body?: object): Promise<T> {
+    const { url, token, project } = this.#access;
     let response: Response;
+    let text: string;
     try {
-      response = await fetch(new URL(path, url), {
+      response = await fetch(`${url}/v1/project/${encodeURIComponent(project)}${path}`, {
         method,
         headers: {
           authorization: `aivenv1 ${token}`,
@@ -40,6 +38,7 @@ export class ApiClient {
         signal: AbortSignal.timeout(timeoutMs),
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       });
+      text = await response.text();
     } catch (cause) {
       throw new BtarError("SERVER_UNREACHABLE", {
         message: `btar's API at ${url} does not answer`,
@@ -47,29 +46,44 @@ export class ApiClient {
         cause,
       });
     }
-    const answer: unknown = await response.json().catch(() => undefined);
-    if (response.ok) return answer as T;
-    throw apiError(response.status, answer);
+    const answer = parsed(text);
+    if (!response.ok) throw apiError(response.status, answer);
+    if (typeof answer === "object" && answer !== null) return answer as T;
+    throw new BtarError("SERVER_PROTOCOL", {
+      message: `what answers at ${url} is not btar's API`,
+      hint: "check BTAR_URL",
+    });
   }
 }
 
-interface ErrorAnswer {
-  readonly message?: unknown;
-  readonly errors?: readonly { readonly error_code?: unknown }[];
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined; // no JSON: a proxy's page, or another program
+  }
 }
 
 function apiError(status: number, answer: unknown): BtarError {
-  const { message, errors } = (typeof answer === "object" && answer !== null ? answer : {}) as ErrorAnswer;
-  const text = typeof message === "string" ? message : `the API answered with status ${status}`;
-  const told = errors?.[0]?.error_code;
-  const code = typeof told === "string" ? told.toUpperCase() : "";
-  return new BtarError(code in errorRules ? (code as ErrorCode) : codeOfStatus(status), { message: text });
+  const { message, errors } = (typeof answer === "object" && answer !== null ? answer : {}) as Partial<
+    Static<typeof refusal>
+  >;
+  return new BtarError(errorCode(errors?.[0]?.error_code) ?? codeOfStatus(status), {
+    message: message ?? `the API answered with status ${status}`,
+  });
+}
+
+/** The code that the API told, in its lower case, if this btar knows it. */
+export function errorCode(told: string | null | undefined): ErrorCode | undefined {
+  const code = told?.toUpperCase() ?? "";
+  return Object.hasOwn(errorRules, code) ? (code as ErrorCode) : undefined;
 }
 
 function codeOfStatus(status: number): ErrorCode {
   if (status === 401) return "TOKEN_INVALID";
+  if (status === 403) return "NOT_A_PROJECT_MEMBER";
   if (status === 404) return "NOT_FOUND";
   if (status === 409) return "WRONG_STATE";
-  if (status === 503) return "SERVER_UNREACHABLE";
+  if (status === 502 || status === 503 || status === 504) return "SERVER_UNREACHABLE";
   return status >= 500 ? "INTERNAL" : "INVALID_INPUT";
 }

@@ -13,6 +13,8 @@ export type FindAccess = (options: {
 export interface CommandContext {
   readonly api: ApiClient;
   readonly output: Output;
+  /** Ends the command as wrongly used. */
+  refuse(message: string): never;
 }
 
 interface CommonOptions {
@@ -22,22 +24,30 @@ interface CommonOptions {
   readonly project?: string;
 }
 
-/** Adds the options that all client commands have. */
-export function withCommonOptions(command: Command): Command {
+/**
+ * Gives a command the options that all client commands have, and its work.
+ * @param work is handed the command's arguments, in order; missing ones are empty texts
+ */
+export function clientCommand(
+  command: Command,
+  findAccess: FindAccess,
+  work: (context: CommandContext, values: readonly string[]) => Promise<void>,
+): Command {
   return command
     .option("--json", "print the API's own object")
     .option("--project <name>", "project (BTAR_PROJECT)")
     .option("--url <url>", "API (BTAR_URL)")
-    .option("--token <token>", "token (BTAR_TOKEN); the environment is safer, for others see command lines");
+    .option("--token <token>", "token (BTAR_TOKEN); the environment is safer, for others see command lines")
+    .action(async () => {
+      const { json, url, token, project } = command.opts<CommonOptions>();
+      const api = new ApiClient(await findAccess({ url, token, project }));
+      const output = new Output({ isJson: json ?? false });
+      const refuse = (message: string): never => command.error(`error: ${message}`);
+      await work({ api, output, refuse }, command.args);
+    });
 }
 
-/** Runs a client command's work with an API client and an output. */
-export async function inContext(
-  findAccess: FindAccess,
-  command: Command,
-  work: (context: CommandContext) => Promise<void>,
-): Promise<void> {
-  const { json, url, token, project } = command.opts<CommonOptions>();
-  const api = new ApiClient(await findAccess({ url, token, project }));
-  await work({ api, output: new Output({ isJson: json ?? false }) });
+/** A part of a path. */
+export function segment(text: string): string {
+  return encodeURIComponent(text);
 }

@@ -1,6 +1,14 @@
 import { styleText } from "node:util";
 import Table from "cli-table3";
 
+/** Text from elsewhere on one line, without what would steer a terminal. */
+export function oneLine(text: string): string {
+  return text
+    .trim()
+    .replace(/\s+/g, " ")
+    .replace(/\p{Cc}/gu, "");
+}
+
 /** Bytes for people: `1.5 GiB`. */
 export function formatBytes(bytes: number): string {
   const units = ["B", "KiB", "MiB", "GiB", "TiB"];
@@ -21,11 +29,15 @@ export function formatSeconds(seconds: number): string {
   return `${(seconds / 86_400).toFixed(1)} d`;
 }
 
+/** A moment, in UTC to the second: `2026-03-01 10:00:00`. */
+export function formatTime(iso: string): string {
+  return iso.slice(0, 19).replace("T", " ");
+}
+
 /** A moment, in UTC to the second, with its age. */
 export function formatMoment(iso: string, now = Date.now()): string {
-  const time = `${iso.slice(0, 19).replace("T", " ")} UTC`;
   const age = (now - Date.parse(iso)) / 1000;
-  return age >= 0 ? `${time} (${formatSeconds(age)} ago)` : time;
+  return `${formatTime(iso)} UTC${age >= 0 ? ` (${formatSeconds(age)} ago)` : ""}`;
 }
 
 /** A quiet table: a header, two spaces between columns, no lines. */

@@ -1,61 +1,67 @@
-import { setTimeout as sleep } from "node:timers/promises";
-import { BtarError, type ErrorCode, errorRules } from "../domain/errors.ts";
-import type { JobAnswer } from "./api-answers.ts";
-import type { ApiClient } from "./api-client.ts";
-import { formatBytes } from "./format.ts";
-import type { Output } from "./output.ts";
+import { BtarError } from "../domain/errors.ts";
+import type { Job, JobAnswer } from "./api-answers.ts";
+import { errorCode } from "./api-client.ts";
+import { type CommandContext, segment } from "./command-context.ts";
+import { formatBytes, oneLine } from "./format.ts";
+import { waitFor } from "./waiting.ts";
 
-const pollMs = 500;
 const barWidth = 24;
 
 /**
  * Follows a job to its end, showing how far it is. Ctrl-C ends the following, not the job.
  * @throws {BtarError} of the job's own failure; CANCELLED when it was cancelled or the following was interrupted
  */
-export async function followJob(api: ApiClient, output: Output, jobId: string): Promise<JobAnswer> {
-  const interrupted = new AbortController();
-  const onSignal = () => interrupted.abort();
-  process.once("SIGINT", onSignal);
-  try {
-    for (;;) {
-      const { job } = await api.inProject<{ job: JobAnswer }>("GET", `/jobs/${jobId}`);
-      output.progress(describeJob(job));
+export async function followJob({ api, output }: CommandContext, jobId: string): Promise<Job> {
+  return await waitFor({
+    output,
+    what: `job ${jobId} has ended`,
+    goesOn: () => goesOn(jobId),
+    look: async () => {
+      const { job } = await api.inProject<JobAnswer>("GET", `/jobs/${segment(jobId)}`);
       if (job.state === "complete") return job;
-      if (job.state === "failed") throw jobError(job);
-      if (job.state === "cancelled") throw new BtarError("CANCELLED", { message: `the ${job.kind} was cancelled` });
-      await sleep(pollMs, undefined, { signal: interrupted.signal }).catch(() => undefined);
-      if (interrupted.signal.aborted) {
-        throw new BtarError("CANCELLED", {
-          message: `the ${job.kind} goes on`,
-          hint: `watch it with \`btar jobs watch ${jobId}\`, end it with \`btar jobs cancel ${jobId}\``,
-          details: { isInterrupted: true },
-        });
-      }
-    }
-  } finally {
-    output.progressEnd();
-    process.removeListener("SIGINT", onSignal);
-  }
+      if (job.state === "failed" || job.state === "cancelled") throw jobError(job);
+      output.progress(`${job.kind}: ${describeJob(job)}`);
+      return undefined;
+    },
+  });
 }
 
-/** One line: what it does, how far, and why it waits. */
-export function describeJob(job: JobAnswer): string {
+/** What to say when nobody waits for a job any more. */
+export function goesOn(jobId: string): { readonly message: string; readonly hint: string } {
+  return {
+    message: `job ${jobId} goes on`,
+    hint: `watch it with \`btar jobs watch ${jobId}\`, end it with \`btar jobs cancel ${jobId}\``,
+  };
+}
+
+/** One line: what it does, how far, and why it waits or failed. */
+export function describeJob(job: Job): string {
   const { progress } = job;
-  const parts = [progress && job.state === "running" ? progress.phase : job.state];
-  if (progress?.done !== undefined && progress.total !== undefined && progress.total > 0) {
-    const share = Math.min(1, progress.done / progress.total);
-    const filled = Math.round(share * barWidth);
-    parts.push(`${"█".repeat(filled)}${"░".repeat(barWidth - filled)} ${Math.floor(share * 100)} %`);
-    if (progress.unit === "bytes") parts.push(`${formatBytes(progress.done)} of ${formatBytes(progress.total)}`);
+  const parts: string[] = [];
+  if (job.state === "running" && progress) {
+    parts.push(progress.phase, ...howFar(progress));
+    if (progress.detail !== undefined) parts.push(oneLine(progress.detail));
+  } else {
+    parts.push(job.state);
   }
-  if (progress?.detail !== undefined && job.state === "running") parts.push(progress.detail);
-  if (job.trouble !== null) parts.push(`waits: ${job.trouble}`);
+  if (job.trouble !== null)
+    parts.push(job.state === "failed" ? oneLine(job.trouble) : `waits: ${oneLine(job.trouble)}`);
   return parts.join("  ");
 }
 
-function jobError(job: JobAnswer): BtarError {
-  const code = (job.error_code ?? "").toUpperCase();
-  return new BtarError(code in errorRules ? (code as ErrorCode) : "INTERNAL", {
-    message: `the ${job.kind} failed: ${job.trouble ?? "no reason was recorded"}`,
+function howFar({ done, total, unit }: NonNullable<Job["progress"]>): readonly string[] {
+  if (done === undefined || total === undefined || total <= 0) return [];
+  const share = Math.min(1, Math.max(0, done / total));
+  const filled = Math.round(share * barWidth);
+  const bar = `${"█".repeat(filled)}${"░".repeat(barWidth - filled)} ${Math.floor(share * 100)} %`;
+  if (unit === "bytes") return [bar, `${formatBytes(done)} of ${formatBytes(total)}`];
+  return unit === "objects" ? [bar, `${done} of ${total} objects`] : [bar];
+}
+
+/** The failure of a job, as an error of its own kind. */
+export function jobError(job: Job): BtarError {
+  if (job.state === "cancelled") return new BtarError("CANCELLED", { message: `the ${job.kind} was cancelled` });
+  return new BtarError(errorCode(job.error_code) ?? "INTERNAL", {
+    message: `the ${job.kind} failed: ${oneLine(job.trouble ?? "no reason was recorded")}`,
   });
 }

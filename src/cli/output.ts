@@ -1,8 +1,12 @@
+const plainIntervalMs = 5000;
+const defaultColumns = 80;
+
 /** Where a command's answer goes: JSON for programs, or text for people, with progress on standard error. */
 export class Output {
   readonly #isJson: boolean;
   readonly #isTerminal = process.stderr.isTTY;
   #lastProgress = "";
+  #lastProgressAt = 0;
 
   constructor(options: { readonly isJson: boolean }) {
     this.#isJson = options.isJson;
@@ -18,16 +22,21 @@ export class Output {
     if (!this.#isJson) process.stderr.write(`${text}\n`);
   }
 
-  /** How far it is: one line that changes on a terminal, a line per change elsewhere. */
+  /** How far it is: one line that changes on a terminal, a line now and then elsewhere. */
   progress(text: string): void {
     if (this.#isJson || text === this.#lastProgress) return;
+    if (this.#isTerminal) {
+      process.stderr.write(`\r\x1b[2K${text.slice(0, (process.stderr.columns || defaultColumns) - 1)}`);
+    } else {
+      if (Date.now() - this.#lastProgressAt < plainIntervalMs) return;
+      process.stderr.write(`${text}\n`);
+    }
     this.#lastProgress = text;
-    if (this.#isTerminal) process.stderr.write(`\r\x1b[2K${text.slice(0, (process.stderr.columns ?? 80) - 1)}`);
-    else process.stderr.write(`${text}\n`);
+    this.#lastProgressAt = Date.now();
   }
 
   progressEnd(): void {
-    if (this.#isTerminal && this.#lastProgress !== "" && !this.#isJson) process.stderr.write("\r\x1b[2K");
+    if (this.#isTerminal && this.#lastProgress !== "") process.stderr.write("\r\x1b[2K");
     this.#lastProgress = "";
   }
 }

@@ -1,125 +1,91 @@
 import type { Command } from "commander";
 import { BtarError } from "../domain/errors.ts";
-import type { CloudStateAnswer, EventAnswer, JobAnswer, LocationAnswer, ProtectionAnswer } from "./api-answers.ts";
-import { type CommandContext, type FindAccess, inContext, withCommonOptions } from "./command-context.ts";
-import { formatMoment, formatSeconds, formatTable, paintState } from "./format.ts";
-import { describeJob, followJob } from "./job-progress.ts";
+import type { CloudsAnswer, EventsAnswer, Protection, StatusAnswer } from "./api-answers.ts";
+import { type CommandContext, clientCommand, type FindAccess } from "./command-context.ts";
+import { formatMoment, formatSeconds, formatTable, formatTime, oneLine, paintState } from "./format.ts";
+import { count } from "./setting-options.ts";
+
+const defaultEventCount = 20;
 
 export function addOverviewCommands(program: Command, findAccess: FindAccess): void {
-  const run = (
-    command: Command,
-    action: (context: CommandContext, values: readonly string[]) => Promise<void>,
-  ): Command => {
-    withCommonOptions(command).action(async (...values: unknown[]) => {
-      const texts = values.filter((value): value is string => typeof value === "string");
-      await inContext(findAccess, command, (context) => action(context, texts));
-    });
-    return command;
-  };
-  run(
-    program
-      .command("status [service]")
-      .description("is every service safe in a second region, and what could be restored now?"),
-    (context, [service]) => showStatus(context, service),
-  );
+  const status = program
+    .command("status [service]")
+    .description("is every service safe in a second region, and what could be restored now?")
+    .addHelpText("after", "\nExamples:\n  btar status\n  btar status shop --json");
+  clientCommand(status, findAccess, (context, [service]) => showStatus(context, service));
   const cloud = program.command("cloud").description("clouds");
-  run(cloud.command("list").description("list the configured clouds"), listClouds);
+  clientCommand(cloud.command("list").description("list the configured clouds"), findAccess, listClouds);
   const events = program
     .command("events")
     .description("what happened, newest first")
-    .option("-n, --limit <count>", "how many", "20");
-  run(events, (context) => showEvents(context, String(events.opts()["limit"])));
-
-  const jobs = program.command("jobs").description("long work: what goes on, and how far it is");
-  const list = jobs
-    .command("list", { isDefault: true })
-    .description("list jobs, newest first")
-    .option("--open", "only those that have not ended");
-  run(list, (context) => listJobs(context, { isOpen: list.opts()["open"] === true }));
-  run(jobs.command("get <job>").description("show one job"), async ({ api, output }, [id = ""]) => {
-    const answer = await api.inProject<{ job: JobAnswer }>("GET", `/jobs/${encodeURIComponent(id)}`);
-    output.answer(answer, () => jobsTable([answer.job]));
-  });
-  run(jobs.command("watch <job>").description("follow a job to its end"), async ({ api, output }, [id = ""]) => {
-    const job = await followJob(api, output, id);
-    output.answer({ job }, () => jobsTable([job]));
-  });
-  run(
-    jobs.command("cancel <job>").description("end a job; what it had begun is cleaned up"),
-    async ({ api, output }, [id = ""]) => {
-      const answer = await api.inProject<{ job: JobAnswer; message: string }>(
-        "DELETE",
-        `/jobs/${encodeURIComponent(id)}`,
-      );
-      output.answer(answer, () => answer.message);
-    },
-  );
-}
-
-interface StatusAnswer {
-  readonly clouds: readonly CloudStateAnswer[];
-  readonly services: readonly ProtectionAnswer[];
+    .option("-n, --limit <count>", "how many", count, defaultEventCount);
+  clientCommand(events, findAccess, (context) => showEvents(context, events.opts<{ limit: number }>().limit));
 }
 
 async function showStatus({ api, output }: CommandContext, service: string | undefined): Promise<void> {
   const status = await api.inProject<StatusAnswer>("GET", "/btar/status");
-  const services = status.services.filter(({ service_name }) => service === undefined || service_name === service);
-  if (service !== undefined && services.length === 0) {
-    throw new BtarError("NOT_FOUND", { message: `there is no service ${service}` });
+  const shown = status.services.filter(({ service_name }) => service === undefined || service_name === service);
+  if (service !== undefined && shown.length === 0) {
+    throw new BtarError("NOT_FOUND", {
+      message: `there is no service ${service}`,
+      hint: `there are: ${status.services.map(({ service_name }) => service_name).join(", ") || "none yet"}`,
+    });
   }
-  output.answer(service === undefined ? status : services[0], () => {
-    const clouds = status.clouds.map((cloud) => [
-      cloud.cloud_name,
-      paintState(cloud.is_up ? "up" : "down"),
-      cloud.trouble ?? "",
-    ]);
-    const rows = services.flatMap((protection) =>
-      protection.locations.map((location) => locationRow(protection, location)),
-    );
-    const parts = [formatTable(["cloud", "state", "trouble"], clouds)];
-    if (rows.length > 0) {
-      parts.push(
-        formatTable(
-          ["service", "state", "location", "backups", "lag", "data at risk", "can be restored to", "trouble"],
-          rows,
-        ),
-      );
-    }
+  output.answer(service === undefined ? status : shown[0], () => {
+    const parts = service === undefined ? [cloudTable(status)] : [];
+    if (shown.length > 0) parts.push(protectionTable(shown));
+    const warnings = shown.flatMap(warningsOf);
+    if (warnings.length > 0) parts.push(warnings.join("\n"));
     return parts.join("\n\n");
   });
 }
 
-function locationRow(protection: ProtectionAnswer, location: LocationAnswer): readonly string[] {
+function cloudTable({ clouds }: StatusAnswer): string {
+  return formatTable(
+    ["cloud", "state", "trouble"],
+    clouds.map((cloud) => [cloud.cloud_name, paintState(cloud.is_up ? "up" : "down"), oneLine(cloud.trouble ?? "")]),
+  );
+}
+
+function protectionTable(services: readonly Protection[]): string {
+  return formatTable(
+    ["service", "state", "location", "backups", "lag", "data at risk", "can be restored to (UTC)"],
+    services.flatMap((service) => service.locations.map((location) => locationRow(service, location))),
+  );
+}
+
+function locationRow(service: Protection, location: Protection["locations"][number]): readonly string[] {
   const { recovery_window: window, replication_lag_seconds: lag, rpo_seconds: rpo } = location;
-  const state = location.paused
-    ? " (paused)"
-    : location.state === "deleting"
-      ? ` (kept until ${location.delete_after})`
-      : "";
+  const notes: string[] = [location.role];
+  if (location.paused) notes.push("paused");
+  if (location.state === "deleting") {
+    notes.push(location.delete_after ? `kept until ${formatTime(location.delete_after)}` : "being deleted");
+  }
   return [
-    protection.service_name,
-    paintState(protection.state),
-    `${location.cloud} (${location.role})${state}`,
+    service.service_name,
+    paintState(service.state),
+    `${location.cloud} (${notes.join(", ")})`,
     String(location.complete_backups),
     lag === null ? "-" : formatSeconds(lag),
     rpo === null ? "-" : formatSeconds(rpo),
-    window ? `${short(window.earliest_at)} to ${short(window.latest_at)}` : "nothing yet",
-    location.trouble ?? protection.trouble ?? "",
+    window ? `${formatTime(window.earliest_at)} to ${formatTime(window.latest_at)}` : "nothing yet",
   ];
 }
 
-function short(iso: string): string {
-  return iso.slice(0, 19).replace("T", " ");
-}
-
-interface CloudAnswer {
-  readonly cloud_name: string;
-  readonly cloud_description: string;
-  readonly provider_description: string;
+/** Whole sentences, which would burst a table. */
+function warningsOf(service: Protection): readonly string[] {
+  const about = (place: string, text: string | null) => (text === null ? [] : [`${place}: ${oneLine(text)}`]);
+  return [
+    ...about(service.service_name, service.trouble),
+    ...about(service.service_name, service.reservation_warning),
+    ...service.locations.flatMap((location) =>
+      about(`${service.service_name} in ${location.cloud}`, location.trouble ?? location.pause_reason),
+    ),
+  ];
 }
 
 async function listClouds({ api, output }: CommandContext): Promise<void> {
-  const answer = await api.inProject<{ clouds: readonly CloudAnswer[] }>("GET", "/clouds");
+  const answer = await api.inProject<CloudsAnswer>("GET", "/clouds");
   output.answer(answer, () =>
     formatTable(
       ["cloud", "description", "provider"],
@@ -128,11 +94,8 @@ async function listClouds({ api, output }: CommandContext): Promise<void> {
   );
 }
 
-async function showEvents({ api, output }: CommandContext, limit: string): Promise<void> {
-  const answer = await api.inProject<{ events: readonly EventAnswer[] }>(
-    "GET",
-    `/events?limit=${encodeURIComponent(limit)}`,
-  );
+async function showEvents({ api, output }: CommandContext, limit: number): Promise<void> {
+  const answer = await api.inProject<EventsAnswer>("GET", `/events?limit=${limit}`);
   output.answer(answer, () =>
     formatTable(
       ["time", "severity", "service", "event", "by"],
@@ -140,32 +103,9 @@ async function showEvents({ api, output }: CommandContext, limit: string): Promi
         formatMoment(event.time),
         paintState(event.severity),
         event.service_name ?? "",
-        event.event_desc,
+        oneLine(event.event_desc),
         event.actor,
       ]),
     ),
-  );
-}
-
-async function listJobs({ api, output }: CommandContext, options: { readonly isOpen: boolean }): Promise<void> {
-  const answer = await api.inProject<{ jobs: readonly JobAnswer[] }>(
-    "GET",
-    `/jobs${options.isOpen ? "?open=true" : ""}`,
-  );
-  output.answer(answer, () => (answer.jobs.length === 0 ? "no jobs" : jobsTable(answer.jobs)));
-}
-
-function jobsTable(jobs: readonly JobAnswer[]): string {
-  return formatTable(
-    ["job", "kind", "service", "cloud", "state", "created", "what"],
-    jobs.map((job) => [
-      job.id,
-      job.kind,
-      job.service_name ?? "",
-      job.cloud_name,
-      paintState(job.state),
-      formatMoment(job.create_time),
-      job.state === "complete" ? "" : describeJob(job),
-    ]),
   );
 }

@@ -12,6 +12,11 @@ export interface StopMessage {
   readonly stopServers: boolean;
 }
 
+/** What an agent tells its parent: that it has begun to work. */
+export interface ReadyMessage {
+  readonly kind: "ready";
+}
+
 export interface AgentProcessOptions {
   readonly cloud: string;
   /** Of the executable that this process runs. */
@@ -27,6 +32,7 @@ export interface AgentProcessOptions {
 export class AgentProcess {
   readonly #options: AgentProcessOptions;
   readonly #stop = new AbortController();
+  readonly #firstOutcome = Promise.withResolvers<void>();
   #child: ChildProcess | undefined;
   #loop: Promise<void> = Promise.resolve();
 
@@ -34,8 +40,10 @@ export class AgentProcess {
     this.#options = options;
   }
 
-  start(): void {
+  /** Fulfilled when it works, or has ended for the first time, which is said and tried again. */
+  async start(): Promise<void> {
     this.#loop = this.#keepRunning();
+    await this.#firstOutcome.promise;
   }
 
   /** Asks it to end, and waits. */
@@ -52,6 +60,7 @@ export class AgentProcess {
     while (!signal.aborted) {
       const startedAt = Date.now();
       const end = await this.#runOnce();
+      this.#firstOutcome.resolve();
       if (signal.aborted) return;
       if (Date.now() - startedAt > stableMs) pauseMs = firstPauseMs;
       say(`agent of ${cloud} ended (${end}); starting it again in ${pauseMs / 1000} s`);
@@ -77,6 +86,9 @@ export class AgentProcess {
         lastWords = plainWords(text) ?? lastWords;
       });
     }
+    child.once("message", (message: ReadyMessage) => {
+      if (message.kind === "ready") this.#firstOutcome.resolve();
+    });
     const { promise, resolve } = Promise.withResolvers<string>();
     child.once("error", (error) => resolve(error.message));
     child.once("close", (code, signal) => resolve(signal ?? `exit code ${code}`));

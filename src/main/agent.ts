@@ -13,7 +13,7 @@ import { requireDatabaseUrl } from "./database-url.ts";
 import { btarVersion, postgresDrivers } from "./drivers.ts";
 import { type ConfigurationChoice, loadConfiguration } from "./load-configuration.ts";
 import { checkMasterKey, readMasterKey } from "./master-key.ts";
-import { leaveParent, stopOrder } from "./parent.ts";
+import { leaveParent, stopOrder, tellParent } from "./parent.ts";
 
 /** `btar agent --cloud C`: acts for one cloud until it is told to end. Logs to standard error. */
 export async function runAgent(
@@ -25,7 +25,7 @@ export async function runAgent(
   const { configuration, runAs } = loaded;
   requireCloud(configuration, cloud);
   const url = requireDatabaseUrl("an agent");
-  await makeDataDirectory(configuration.dataDirectory);
+  await makeDataDirectory(configuration);
   const masterKey = await readMasterKey(configuration.dataDirectory, { create: false });
   const logger = createLogger({ level: options.verbose ? "debug" : "info" });
   const onError = (error: Error) => logger.warn({ reason: describeError(error) }, "the catalog's connection failed");
@@ -56,6 +56,7 @@ export async function runAgent(
     workerCount: usableCores(),
   });
   logger.info({ cloud }, "the agent runs");
+  tellParent();
   const { stopServers } = await order;
   logger.info({ cloud, stopServers }, "the agent stops");
   await agent.stop({ stopServers });

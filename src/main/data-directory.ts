@@ -1,5 +1,6 @@
 import { chmod, mkdir } from "node:fs/promises";
 import { join } from "node:path";
+import type { BtarConfiguration } from "../contract/configuration.ts";
 import { readTextIfThere } from "../platform/files.ts";
 
 /** Where a data directory keeps what several commands need. */
@@ -20,16 +21,17 @@ export function dataFiles(dataDirectory: string) {
 }
 
 /** Makes the data directory. Servers pass through it to their own folders; what is secret is closed by itself. */
-export async function makeDataDirectory(dataDirectory: string): Promise<void> {
+export async function makeDataDirectory({ dataDirectory, clouds }: BtarConfiguration): Promise<void> {
   await makeDirectory(dataDirectory, 0o711);
   await makeDirectory(join(dataDirectory, "clouds"), 0o711);
+  for (const { name } of clouds) await makeDirectory(join(dataDirectory, "clouds", name), 0o711);
   await makeDirectory(join(dataDirectory, "log"), 0o700);
   await makeDirectory(join(dataDirectory, "keys"), 0o700);
 }
 
 /** One that is there keeps its mode: the operator chose it. */
 async function makeDirectory(directory: string, mode: number): Promise<void> {
-  const made = await mkdir(directory, { recursive: true });
+  const made = await mkdir(directory, { recursive: true, mode });
   if (made !== undefined) await chmod(directory, mode); // the process's umask was taken off
 }
 

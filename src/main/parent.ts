@@ -1,4 +1,4 @@
-import type { StopMessage } from "./agent-process.ts";
+import type { ReadyMessage, StopMessage } from "./agent-process.ts";
 
 /** How an agent is told to end. */
 export type StopOrder = Omit<StopMessage, "kind">;
@@ -24,6 +24,11 @@ export async function stopOrder(): Promise<StopOrder> {
   // A Ctrl-C in the terminal reaches the parent too, which then says how to end.
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => undefined);
   return await promise;
+}
+
+/** Tells the parent, if there is one, that the agent works. */
+export function tellParent(): void {
+  process.send?.({ kind: "ready" } satisfies ReadyMessage);
 }
 
 /** Lets go of the parent: the channel to it would keep this process alive. */

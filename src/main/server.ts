@@ -75,7 +75,7 @@ export async function runServer(
   const databaseUrl = requireDatabaseUrl("a server");
   const loaded = await loadConfiguration(options);
   const { dataDirectory } = loaded.configuration;
-  await makeDataDirectory(dataDirectory);
+  await makeDataDirectory(loaded.configuration);
   const masterKey = await readMasterKey(dataDirectory, { create: true });
   const logger = createLogger({ level: options.verbose ? "debug" : "info" });
   const server = await startServer(loaded, { databaseUrl, masterKey, logger, hasAllClouds: false });

@@ -1,13 +1,13 @@
+import { exitCodes } from "../cli/exit-codes.ts";
 import { BtarError } from "../domain/errors.ts";
 import { lockDirectory } from "../platform/directory-lock.ts";
 import { statIfThere } from "../platform/files.ts";
-import { createLogger, type LogLevel } from "../platform/logger.ts";
+import { createLogger, type Logger, type LogLevel } from "../platform/logger.ts";
 import { AgentProcess } from "./agent-process.ts";
 import { dataFiles, makeDataDirectory } from "./data-directory.ts";
 import { databaseUrl } from "./database-url.ts";
 import { postgresDrivers } from "./drivers.ts";
 import { EmbeddedCatalog } from "./embedded-catalog.ts";
-import { exitCodes } from "../cli/exit-codes.ts";
 import { type ConfigurationChoice, type LoadedConfiguration, loadConfiguration } from "./load-configuration.ts";
 import { LogFile } from "./log-file.ts";
 import { readMasterKey } from "./master-key.ts";
@@ -23,7 +23,7 @@ export interface UpOptions extends ConfigurationChoice {
 export async function runUp(options: UpOptions): Promise<void> {
   const loaded = await loadConfiguration(options);
   const { dataDirectory } = loaded.configuration;
-  await makeDataDirectory(dataDirectory);
+  await makeDataDirectory(loaded.configuration);
   const lock = await lockDirectory(dataDirectory);
   const signals = new StopSignals(() => {
     say("stopped at once; what runs on is adopted or cleaned up at the next start");
@@ -67,15 +67,16 @@ async function startAll(loaded: LoadedConfiguration, starting: Starting): Promis
   const server = await startServer(loaded, { databaseUrl: url, masterKey, logger, hasAllClouds: true });
   parts.defer(() => server.close());
   signal.throwIfAborted();
-  startAgents(loaded, starting, { BTAR_DATABASE_URL: url, BTAR_MASTER_KEY_FILE: masterKey.file });
   for (const line of firstStartLines({ dataDirectory, masterKey, newAdminToken: server.newAdminToken })) say(line);
+  await startAgents(loaded, starting, { BTAR_DATABASE_URL: url, BTAR_MASTER_KEY_FILE: masterKey.file });
+  signal.throwIfAborted();
   say(`clouds: ${configuration.clouds.map(({ name }) => name).join(", ")}`);
   say(`btar is up: ${server.url} (Ctrl-C stops it)`);
 }
 
 async function startCatalog(
   loaded: LoadedConfiguration,
-  { parts, signal, logger }: Starting & { readonly logger: Parameters<typeof postgresDrivers>[1] },
+  { parts, signal, logger }: Starting & { readonly logger: Logger },
 ): Promise<string> {
   const { dataDirectory } = loaded.configuration;
   const { serverDriver } = postgresDrivers(loaded, logger);
@@ -87,11 +88,12 @@ async function startCatalog(
   return catalog.url;
 }
 
-function startAgents(
+/** Starts the agents of all clouds, and waits until each works or has failed once, which must not hold up the others. */
+async function startAgents(
   loaded: LoadedConfiguration,
   starting: Starting,
   environment: Readonly<Record<string, string>>,
-): void {
+): Promise<void> {
   const { configuration, file } = loaded;
   const { insecureListen, verbose } = starting.options;
   const agents = configuration.clouds.map(({ name }) => {
@@ -101,11 +103,13 @@ function startAgents(
     if (verbose) args.push("--verbose");
     return new AgentProcess({ cloud: name, args, environment, log: openLog(`agent-${name}`, loaded, starting), say });
   });
-  for (const agent of agents) agent.start();
   starting.parts.defer(async () => {
     say("stopping agents and their database servers; jobs go on at the next start");
     await Promise.all(agents.map((agent) => agent.stop({ stopServers: true })));
   });
+  const { promise: stopAsked, resolve } = Promise.withResolvers<void>();
+  starting.signal.addEventListener("abort", () => resolve(), { once: true });
+  await Promise.race([stopAsked, Promise.all(agents.map((agent) => agent.start()))]);
 }
 
 /** A log in the data directory, which is repeated on standard error when everything is to be seen. */

@@ -81,6 +81,47 @@ for (const majorVersion of ["14", "18"]) {
   });
 }
 
+test("F5: a fork is backed up and forked like any other server, tablespaces included", async () => {
+  await using servers = await ManagedServers.create();
+  const spec = await givenServer(servers, "18");
+  await query(adminOf(spec), "insert into written values (1, 'first')");
+  const fork = await forkedFromBackup(servers, { spec, name: "fork" });
+  await query(adminOf(fork), "insert into written values (2, 'second')");
+  const forkOfFork = await forkedFromBackup(servers, { spec: fork, name: "fork-of-fork" });
+  assert.deepEqual(await query(adminOf(forkOfFork), "select id from written order by id"), [[1], [2]]);
+});
+
+/** Backs a server up, its log included, and makes a fork of it. */
+async function forkedFromBackup(
+  servers: ManagedServers,
+  source: { readonly spec: ServerSpec; readonly name: string },
+): Promise<ServerSpec> {
+  const driver = new PostgresSourceDriver();
+  const address = servers.driver.internalAddress(source.spec);
+  const reservation = "btar_test";
+  await driver.ensureReservation(address, { reservation, signal: noSignal });
+  const log = await driver.streamLog(address, { reservation, from: undefined, signal: noSignal });
+  const events = collect(log);
+  const directory = servers.directoryOf(source.name);
+  const files = servers.driver.filesDirectory(directory);
+  await mkdir(directory);
+  const facts = await driver.takeBaseBackup(address, new DirectorySink(files), { label: "test", signal: noSignal });
+  await until(() => (events.pieces.at(-1)?.end ?? "") >= facts.log.end);
+  await log.close();
+  await events.ended;
+  const { pieces, contents } = events;
+  const readPiece = async (piece: LogPieceRef) => contents.get(piece) ?? Buffer.alloc(0);
+  const target = { kind: "backup-end" } as const;
+  const plan = await servers.driver.planRecovery({ facts, target, pieces, history: events.history, readPiece });
+  const restorer = servers.driver.logRestorer(files, facts, plan);
+  for (const [stream, content] of events.history) await restorer.history(stream, content);
+  for (const piece of plan.pieces) await restorer.write(piece.stream, piece.start, await readPiece(piece));
+  await restorer.finish();
+  const spec = await specOf(source.name, source.spec.majorVersion);
+  await servers.driver.recover(directory, spec, { facts, plan, signal: noSignal });
+  return spec;
+}
+
 async function givenServer(servers: ManagedServers, majorVersion: string): Promise<ServerSpec> {
   const { driver } = servers;
   const spec = await specOf("source", majorVersion);
@@ -90,7 +131,7 @@ async function givenServer(servers: ManagedServers, majorVersion: string): Promi
   const address = driver.internalAddress(spec);
   await driver.putUser(address, { ...spec.accounts.admin, isAdmin: true });
   await driver.createDatabase(address, { name: "defaultdb", owner: spec.accounts.admin.name });
-  const tablespace = path.join(directory, "tablespaces", "fast");
+  const tablespace = path.join(directory, "fast");
   await mkdir(tablespace);
   await ownByServerUser(tablespace);
   await query(internalOf(spec, "defaultdb"), `create tablespace fast location '${tablespace}'`);
@@ -135,12 +176,19 @@ class Writer implements AsyncDisposable {
 
 /** Keeps a log stream as pieces. */
 function collect(log: AsyncIterable<LogEvent>) {
-  const collected = { pieces: [] as LogPieceRef[], contents: new Map<LogPieceRef, Buffer>(), caughtUpMicros: 0n };
+  const collected = {
+    pieces: [] as LogPieceRef[],
+    contents: new Map<LogPieceRef, Buffer>(),
+    history: new Map<string, Uint8Array>(),
+    caughtUpMicros: 0n,
+  };
   const run = async () => {
     let stream = "";
     for await (const event of log) {
-      if (event.kind === "stream") stream = event.stream;
-      else if (event.kind === "caught-up") collected.caughtUpMicros = BigInt(event.at.getTime()) * 1000n;
+      if (event.kind === "stream") {
+        stream = event.stream;
+        if (event.history) collected.history.set(stream, event.history);
+      } else if (event.kind === "caught-up") collected.caughtUpMicros = BigInt(event.at.getTime()) * 1000n;
       else if (event.kind === "bytes") {
         const { start, end, newestCommitMicros } = event;
         const piece = { stream, start, end, newestCommitMicros };

@@ -241,7 +241,7 @@ async function makeSource(name: string, majorVersion: string, fillerRows: number
   await driver.putUser(address, { ...spec.accounts.admin, isAdmin: true });
   await driver.createDatabase(address, { name: "defaultdb", owner: spec.accounts.admin.name });
   await using client = await connect({ ...internalOf(spec, "defaultdb") });
-  const tablespace = path.join(directory, "tablespaces", "fast");
+  const tablespace = path.join(directory, "fast");
   await mkdir(tablespace);
   await ownByServerUser(tablespace);
   await client.query(`create tablespace fast location '${tablespace}'`);

@@ -247,7 +247,7 @@ test("an initialization that was broken off is done again; directories with othe
   assert.deepEqual(await driver.status(directory), { state: "absent" });
   await mkdir(path.join(directory, "data.000000000000.unfinished")); // as after a kill -9
   await driver.initialize(directory, spec, { signal: noSignal });
-  assert.deepEqual((await readdir(directory)).sort(), ["data", "log", "server.json", "tablespaces", "tls"]);
+  assert.deepEqual((await readdir(directory)).sort(), ["data", "log", "server.json", "tls"]);
 
   await rm(path.join(directory, "server.json"));
   await rejectsWith("ALREADY_EXISTS", () => driver.initialize(directory, spec, { signal: noSignal }));

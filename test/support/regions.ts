@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { type Catalog, openCatalog } from "../../src/catalog/catalog.ts";
 import { JobQueue } from "../../src/catalog/job-queue.ts";
+import { openServiceSecrets, sealServiceSecrets } from "../../src/catalog/service-secrets.ts";
 import type { BtarConfiguration } from "../../src/contract/configuration.ts";
 import { bootstrap } from "../../src/control-plane/bootstrap.ts";
 import { startControlPlane } from "../../src/control-plane/control-plane.ts";
@@ -166,6 +167,29 @@ export class TestRegions implements AsyncDisposable {
       uri: `postgres://${user}@${host}:${port}/${database}`,
       user_config: { additional_backup_regions: [south] },
     });
+  }
+
+  async serviceId(name: string): Promise<string | undefined> {
+    const row = await this.catalog.db.selectFrom("service").select("id").where("name", "=", name).executeTakeFirst();
+    return row?.id;
+  }
+
+  /** Another server answers where the attached service's server was. */
+  async repoint(name: string, server: TestPostgres): Promise<void> {
+    const { masterKey } = this.#parts;
+    const row = await this.catalog.db
+      .selectFrom("service")
+      .select(["id", "sealed_secrets"])
+      .where("name", "=", name)
+      .executeTakeFirstOrThrow();
+    const secrets = openServiceSecrets(masterKey, row.id, row.sealed_secrets);
+    const { host, port, user, database } = server.address;
+    const attachedUri = `postgres://${user}@${host}:${port}/${database}`;
+    await this.catalog.db
+      .updateTable("service")
+      .set({ sealed_secrets: sealServiceSecrets(masterKey, row.id, { ...secrets, attachedUri }) })
+      .where("id", "=", row.id)
+      .execute();
   }
 
   async location(cloud: string, service = "shop"): Promise<LocationView | undefined> {

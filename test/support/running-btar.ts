@@ -78,8 +78,15 @@ export class RunningBtar {
     this.#process.stderr?.destroy();
   }
 
+  /** `kill -9`, as the system would when memory runs out: no clean end of anything. */
+  async kill(): Promise<void> {
+    const ended = new Promise((resolve) => this.#process.once("exit", resolve));
+    this.#process.kill("SIGKILL");
+    await ended;
+  }
+
   async stop(): Promise<void> {
-    if (this.#process.exitCode !== null) return;
+    if (this.#process.exitCode !== null || this.#process.signalCode !== null) return;
     const ended = new Promise((resolve) => this.#process.once("exit", resolve));
     this.#process.kill("SIGINT");
     await ended;

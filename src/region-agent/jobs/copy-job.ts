@@ -7,6 +7,7 @@ import { BtarError, describeError } from "../../domain/errors.ts";
 import { type AgentEnvironment, patientStore } from "../environment.ts";
 import { loadService } from "../service-context.ts";
 import { textInput } from "./job-input.ts";
+import { waitUntil } from "./wait-until.ts";
 
 const progressEveryMs = 1000;
 
@@ -38,6 +39,7 @@ export async function runCopyJob(env: AgentEnvironment, job: RunningJob): Promis
       },
     });
     await display.close();
+    await waitForLog(env, job, backupId);
     await recordComplete(env, job, { backupId, ...result });
     return { backupId, sentBytes: result.sentBytes, totalBytes: result.totalBytes };
   } catch (error) {
@@ -58,6 +60,27 @@ async function primaryOf(env: AgentEnvironment, backupId: string): Promise<strin
     .where("state", "=", "complete")
     .executeTakeFirst();
   return row?.cloud;
+}
+
+/** A copy is complete once it can be restored: with the log that makes its files consistent, which the duty copies. */
+async function waitForLog(env: AgentEnvironment, job: RunningJob, backupId: string): Promise<void> {
+  job.progress({ phase: "waiting for the log that completes it" });
+  await waitUntil({ signal: job.signal, everyMs: 200 }, async () => {
+    const covering = await env.catalog.db
+      .selectFrom("log_range")
+      .innerJoin("base_backup", (join) =>
+        join
+          .onRef("base_backup.service_id", "=", "log_range.service_id")
+          .onRef("base_backup.log_stream", "=", "log_range.stream")
+          .onRef("log_range.start_position", "<=", "base_backup.log_start")
+          .onRef("log_range.end_position", ">=", "base_backup.log_end"),
+      )
+      .select("log_range.cloud")
+      .where("base_backup.id", "=", backupId)
+      .where("log_range.cloud", "=", env.cloud)
+      .executeTakeFirst();
+    return covering !== undefined;
+  });
 }
 
 async function recordComplete(

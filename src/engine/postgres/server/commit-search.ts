@@ -8,6 +8,13 @@ const pageBytes = 8192n;
 const longPageHeaderBytes = 40n;
 const firstIsContinuation = 0x0001;
 
+/** Where the bytes of pieces come from. */
+export interface PieceSource {
+  /** The source server's `wal_segment_size`. */
+  readonly segmentBytes: number;
+  readonly readPiece: (piece: LogPieceRef) => Promise<Uint8Array>;
+}
+
 /**
  * Commits whose records end in one piece of a chain, in log order. A record may begin in an earlier piece: reading
  * begins so much earlier that no record is missed.
@@ -16,10 +23,7 @@ const firstIsContinuation = 0x0001;
 export async function commitsIn(
   chain: LogChain,
   index: number,
-  source: {
-    readonly segmentBytes: number;
-    readonly readPiece: (piece: LogPieceRef) => Promise<Uint8Array>;
-  },
+  source: PieceSource,
 ): Promise<readonly TransactionEnd[]> {
   const wanted = chain.pieces[index];
   if (!wanted) return [];

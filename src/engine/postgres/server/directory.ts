@@ -3,7 +3,7 @@ import { BtarError } from "../../../domain/errors.ts";
 import { ensureDirectory, readTextIfThere, statIfThere, writeFileDurably } from "../../../platform/files.ts";
 import type { RunAs } from "./run-as.ts";
 
-/** Where the parts of a server are. Servers write to `data` and to tablespaces only. */
+/** Where the parts of a server are. It writes to `data` only, and its log to a file that btar has opened for it. */
 export interface ServerDirectory {
   readonly root: string;
   /** PGDATA. */
@@ -11,8 +11,6 @@ export interface ServerDirectory {
   readonly certificate: string;
   readonly privateKey: string;
   readonly logFile: string;
-  /** One directory per tablespace, named for its OID. */
-  readonly tablespaces: string;
 }
 
 /** What btar knows of a server, kept beside its data. A directory without it holds no server of btar's. */
@@ -25,24 +23,16 @@ export interface ServerState {
   readonly recovered?: { readonly stoppedAt: string; readonly lastCommitAt: string | null } | undefined;
 }
 
-const dataName = "data";
-const tablespacesName = "tablespaces";
 const stateName = "server.json";
 
 export function serverDirectory(root: string): ServerDirectory {
   return {
     root,
-    data: path.join(root, dataName),
+    data: path.join(root, "data"),
     certificate: path.join(root, "tls", "server.crt"),
     privateKey: path.join(root, "tls", "server.key"),
     logFile: path.join(root, "log", "postgresql.log"),
-    tablespaces: path.join(root, tablespacesName),
   };
-}
-
-/** The directory of tablespaces that goes with a data directory. */
-export function tablespacesBeside(dataDirectory: string): string {
-  return path.join(path.dirname(dataDirectory), tablespacesName);
 }
 
 /**
@@ -50,7 +40,7 @@ export function tablespacesBeside(dataDirectory: string): string {
  * that was broken into cannot put a link where btar, as root, writes.
  */
 export async function layOut(directory: ServerDirectory): Promise<void> {
-  const parts = [path.dirname(directory.certificate), path.dirname(directory.logFile), directory.tablespaces];
+  const parts = [path.dirname(directory.certificate), path.dirname(directory.logFile)];
   for (const part of [directory.root, ...parts]) await ensureDirectory(part, { mode: 0o711 });
 }
 

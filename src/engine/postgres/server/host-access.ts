@@ -43,7 +43,7 @@ function customerLines(spec: ServerSpec): string[] {
  * Networks of `ip_filter`, whose items are texts or `{ network }`; all addresses without it.
  * @throws {BtarError} INVALID_USER_CONFIG
  */
-export function allowedNetworks(userConfig: Readonly<Record<string, unknown>>): readonly string[] {
+function allowedNetworks(userConfig: Readonly<Record<string, unknown>>): readonly string[] {
   const filter = userConfig.ip_filter ?? everywhere;
   if (!Array.isArray(filter)) throw invalid("ip_filter", filter, "a list of networks");
   return filter.map((item: unknown) => networkOf(item));

@@ -11,20 +11,22 @@ import { checkTraversable, type RunAs } from "./run-as.ts";
 import { scramVerifier } from "./scram.ts";
 
 const initdbLimitMs = 300_000;
-export const defaultWalSegmentBytes = 16 * 1024 * 1024;
+const defaultWalSegmentBytes = 16 * 1024 * 1024;
+
+export interface Initialization {
+  readonly directory: ServerDirectory;
+  readonly spec: ServerSpec;
+  readonly installation: ServerInstallation;
+  readonly runAs: RunAs | undefined;
+  readonly signal: AbortSignal;
+}
 
 /**
  * Creates a server. It is made under another name and moved to its place when complete: what an interrupted attempt
  * left is removed by the next one.
  * @throws {BtarError} ALREADY_EXISTS, INVALID_USER_CONFIG, INVALID_CONFIGURATION, COMMAND_FAILED, CANCELLED
  */
-export async function initializeServer(request: {
-  readonly directory: ServerDirectory;
-  readonly spec: ServerSpec;
-  readonly installation: ServerInstallation;
-  readonly runAs: RunAs | undefined;
-  readonly signal: AbortSignal;
-}): Promise<void> {
+export async function initializeServer(request: Initialization): Promise<void> {
   const { directory, spec, runAs } = request;
   if (await lstatIfThere(directory.data)) {
     throw new BtarError("ALREADY_EXISTS", {
@@ -55,7 +57,7 @@ export async function initializeServer(request: {
   }
 }
 
-async function runInitdb(request: Parameters<typeof initializeServer>[0], dataDirectory: string): Promise<void> {
+async function runInitdb(request: Initialization, dataDirectory: string): Promise<void> {
   const { directory, spec, installation, runAs, signal } = request;
   const { name, password } = spec.accounts.internal;
   const passwordFile = path.join(directory.root, `password.${randomBytes(6).toString("hex")}.tmp`);

@@ -10,7 +10,7 @@ import { isProcessAlive, runProgram } from "../../../platform/process.ts";
 import type { ServerInstallation } from "../../server.ts";
 
 /** The versions that btar knows how to run, newest first. */
-export const supportedMajorVersions = ["18", "17", "16", "15", "14"] as const;
+const supportedMajorVersions = ["18", "17", "16", "15", "14"] as const;
 
 /** Where the programs of a version are, from the configuration: `{ "17": { basedir: "/usr/lib/postgresql/17" } }`. */
 export type ConfiguredBasedirs = Readonly<Record<string, { readonly basedir: string }>>;

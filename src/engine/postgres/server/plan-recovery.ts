@@ -3,7 +3,7 @@ import { formatLsn, type Lsn, lsnFromSortable, lsnToSortable } from "../../../do
 import { formatMicros } from "../../../domain/recovery-target-time.ts";
 import type { BaseBackupFacts, LogPieceRef, RecoveryPlan, RecoveryTarget } from "../../engine.ts";
 import { recoveryFacts } from "./backup-facts.ts";
-import { commitsIn } from "./commit-search.ts";
+import { commitsIn, type PieceSource } from "./commit-search.ts";
 import { chainOfLog, type LogChain } from "./log-chain.ts";
 
 export interface RecoveryRequest {
@@ -46,13 +46,11 @@ export async function planRecovery(request: RecoveryRequest): Promise<RecoveryPl
   };
 }
 
-type Source = Parameters<typeof commitsIn>[2];
-
 async function findStop(
   request: RecoveryRequest,
   chain: LogChain,
   logEnd: Lsn,
-  source: Source,
+  source: PieceSource,
 ): Promise<Stop | undefined> {
   const { target } = request;
   switch (target.kind) {
@@ -69,7 +67,7 @@ async function firstCommitAfter(
   facts: BaseBackupFacts,
   atMicros: bigint,
   chain: LogChain,
-  source: Source,
+  source: PieceSource,
 ): Promise<Stop | undefined> {
   for (const [index, piece] of chain.pieces.entries()) {
     if (!((piece.ref.newestCommitMicros ?? atMicros) > atMicros)) continue;
@@ -97,7 +95,11 @@ function refuseBeforeConsistency(facts: BaseBackupFacts, atMicros: bigint, commi
 }
 
 /** Commit time of the last transaction in what is taken of a chain, as far as the log tells. */
-async function lastCommitBefore(chain: LogChain, stop: Stop | undefined, source: Source): Promise<bigint | undefined> {
+async function lastCommitBefore(
+  chain: LogChain,
+  stop: Stop | undefined,
+  source: PieceSource,
+): Promise<bigint | undefined> {
   for (let index = stop?.lastPiece ?? chain.pieces.length - 1; index >= 0; index -= 1) {
     const piece = chain.pieces[index];
     if (piece?.ref.newestCommitMicros === undefined) continue;

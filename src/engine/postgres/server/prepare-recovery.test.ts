@@ -104,15 +104,26 @@ test("a data directory that others may enter gets the mode that PostgreSQL takes
   assert.equal((await stat(files)).mode & 0o777, 0o750);
 });
 
-test("tablespaces are moved beside the data directory and linked to, also when begun before", async (context) => {
+test("tablespaces are moved within the data directory and linked to", async (context) => {
   const files = await restoredFiles(context);
-  const beside = path.join(path.dirname(files), "tablespaces");
-  await mkdir(path.join(beside, "16400", "half of it"), { recursive: true }); // of an attempt that was broken off
   await prepare(files, wholeLog);
   await prepare(files, wholeLog);
-  assert.equal(await readlink(path.join(files, "pg_tblspc/16400")), path.join(beside, "16400"));
-  assert.deepEqual(await readdir(path.join(beside, "16400")), ["PG_18_202506291"]);
-  assert.deepEqual(await readdir(path.join(beside, "16401")), []);
+  const moved = path.join(files, "tablespaces");
+  assert.equal(await readlink(path.join(files, "pg_tblspc/16400")), path.join(moved, "16400"));
+  assert.deepEqual(await readdir(path.join(moved, "16400")), ["PG_18_202506291"]);
+  assert.deepEqual(await readdir(path.join(moved, "16401")), []);
+});
+
+test("moving tablespaces goes on where it was broken off", async (context) => {
+  const files = await restoredFiles(context);
+  const moved = path.join(files, "tablespaces");
+  await mkdir(path.join(moved, "16400", "half copied"), { recursive: true });
+  await mkdir(path.join(moved, "16401"), { recursive: true });
+  await writeFile(path.join(moved, "16401", "moved but not linked to"), "");
+  await rmdir(path.join(files, "pg_tblspc/16401"));
+  await prepare(files, wholeLog);
+  assert.deepEqual(await readdir(path.join(moved, "16400")), ["PG_18_202506291"]);
+  assert.deepEqual(await readdir(path.join(files, "pg_tblspc/16401")), ["moved but not linked to"]);
 });
 
 test("a mapped tablespace goes where it is mapped to, unless something is there", async (context) => {
@@ -137,6 +148,7 @@ async function prepare(files: string, plan: RecoveryPlan, tablespaceMapping: Rea
 async function restoredFiles(context: TestContext): Promise<string> {
   const files = path.join(await temporaryDirectory(context), "data");
   await mkdir(path.join(files, "pg_tblspc/16400/PG_18_202506291"), { recursive: true });
+  await mkdir(path.join(files, "pg_tblspc/16401"));
   await chmod(files, 0o700);
   await writeFile(path.join(files, "backup_label"), label);
   return files;

@@ -14,7 +14,6 @@ import {
 import type { BaseBackupFacts, RecoveryPlan } from "../../engine.ts";
 import { lastStream, type RecoveryFacts, recoveryEnd, recoveryFacts } from "./backup-facts.ts";
 import { quoteSetting } from "./configuration-text.ts";
-import { tablespacesBeside } from "./directory.ts";
 import type { SettingValue } from "./user-settings.ts";
 
 /** Of the server that was backed up: it is not running here, and what it had open or reserved is not ours. */
@@ -41,7 +40,7 @@ const writtenByBtar = "# Written by btar for a restore";
 export interface PreparationRequest {
   readonly facts: BaseBackupFacts;
   readonly plan: RecoveryPlan;
-  /** Original location of a tablespace to where it is put; the others go beside the data directory. */
+  /** Original location of a tablespace to where it is put; the others stay in the data directory. */
   readonly tablespaceMapping: ReadonlyMap<string, string>;
 }
 
@@ -72,7 +71,11 @@ async function makeDirectory(filesDirectory: string, name: string, mode: number)
   }
 }
 
-/** Files of tablespaces lie in `pg_tblspc/OID`; they are moved out and linked to. */
+/**
+ * Files of tablespaces lie in `pg_tblspc/OID`, where PostgreSQL wants links: they are moved and linked to. Without a
+ * mapping they go to `tablespaces/OID` in the data directory itself. PostgreSQL allows for that (a base backup does
+ * not take them twice), and a restore has everything in one place.
+ */
 async function placeTablespaces(
   filesDirectory: string,
   facts: RecoveryFacts,
@@ -80,18 +83,20 @@ async function placeTablespaces(
 ): Promise<void> {
   for (const { oid, location } of facts.tablespaces) {
     const mapped = mapping.get(location);
-    const target = path.resolve(mapped ?? path.join(tablespacesBeside(filesDirectory), oid));
+    const target = path.resolve(mapped ?? path.join(filesDirectory, "tablespaces", oid));
     const link = path.join(filesDirectory, "pg_tblspc", oid);
     const status = await lstatIfThere(link);
     if (status?.isSymbolicLink()) {
       if ((await readlink(link)) === target) continue; // placed by an earlier attempt
       throw notEmpty(location, target, `${link} leads elsewhere already`);
     }
-    if (mapped === undefined) await removeTree(target);
-    else await removeEmpty(location, target);
-    await mkdir(path.dirname(target), { recursive: true });
-    if (status) await moveDirectory(link, target);
-    else await mkdir(target, { mode: 0o700 }); // an empty tablespace
+    // Without a directory an earlier attempt has moved it, and was broken off then.
+    if (status) {
+      if (mapped === undefined) await removeTree(target);
+      else await removeEmpty(location, target);
+      await mkdir(path.dirname(target), { recursive: true, mode: 0o700 });
+      await moveDirectory(link, target);
+    }
     await symlink(target, link);
     await syncDirectory(path.dirname(link));
   }

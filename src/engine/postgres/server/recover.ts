@@ -11,7 +11,7 @@ import { parseTimelineHistory } from "../timeline-history.ts";
 import { putUser } from "./accounts.ts";
 import { recoveryFacts } from "./backup-facts.ts";
 import { type Configuration, reloadConfiguration, writeConfiguration } from "./configure.ts";
-import { ensureServerOwned, layOut, readServerState, type ServerDirectory, writeServerState } from "./directory.ts";
+import { layOut, readServerState, type ServerDirectory, writeServerState } from "./directory.ts";
 import type { Admission } from "./host-access.ts";
 import {
   findPostmaster,
@@ -61,11 +61,12 @@ export async function recoverServer(recovery: Recovery): Promise<RecoveryResult>
   const { walSegmentBytes } = recoveryFacts(recovery.facts);
   const description = { majorVersion: spec.majorVersion, walSegmentBytes };
   const state = await readServerState(directory);
-  if (state?.state === "ready" && state.recovered) {
+  if (state?.state === "ready") {
+    if (!state.recovered) throw serverExists(directory);
     await startServer(recovery);
     return resultOf(state.recovered);
   }
-  const isResumed = state?.state === "recovering";
+  const isResumed = state?.state === "recovering" && (await hasBegun(directory));
   try {
     if (!isResumed) {
       await prepare(recovery);
@@ -81,6 +82,19 @@ export async function recoverServer(recovery: Recovery): Promise<RecoveryResult>
     await stopPostmaster(directory, logger);
     throw error;
   }
+}
+
+/** Whether the server has gone to work on the files: it renames the label when it has read it. */
+async function hasBegun(directory: ServerDirectory): Promise<boolean> {
+  if (await findPostmaster(directory)) return true;
+  return !(await lstatIfThere(path.join(directory.data, "backup_label")));
+}
+
+function serverExists(directory: ServerDirectory): BtarError {
+  return new BtarError("ALREADY_EXISTS", {
+    message: `${directory.root} holds a server that was not recovered there`,
+    hint: "recover into another directory",
+  });
 }
 
 function refuseOtherVersion({ facts, spec }: Recovery): void {
@@ -103,11 +117,7 @@ async function prepare(recovery: Recovery): Promise<void> {
   await layOut(directory);
   await checkTraversable(directory.root, runAs);
   await prepareRecovery(directory.data, { facts, plan, tablespaceMapping: new Map() });
-  const tablespaces = (await readdir(directory.tablespaces)).map((oid) => path.join(directory.tablespaces, oid));
-  for (const tree of [directory.data, ...tablespaces]) {
-    if (runAs) await giveTree(tree, runAs);
-    await ensureServerOwned(tree, runAs);
-  }
+  if (runAs) await giveTree(directory.data, runAs);
 }
 
 /** Has the server replay the log and begin its own timeline, unless it has done so before. */

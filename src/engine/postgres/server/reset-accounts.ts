@@ -13,20 +13,22 @@ const { escapeIdentifier, escapeLiteral } = pg;
 /** It may have to replay the log of a server that was killed. */
 const singleUserLimitMs = 3_600_000;
 
-/**
- * Makes a recovered, stopped server one that btar can manage: the internal account is its only superuser, has its own
- * password and a database to connect to. Neither the superusers of the source nor their passwords are known, so that
- * it is done in PostgreSQL's single-user mode, which asks for none.
- * @throws {BtarError} RECOVERY_FAILED, COMMAND_FAILED, CANCELLED
- */
-export async function resetInternalAccount(request: {
+export interface AccountReset {
   readonly directory: ServerDirectory;
   readonly installation: ServerInstallation;
   readonly runAs: RunAs | undefined;
   readonly spec: ServerSpec;
   readonly maintenanceDatabase: string;
   readonly signal: AbortSignal;
-}): Promise<void> {
+}
+
+/**
+ * Makes a recovered, stopped server one that btar can manage: the internal account is its only superuser, has its own
+ * password and a database to connect to. Neither the superusers of the source nor their passwords are known, so that
+ * it is done in PostgreSQL's single-user mode, which asks for none.
+ * @throws {BtarError} RECOVERY_FAILED, COMMAND_FAILED, CANCELLED
+ */
+export async function resetInternalAccount(request: AccountReset): Promise<void> {
   const { directory, installation, runAs, signal } = request;
   await removeForeignPidFile(directory);
   const program = path.join(installation.basedir, "bin", "postgres");
@@ -49,7 +51,7 @@ export async function resetInternalAccount(request: {
   });
 }
 
-function statements(request: Parameters<typeof resetInternalAccount>[0]): readonly string[] {
+function statements(request: AccountReset): readonly string[] {
   const { internal } = request.spec.accounts;
   const role = escapeIdentifier(internal.name);
   const isOther = `rolname <> ${escapeLiteral(internal.name)}`;

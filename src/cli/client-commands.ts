@@ -1,0 +1,30 @@
+import type { Command } from "commander";
+import { addAttachCommands } from "./attach-commands.ts";
+import { addBackupCommands } from "./backup-commands.ts";
+import type { FindAccess } from "./command-context.ts";
+import { addJobCommands } from "./job-commands.ts";
+import { addOverviewCommands } from "./overview-commands.ts";
+import { addRecoveryCommands } from "./recovery-commands.ts";
+import { addServiceCommands } from "./service-commands.ts";
+
+/** What client commands need of the machine that they run on. */
+export interface ClientMachine {
+  readonly findAccess: FindAccess;
+  readonly readFile: (path: string) => Promise<string>;
+  /** Makes a path absolute, from where the command was started. */
+  readonly resolvePath: (path: string) => string;
+}
+
+/** Adds all commands that talk to the API. */
+export function addClientCommands(program: Command, machine: ClientMachine): void {
+  const { findAccess, readFile, resolvePath } = machine;
+  const service = program
+    .command("service")
+    .description("services: databases that btar backs up, and those it also runs");
+  addServiceCommands(service, findAccess);
+  addAttachCommands(service, findAccess, readFile);
+  addBackupCommands(program.command("backup").description("base backups, and where they are"), findAccess);
+  addRecoveryCommands(program, findAccess, resolvePath);
+  addOverviewCommands(program, findAccess);
+  addJobCommands(program.command("jobs").description("long work: what goes on, and how far it is"), findAccess);
+}

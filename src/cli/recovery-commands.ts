@@ -1,0 +1,121 @@
+import type { Command } from "commander";
+import type { JobAnswer, ServiceAnswer } from "./api-answers.ts";
+import { type CommandContext, clientCommand, type FindAccess, segment } from "./command-context.ts";
+import { followJob } from "./job-progress.ts";
+import { collectPairs, seconds } from "./setting-options.ts";
+import { answerWhenRunning } from "./wait-for-service.ts";
+
+interface TargetOptions {
+  readonly at?: string;
+  readonly backup?: string;
+}
+
+interface ForkOptions extends TargetOptions {
+  readonly cloud: string;
+  readonly type: string;
+  readonly plan?: string;
+  readonly wait?: boolean;
+  readonly timeout?: number;
+}
+
+interface RestoreOptions extends TargetOptions {
+  readonly service: string;
+  readonly location: string;
+  readonly to: string;
+  readonly tablespaceMapping?: readonly string[];
+  readonly wait: boolean;
+}
+
+type ResolvePath = (path: string) => string;
+
+const defaultTimeoutSeconds = 3600;
+
+/** @param resolvePath makes a path absolute, from where the command was started */
+export function addRecoveryCommands(program: Command, findAccess: FindAccess, resolvePath: ResolvePath): void {
+  const withTarget = (command: Command): Command =>
+    command
+      .option("--at <time>", "point in time, with zone or in UTC; the latest by default")
+      .option("--backup <name>", "start from this base backup; without --at nothing later is replayed");
+  const fork = withTarget(
+    program
+      .command("fork <source> <new>")
+      .description("make a new service from a backup of another, at any time it covers")
+      .requiredOption("--cloud <cloud>", "where: the source's cloud, or one that holds a copy"),
+  )
+    .option("-t, --type <type>", "engine of the source", "pg")
+    .option("-p, --plan <plan>", "size; the source's by default")
+    .option("--wait", "wait until it runs, and print how to connect")
+    .option("--timeout <seconds>", "for --wait", seconds, defaultTimeoutSeconds)
+    .addHelpText(
+      "after",
+      "\nExamples:\n  btar fork shop shop-2 --cloud local-south --wait\n" +
+        "  btar fork shop shop-before --cloud local-south --at 2026-03-01T10:00:00Z",
+    );
+  clientCommand(fork, findAccess, (context, [source = "", name = ""]) =>
+    forkService(context, { source, name }, fork.opts()),
+  );
+  const restore = withTarget(
+    program
+      .command("restore")
+      .description("restore only the files, ready to start under a server of your own")
+      .requiredOption("--service <name>", "service to restore")
+      .requiredOption("--location <cloud>", "cloud to restore from; the files are written on its agent's host")
+      .requiredOption("--to <directory>", "directory that is empty or does not exist yet"),
+  )
+    .option("--tablespace-mapping <old=new>", "where a tablespace goes; may be repeated", collectPairs)
+    .option("--no-wait", "do not wait for the end")
+    .addHelpText("after", "\nExample:\n  btar restore --service shop --location local-south --to /srv/pg/restored");
+  clientCommand(restore, findAccess, (context) => restoreFiles(context, restore.opts(), resolvePath));
+}
+
+async function forkService(
+  context: CommandContext,
+  { source, name }: { readonly source: string; readonly name: string },
+  options: ForkOptions,
+): Promise<void> {
+  const answer = await context.api.inProject<ServiceAnswer>("POST", "/service", {
+    service_name: name,
+    service_type: options.type,
+    cloud: options.cloud,
+    ...(options.plan !== undefined && { plan: options.plan }),
+    user_config: {
+      service_to_fork_from: source,
+      ...(options.at !== undefined && { recovery_target_time: options.at }),
+      ...(options.backup !== undefined && { recovery_basebackup_name: options.backup }),
+    },
+  });
+  if (options.wait) return await answerWhenRunning(context, name, options);
+  context.output.answer(
+    answer,
+    () => `${source} is being forked to ${name}; wait for it with: btar service wait ${name}`,
+  );
+}
+
+async function restoreFiles(context: CommandContext, options: RestoreOptions, resolvePath: ResolvePath): Promise<void> {
+  const { api, output } = context;
+  const mapping = (options.tablespaceMapping ?? []).map((pair) => {
+    const at = pair.indexOf("=");
+    return [pair.slice(0, at), resolvePath(pair.slice(at + 1))] as const;
+  });
+  const asked = await api.inProject<JobAnswer>("POST", `/service/${segment(options.service)}/restore`, {
+    location: options.location,
+    directory: resolvePath(options.to),
+    ...(options.at !== undefined && { target_time: options.at }),
+    ...(options.backup !== undefined && { backup_name: options.backup }),
+    tablespace_mapping: Object.fromEntries(mapping),
+  });
+  if (!options.wait) {
+    output.answer(asked, () => `the restore was asked for; watch it with: btar jobs watch ${asked.job.id}`);
+    return;
+  }
+  const job = await followJob(context, asked.job.id);
+  const directory = resolvePath(options.to);
+  const version = job.result?.["version"];
+  output.answer(
+    { job },
+    () =>
+      `restored to ${directory}${typeof version === "string" ? `, PostgreSQL ${version}` : ""}\n` +
+      "Give it to the user that PostgreSQL runs as (chown -R), then start it; it recovers by itself:\n" +
+      `  pg_ctl -D ${directory} start`,
+  );
+}

@@ -1,0 +1,60 @@
+import { BtarError } from "../domain/errors.ts";
+import type { JobsAnswer, Service, ServiceAnswer } from "./api-answers.ts";
+import { type CommandContext, segment } from "./command-context.ts";
+import { describeJob, goesOn, jobError } from "./job-progress.ts";
+import { waitFor } from "./waiting.ts";
+
+/** Work after which a service runs. */
+const buildingKinds = ["provision", "fork", "apply"];
+
+/** Waits until a service runs, then answers with it and how to connect. */
+export async function answerWhenRunning(
+  context: CommandContext,
+  name: string,
+  options: { readonly timeout?: number },
+): Promise<void> {
+  const service = await untilRunning(context, name, options.timeout);
+  context.output.answer({ service }, () => connectionText(service));
+}
+
+/** @throws {BtarError} the failure of the job that builds it; WRONG_STATE when it is powered off; as `waitFor` does */
+async function untilRunning(
+  { api, output }: CommandContext,
+  name: string,
+  timeoutSeconds: number | undefined,
+): Promise<Service> {
+  const path = `/service/${segment(name)}`;
+  let jobId: string | undefined;
+  return await waitFor({
+    output,
+    timeoutSeconds,
+    what: `${name} runs`,
+    goesOn: () =>
+      jobId === undefined
+        ? { message: `${name} is still being built`, hint: `wait for it with \`btar service wait ${name}\`` }
+        : goesOn(jobId),
+    look: async () => {
+      const { jobs } = await api.inProject<JobsAnswer>("GET", `${path}/jobs`);
+      const { service } = await api.inProject<ServiceAnswer>("GET", path);
+      if (service.state === "RUNNING") return service;
+      if (service.state === "POWEROFF") throw poweredOff(name);
+      const job = jobs.find(({ kind }) => buildingKinds.includes(kind));
+      jobId = job?.id;
+      if (job?.state === "failed" || job?.state === "cancelled") throw jobError(job);
+      output.progress(`${name}: ${job ? describeJob(job) : service.state}`);
+      return undefined;
+    },
+  });
+}
+
+function poweredOff(name: string): BtarError {
+  return new BtarError("WRONG_STATE", {
+    message: `${name} is powered off`,
+    hint: `start it with \`btar service update ${name} --power-on\``,
+  });
+}
+
+function connectionText(service: Service): string {
+  if (service.service_uri === null) return `${service.service_name} runs`;
+  return `${service.service_name} runs. Connect with:\n  psql '${service.service_uri}'`;
+}

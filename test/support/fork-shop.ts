@@ -1,0 +1,54 @@
+import assert from "node:assert/strict";
+import pg from "pg";
+import type { ServiceAnswer } from "./api-client.ts";
+import { type TestRegions, until } from "./regions.ts";
+
+const project = "/project/demo";
+
+export interface ForkRequest {
+  readonly cloud: string;
+  readonly at?: string;
+  readonly backup?: string;
+}
+
+/** Asks for a fork of `shop`. */
+export async function askForFork(regions: TestRegions, name: string, request: ForkRequest): Promise<void> {
+  await regions.api.request("POST", `${project}/service`, {
+    service_name: name,
+    service_type: "pg",
+    plan: "hobbyist",
+    cloud: request.cloud,
+    user_config: {
+      service_to_fork_from: "shop",
+      ...(request.at === undefined ? {} : { recovery_target_time: request.at }),
+      ...(request.backup === undefined ? {} : { recovery_basebackup_name: request.backup }),
+    },
+  });
+}
+
+/** Forks `shop` and waits until the fork runs. @returns URI of its database `postgres` */
+export async function forkShop(regions: TestRegions, name: string, request: ForkRequest): Promise<string> {
+  await askForFork(regions, name, request);
+  let uri = "";
+  await until(`${name} runs`, async () => {
+    const failure = (await regions.events()).find(({ event_type }) => event_type === "fork_failed");
+    assert.equal(failure?.event_desc, undefined);
+    const { service } = await regions.api.request<{ service: ServiceAnswer }>("GET", `${project}/service/${name}`);
+    uri = service.service_uri ?? "";
+    return service.state === "RUNNING";
+  });
+  return uri.replace("/defaultdb", "/postgres");
+}
+
+/** Rows of a query, as arrays of values. */
+export async function rowsAt(uri: string, text: string): Promise<unknown[][]> {
+  const url = new URL(uri);
+  url.searchParams.delete("sslmode");
+  const client = new pg.Client({ connectionString: url.toString(), ssl: { rejectUnauthorized: false } });
+  await client.connect();
+  try {
+    return (await client.query<unknown[]>({ text, rowMode: "array" })).rows;
+  } finally {
+    await client.end();
+  }
+}

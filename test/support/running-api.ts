@@ -1,0 +1,194 @@
+import { randomBytes } from "node:crypto";
+import { type IncomingHttpHeaders, request as httpRequest } from "node:http";
+import type { Static } from "typebox";
+import { bootstrap } from "../../src/control-plane/bootstrap.ts";
+import { type Catalog, openCatalog } from "../../src/catalog/catalog.ts";
+import { JobQueue } from "../../src/catalog/job-queue.ts";
+import type { refusal } from "../../src/contract/refusals.ts";
+import type { BtarConfiguration } from "../../src/contract/configuration.ts";
+import { type ControlPlane, startControlPlane } from "../../src/control-plane/control-plane.ts";
+import { PostgresSourceDriver } from "../../src/engine/postgres/source-driver.ts";
+import type { Clock } from "../../src/platform/clock.ts";
+import { createLogger } from "../../src/platform/logger.ts";
+import { startPostgres, type TestPostgres } from "./postgres-server.ts";
+
+export type Refusal = Static<typeof refusal>;
+
+/** What a client was answered. */
+export interface Answer<T> {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  /** Read as JSON; of the type that the test expects. */
+  readonly body: T;
+  readonly text: string;
+}
+
+/** Clouds and defaults of tests: two local clouds, and two of Amazon's. */
+export function testConfiguration(changes: Partial<BtarConfiguration> = {}): BtarConfiguration {
+  const cloud = (name: string, description?: string) => ({
+    name,
+    storeUrl: `file:/nowhere/${name}`,
+    storeCredentials: undefined,
+    description,
+    geo: undefined,
+  });
+  return {
+    listen: { host: "127.0.0.1", port: 0 },
+    dataDirectory: "/nowhere",
+    project: "demo",
+    clouds: [
+      cloud("local-north", "North of this machine"),
+      cloud("local-south"),
+      cloud("local-east"),
+      cloud("aws-eu-west-1"),
+      cloud("aws-eu-central-1"),
+    ],
+    runAs: undefined,
+    services: { listenHost: "127.0.0.1", advertisedHost: "127.0.0.1", ports: { first: 20_000, last: 20_009 } },
+    backups: { intervalHours: 24, retentionDays: 2, compressionLevel: 3 },
+    log: { maxAgeSeconds: 5, maxPieceBytes: 16 * 1024 * 1024 },
+    limits: {
+      additionalClouds: 2,
+      retainedLogBytes: 10 * 1024 ** 3,
+      disableGraceHours: 24,
+      deleteGraceHours: 72,
+      lagObjectiveSeconds: 900,
+    },
+    engines: { pg: {} },
+    restoreRoots: undefined,
+    ...changes,
+  };
+}
+
+/** A control plane with a real catalog, and no agent: what agents would do is simulated by tests. */
+export class RunningApi {
+  readonly token: string;
+  readonly url: string;
+  readonly catalog: Catalog;
+  readonly jobs: JobQueue;
+  readonly masterKey: Buffer;
+  readonly configuration: BtarConfiguration;
+  /** The server that holds the catalog. */
+  readonly postgres: TestPostgres;
+  readonly #controlPlane: ControlPlane;
+
+  private constructor(parts: {
+    token: string;
+    catalog: Catalog;
+    jobs: JobQueue;
+    masterKey: Buffer;
+    configuration: BtarConfiguration;
+    postgres: TestPostgres;
+    controlPlane: ControlPlane;
+  }) {
+    this.token = parts.token;
+    this.url = parts.controlPlane.url;
+    this.catalog = parts.catalog;
+    this.jobs = parts.jobs;
+    this.masterKey = parts.masterKey;
+    this.configuration = parts.configuration;
+    this.postgres = parts.postgres;
+    this.#controlPlane = parts.controlPlane;
+  }
+
+  static async start(
+    options: { readonly configuration?: BtarConfiguration; readonly clock?: Clock } = {},
+  ): Promise<RunningApi> {
+    const configuration = options.configuration ?? testConfiguration();
+    const postgres = await startPostgres({ majorVersion: "18" });
+    const { host, port, user, database } = postgres.address;
+    const url = `postgres://${user}@${host}:${port}/${database}`;
+    const onError = () => undefined;
+    const catalog = await openCatalog(url, { maxConnections: 6, applicationName: "test", onError });
+    const masterKey = randomBytes(32);
+    const { newAdminToken } = await bootstrap(catalog, { configuration, masterKey, adminToken: undefined });
+    const jobs = await JobQueue.open(catalog, { url, onError });
+    const controlPlane = await startControlPlane({
+      catalog,
+      jobs,
+      configuration,
+      masterKey,
+      sourceDriver: new PostgresSourceDriver(),
+      logger: createLogger({ level: "error" }),
+      ...(options.clock ? { clock: options.clock } : {}),
+    });
+    const token = newAdminToken ?? "";
+    return new RunningApi({ token, catalog, jobs, masterKey, configuration, postgres, controlPlane });
+  }
+
+  /** Sends a request exactly so; `undefined` headers are left out. */
+  async send<T = Refusal>(
+    method: string,
+    path: string,
+    options: { readonly headers?: Readonly<Record<string, string>>; readonly body?: string } = {},
+  ): Promise<Answer<T>> {
+    const { headers = {}, body } = options;
+    const target = new URL(this.url);
+    return await new Promise((resolve, reject) => {
+      const outgoing = httpRequest(
+        { host: target.hostname, port: target.port, method, path, headers, agent: false },
+        (incoming) => {
+          const parts: Buffer[] = [];
+          incoming.on("data", (part: Buffer) => parts.push(part));
+          incoming.on("error", reject);
+          incoming.on("end", () => {
+            const text = Buffer.concat(parts).toString("utf8");
+            resolve({
+              status: incoming.statusCode ?? 0,
+              headers: incoming.headers,
+              body: JSON.parse(text) as T,
+              text,
+            });
+          });
+        },
+      );
+      outgoing.on("error", reject);
+      outgoing.end(body);
+    });
+  }
+
+  /**
+   * As `avn` asks: without a body it still names a type; with one it is JSON.
+   * @see the client's `aiven/client/client.py`
+   */
+  async avn<T = Refusal>(method: string, path: string, body?: unknown): Promise<Answer<T>> {
+    const common = { authorization: `aivenv1 ${this.token}`, "user-agent": "aiven-client/4.16.0", accept: "*/*" };
+    if (body === undefined) {
+      const empty: Record<string, string> = method === "POST" || method === "PUT" ? { "content-length": "0" } : {};
+      return await this.send<T>(method, `/v1${path}`, {
+        headers: { ...common, "content-type": "application/octet-stream", ...empty },
+      });
+    }
+    const text = JSON.stringify(body);
+    return await this.send<T>(method, `/v1${path}`, {
+      headers: {
+        ...common,
+        "content-type": "application/json",
+        "content-length": String(Buffer.byteLength(text)),
+      },
+      body: text,
+    });
+  }
+
+  /** As the Go clients of Terraform and Kubernetes ask: with `limit=999` whatever the request. */
+  async terraform<T = Refusal>(method: string, path: string, body?: unknown): Promise<Answer<T>> {
+    const text = body === undefined ? undefined : JSON.stringify(body);
+    const separator = path.includes("?") ? "&" : "?";
+    return await this.send<T>(method, `/v1${path}${separator}limit=999`, {
+      headers: {
+        authorization: `aivenv1 ${this.token}`,
+        "user-agent": "terraform-provider-aiven/4.40.0",
+        "content-type": "application/json",
+        ...(text === undefined ? {} : { "content-length": String(Buffer.byteLength(text)) }),
+      },
+      ...(text === undefined ? {} : { body: text }),
+    });
+  }
+
+  async close(): Promise<void> {
+    await this.#controlPlane.close();
+    await this.jobs.close();
+    await this.catalog.close();
+    await this.postgres[Symbol.asyncDispose]();
+  }
+}
