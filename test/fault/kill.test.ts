@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { chmod, mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { test } from "node:test";
@@ -36,7 +36,6 @@ async function completeBackups(api: ApiClient): Promise<readonly BackupAnswer[]>
 
 test("after kill -9 of btar during a backup, a copy and a fork, each goes on, nothing is half visible, the service never stopped", async () => {
   const directory = await mkdtemp(path.join(tmpdir(), "btar-test-kill-"));
-  await chmod(directory, 0o755);
   const place = {
     directory,
     port: await freePort(),

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { after, afterEach, before, test } from "node:test";
+import { after, before, test } from "node:test";
 import type { Static } from "typebox";
 import { requestBaseBackup } from "../../src/catalog/backups.ts";
 import type {
@@ -9,7 +9,6 @@ import type {
   reportAnswer,
   restoreAnswer,
 } from "../../src/contract/backups.ts";
-import type { eventsAnswer } from "../../src/contract/projects.ts";
 import type { serviceAnswer } from "../../src/contract/services.ts";
 import type { protectionAnswer, statusAnswer } from "../../src/contract/status.ts";
 import { type Answer, type Refusal, RunningApi, testConfiguration } from "../support/running-api.ts";
@@ -28,19 +27,12 @@ let api: RunningApi;
 let agent: SimulatedAgent;
 before(async () => {
   const { services, ...rest } = testConfiguration();
-  api = await RunningApi.start({
-    configuration: { ...rest, services: { ...services, ports: { first: 20_000, last: 20_099 } } },
-  });
+  api = await RunningApi.start({ ...rest, services: { ...services, ports: { first: 20_000, last: 20_099 } } });
   agent = new SimulatedAgent(api);
 });
 after(async () => {
   await api.close();
 });
-/** Each test has services of its own names; none must be due for another backup meanwhile. */
-afterEach(async () => {
-  await api.catalog.db.updateTable("service").set({ is_powered: false }).execute();
-});
-
 /** A running service whose backup is copied to local-south. */
 async function protectedService(name: string, config: object = {}): Promise<void> {
   const created = await api.avn("POST", "/project/demo/service", {
@@ -188,57 +180,6 @@ test("E5: what an additional cloud lacks is copied, the newest first, and asked 
   // L1: as old as the oldest object that it lacks.
   assert.ok(Math.abs((south?.replication_lag_seconds ?? 0) - 3 * 86_400) < 3600);
 });
-
-test("L3: a copy that failed is shown with its reason, and is not asked for at once again", async () => {
-  await protectedService("failing");
-  await agent.backup("failing", { id: "f1", from: ago(day), until: ago(minute), clouds: ["local-north"] });
-  await until("the copy is asked for", async () => (await agent.jobs("failing", "copy"))[0]);
-  await api.catalog.db
-    .updateTable("backup_location")
-    .set({ state: "failed", trouble: "pack x is damaged" })
-    .where("backup_id", "=", "f1")
-    .where("cloud", "=", "local-south")
-    .execute();
-  await agent.ends("failing", ["copy"], "failed");
-  const before = (await api.avn<Static<typeof eventsAnswer>>("GET", "/project/demo/events")).body.events.length;
-  await until("the scheduler has looked again", async () => {
-    // It tells of this cloud in the same round.
-    await agent.register("local-east");
-    return (await api.catalog.db.selectFrom("agent").selectAll().execute()).length > 0 && before >= 0;
-  });
-  await until("two rounds", roundsOfScheduler(2));
-  assert.equal((await agent.jobs("failing", "copy")).length, 1);
-  const [shown] = (await backups("failing")).backups;
-  assert.deepEqual(
-    shown?.locations.map(({ state, trouble }) => [state, trouble]),
-    [
-      ["complete", null],
-      ["failed", "pack x is damaged"],
-    ],
-  );
-});
-
-/** True once the scheduler has gone round `count` times: each time it hands out one change that was missed. */
-function roundsOfScheduler(count: number): () => Promise<boolean> {
-  let seen = 0;
-  let name: string | undefined;
-  return async () => {
-    if (name === undefined) {
-      name = `rounds-${Date.now()}`;
-      await protectedService(name);
-    }
-    const applied = await agent.jobs(name, "apply");
-    if (applied.length < seen) return false;
-    if (seen === count) return true;
-    seen += 1;
-    await api.catalog.db
-      .updateTable("service")
-      .set((eb) => ({ generation: eb("generation", "+", 1) }))
-      .where("name", "=", name)
-      .execute();
-    return false;
-  };
-}
 
 test("D1: turning a copy off keeps it for the grace time, in which it is taken back without copying", async () => {
   await protectedService("grace");

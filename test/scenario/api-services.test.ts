@@ -188,7 +188,7 @@ test("X1: whatever is wrong with a creation is refused, with what would do, and 
 });
 
 test("a cloud whose agents have only old server programs offers those", async () => {
-  await agent.register("local-east", ["15", "16"]);
+  await agent.register("local-east", { versions: ["15", "16"] });
   refused(await create({ cloud: "local-east", user_config: { pg_version: "18" } }), 400, /'18'.*15, 16/);
   assert.equal((await create({ cloud: "local-east" })).body.service.user_config["pg_version"], "16");
   await api.catalog.db.deleteFrom("agent").execute();

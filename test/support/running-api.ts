@@ -6,9 +6,9 @@ import { type Catalog, openCatalog } from "../../src/catalog/catalog.ts";
 import { JobQueue } from "../../src/catalog/job-queue.ts";
 import type { refusal } from "../../src/contract/refusals.ts";
 import type { BtarConfiguration } from "../../src/contract/configuration.ts";
+import type { ControlPlaneContext } from "../../src/control-plane/context.ts";
 import { type ControlPlane, startControlPlane } from "../../src/control-plane/control-plane.ts";
 import { PostgresSourceDriver } from "../../src/engine/postgres/source-driver.ts";
-import type { Clock } from "../../src/platform/clock.ts";
 import { createLogger } from "../../src/platform/logger.ts";
 import { startPostgres, type TestPostgres } from "./postgres-server.ts";
 
@@ -60,6 +60,43 @@ export function testConfiguration(changes: Partial<BtarConfiguration> = {}): Bta
   };
 }
 
+/** A real catalog, with its project and token, and all that a control plane is built from. */
+export interface TestCatalog {
+  readonly context: Omit<ControlPlaneContext, "clock">;
+  readonly adminToken: string;
+  /** The server that holds it. */
+  readonly postgres: TestPostgres;
+  close(): Promise<void>;
+}
+
+export async function openTestCatalog(configuration: BtarConfiguration = testConfiguration()): Promise<TestCatalog> {
+  const postgres = await startPostgres({ majorVersion: "18" });
+  const { host, port, user, database } = postgres.address;
+  const url = `postgres://${user}@${host}:${port}/${database}`;
+  const onError = () => undefined; // the server is stopped under it at the end
+  const catalog = await openCatalog(url, { maxConnections: 6, applicationName: "test", onError });
+  const masterKey = randomBytes(32);
+  const { newAdminToken } = await bootstrap(catalog, { configuration, masterKey, adminToken: undefined });
+  const jobs = await JobQueue.open(catalog, { url, onError });
+  return {
+    context: {
+      catalog,
+      jobs,
+      configuration,
+      masterKey,
+      sourceDriver: new PostgresSourceDriver(),
+      logger: createLogger({ level: "error" }),
+    },
+    adminToken: newAdminToken ?? "",
+    postgres,
+    close: async () => {
+      await jobs.close();
+      await catalog.close();
+      await postgres[Symbol.asyncDispose]();
+    },
+  };
+}
+
 /** A control plane with a real catalog, and no agent: what agents would do is simulated by tests. */
 export class RunningApi {
   readonly token: string;
@@ -68,55 +105,29 @@ export class RunningApi {
   readonly jobs: JobQueue;
   readonly masterKey: Buffer;
   readonly configuration: BtarConfiguration;
-  /** The server that holds the catalog. */
   readonly postgres: TestPostgres;
+  readonly #opened: TestCatalog;
   readonly #controlPlane: ControlPlane;
 
-  private constructor(parts: {
-    token: string;
-    catalog: Catalog;
-    jobs: JobQueue;
-    masterKey: Buffer;
-    configuration: BtarConfiguration;
-    postgres: TestPostgres;
-    controlPlane: ControlPlane;
-  }) {
-    this.token = parts.token;
-    this.url = parts.controlPlane.url;
-    this.catalog = parts.catalog;
-    this.jobs = parts.jobs;
-    this.masterKey = parts.masterKey;
-    this.configuration = parts.configuration;
-    this.postgres = parts.postgres;
-    this.#controlPlane = parts.controlPlane;
+  private constructor(opened: TestCatalog, controlPlane: ControlPlane) {
+    const { catalog, jobs, masterKey, configuration } = opened.context;
+    this.token = opened.adminToken;
+    this.url = controlPlane.url;
+    this.catalog = catalog;
+    this.jobs = jobs;
+    this.masterKey = masterKey;
+    this.configuration = configuration;
+    this.postgres = opened.postgres;
+    this.#opened = opened;
+    this.#controlPlane = controlPlane;
   }
 
-  static async start(
-    options: { readonly configuration?: BtarConfiguration; readonly clock?: Clock } = {},
-  ): Promise<RunningApi> {
-    const configuration = options.configuration ?? testConfiguration();
-    const postgres = await startPostgres({ majorVersion: "18" });
-    const { host, port, user, database } = postgres.address;
-    const url = `postgres://${user}@${host}:${port}/${database}`;
-    const onError = () => undefined;
-    const catalog = await openCatalog(url, { maxConnections: 6, applicationName: "test", onError });
-    const masterKey = randomBytes(32);
-    const { newAdminToken } = await bootstrap(catalog, { configuration, masterKey, adminToken: undefined });
-    const jobs = await JobQueue.open(catalog, { url, onError });
-    const controlPlane = await startControlPlane({
-      catalog,
-      jobs,
-      configuration,
-      masterKey,
-      sourceDriver: new PostgresSourceDriver(),
-      logger: createLogger({ level: "error" }),
-      ...(options.clock ? { clock: options.clock } : {}),
-    });
-    const token = newAdminToken ?? "";
-    return new RunningApi({ token, catalog, jobs, masterKey, configuration, postgres, controlPlane });
+  static async start(configuration: BtarConfiguration = testConfiguration()): Promise<RunningApi> {
+    const opened = await openTestCatalog(configuration);
+    return new RunningApi(opened, await startControlPlane(opened.context));
   }
 
-  /** Sends a request exactly so; `undefined` headers are left out. */
+  /** Sends a request exactly so. */
   async send<T = Refusal>(
     method: string,
     path: string,
@@ -187,8 +198,6 @@ export class RunningApi {
 
   async close(): Promise<void> {
     await this.#controlPlane.close();
-    await this.jobs.close();
-    await this.catalog.close();
-    await this.postgres[Symbol.asyncDispose]();
+    await this.#opened.close();
   }
 }

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { chmod, mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 
 /** A btar started for a demonstration, benchmark or test: `btar up` on local clouds. */
@@ -23,7 +23,8 @@ export class RunningBtar {
     readonly firstServicePort: number;
   }): Promise<RunningBtar> {
     const { directory, port, token, firstServicePort } = options;
-    await mkdir(directory, { recursive: true, mode: 0o755 });
+    await mkdir(directory, { recursive: true });
+    await chmod(directory, 0o755); // database servers run as another user when this runs as root
     const configuration = join(directory, "btar.yaml");
     await writeFile(
       configuration,

@@ -1,23 +1,29 @@
-import type { RunningApi } from "./running-api.ts";
+import { requestBaseBackup } from "../../src/catalog/backups.ts";
+import type { Catalog } from "../../src/catalog/catalog.ts";
+import type { JobQueue } from "../../src/catalog/job-queue.ts";
 
 /** What region agents write into the catalog, without any of their work. */
 export class SimulatedAgent {
-  readonly #api: RunningApi;
+  readonly #api: { readonly catalog: Catalog; readonly jobs: JobQueue };
 
-  constructor(api: RunningApi) {
+  constructor(api: { readonly catalog: Catalog; readonly jobs: JobQueue }) {
     this.#api = api;
   }
 
   /** Registers as an agent of a cloud. */
-  async register(cloud: string, versions: readonly string[] = ["14", "15", "16", "17", "18"]): Promise<void> {
+  async register(
+    cloud: string,
+    options: { readonly versions?: readonly string[]; readonly seenAt?: Date } = {},
+  ): Promise<void> {
+    const { versions = ["14", "15", "16", "17", "18"], seenAt = new Date() } = options;
     const values = {
       cloud,
       host: "test",
       pid: process.pid,
       version: "0.0.0",
       engines: JSON.stringify({ pg: versions }),
-      started_at: new Date(),
-      seen_at: new Date(),
+      started_at: seenAt,
+      seen_at: seenAt,
     };
     await this.#api.catalog.db
       .insertInto("agent")
@@ -37,21 +43,20 @@ export class SimulatedAgent {
     return row.id;
   }
 
-  /** Ends the jobs of a service as done, and shows it as running. */
+  /** Ends the jobs of a service as done, and shows it as running; with its first base backup, when it is new. */
   async runs(name: string): Promise<void> {
+    const { catalog, jobs } = this.#api;
     const id = await this.serviceId(name);
-    const { db } = this.#api.catalog;
-    const { cloud } = await db.selectFrom("service").select("cloud").where("id", "=", id).executeTakeFirstOrThrow();
     await this.ends(name, ["provision", "fork", "apply"]);
-    await db
-      .updateTable("service")
-      .set((eb) => ({
-        state: "RUNNING" as const,
-        agent_id: `${cloud}@test`,
-        applied_generation: eb.ref("generation"),
-      }))
-      .where("id", "=", id)
-      .execute();
+    await catalog.db.transaction().execute(async (trx) => {
+      const row = await trx.selectFrom("service").selectAll().where("id", "=", id).executeTakeFirstOrThrow();
+      await trx
+        .updateTable("service")
+        .set({ state: "RUNNING", agent_id: `${row.cloud}@test`, applied_generation: row.generation })
+        .where("id", "=", id)
+        .execute();
+      if (row.agent_id === null) await requestBaseBackup(trx, jobs, row, "first");
+    });
   }
 
   async isOff(name: string): Promise<void> {

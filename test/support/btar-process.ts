@@ -1,0 +1,129 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { accessSync, chmodSync, constants } from "node:fs";
+import { delimiter, dirname, join } from "node:path";
+import type { TestContext } from "node:test";
+import { temporaryDirectory } from "./temporary-directory.ts";
+
+const root = dirname(dirname(import.meta.dirname));
+const launcher = join(root, "bin", "btar.js");
+const deadlineMs = 90_000;
+const pollMs = 25;
+
+/** How a command is started. */
+export interface BtarOptions {
+  /** Working directory, and so where `btar.yaml` is looked for. */
+  readonly directory: string;
+  /** Node that `bin/btar.js` is started with; this test's own by default. */
+  readonly node?: string;
+  readonly environment?: Readonly<Record<string, string>>;
+}
+
+/** `btar …`, running. */
+export class BtarProcess {
+  readonly #child: ChildProcess;
+  readonly #ended: Promise<void>;
+  #stdout = "";
+  #stderr = "";
+
+  constructor(args: readonly string[], options: BtarOptions) {
+    this.#child = spawn(options.node ?? process.execPath, [launcher, ...args], {
+      cwd: options.directory,
+      env: { ...withoutBtar(process.env), ...options.environment },
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    this.#child.stdout?.setEncoding("utf8").on("data", (text: string) => {
+      this.#stdout += text;
+    });
+    this.#child.stderr?.setEncoding("utf8").on("data", (text: string) => {
+      this.#stderr += text;
+    });
+    this.#ended = once(this.#child, "close").then(() => undefined);
+  }
+
+  /** All that it has said so far, the answer and the rest. */
+  get output(): string {
+    return this.#stdout + this.#stderr;
+  }
+
+  get stdout(): string {
+    return this.#stdout;
+  }
+
+  get stderr(): string {
+    return this.#stderr;
+  }
+
+  get pid(): number {
+    return this.#child.pid ?? 0;
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    this.#child.kill(signal);
+  }
+
+  /** Waits until `condition` holds; fails as soon as the process has ended without it. */
+  async until(what: string, condition: () => boolean | Promise<boolean>): Promise<void> {
+    for (const deadline = Date.now() + deadlineMs; Date.now() < deadline; ) {
+      if (await condition()) return;
+      if (this.#child.exitCode !== null || this.#child.signalCode !== null) break;
+      await new Promise((resolve) => setTimeout(resolve, pollMs));
+    }
+    if (!(await condition())) throw new Error(`${what}: did not happen; it said:\n${this.output}`);
+  }
+
+  async says(text: string | RegExp): Promise<void> {
+    const matches = () => (typeof text === "string" ? this.output.includes(text) : text.test(this.output));
+    await this.until(`saying ${String(text)}`, matches);
+  }
+
+  /** @returns the exit code; 128 and more for a signal, as shells count */
+  async ended(): Promise<number> {
+    const timer = setTimeout(() => this.#child.kill("SIGKILL"), deadlineMs);
+    await this.#ended;
+    clearTimeout(timer);
+    const { exitCode, signalCode } = this.#child;
+    return exitCode ?? 128 + (signalCode === "SIGKILL" ? 9 : signalCode === "SIGINT" ? 2 : 15);
+  }
+}
+
+/** Runs a command to its end. */
+export async function btar(
+  args: readonly string[],
+  options: BtarOptions,
+): Promise<{ readonly code: number; readonly stdout: string; readonly stderr: string }> {
+  const child = new BtarProcess(args, options);
+  const code = await child.ended();
+  return { code, stdout: child.stdout, stderr: child.stderr };
+}
+
+/** A working directory that database servers can pass through, with a `btar.yaml` when there is text for one. */
+export async function workingDirectory(context: TestContext): Promise<string> {
+  const directory = await temporaryDirectory(context);
+  chmodSync(directory, 0o755);
+  return directory;
+}
+
+/** The Node of the system, which knows nothing of btar; this test's own when there is none other. */
+export function systemNode(): string {
+  for (const folder of (process.env["PATH"] ?? "").split(delimiter)) {
+    const program = join(folder, "node");
+    if (folder.includes("node_modules") || !isProgram(program)) continue;
+    return program;
+  }
+  return process.execPath;
+}
+
+function isProgram(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** What the developer's own shell says of btar must not reach a test. */
+function withoutBtar(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(environment).filter(([name]) => !name.startsWith("BTAR_")));
+}
