@@ -30,7 +30,8 @@ export async function createAccessToken(
   const row = await db
     .insertInto("access_token")
     .values({
-      prefix: prefixOf(text),
+      // Of a text that an operator chose, the prefix must not give half away.
+      prefix: (options.text === undefined ? text : hash(text)).slice(0, prefixLength),
       sha256: hash(text),
       user_email: options.userEmail,
       description: options.description,
@@ -88,11 +89,6 @@ export async function revokeAccessToken(
     .where((eb) => eb.or([eb("prefix", "=", prefixOrText), eb("sha256", "=", hash(prefixOrText))]))
     .executeTakeFirst();
   return result.numDeletedRows > 0n;
-}
-
-function prefixOf(text: string): string {
-  // Of a short text chosen by an operator, the prefix must not give the token away.
-  return text.length >= prefixLength * 2 ? text.slice(0, prefixLength) : hash(text).slice(0, prefixLength);
 }
 
 function hash(text: string): string {

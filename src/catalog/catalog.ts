@@ -46,6 +46,8 @@ export async function openCatalog(
   });
   // An idle connection that breaks would otherwise end the process; the next query reports what matters.
   pool.on("error", options.onError);
+  // So would one that breaks while it is lent out and between two queries, as in a transaction.
+  pool.on("connect", (client) => client.on("error", options.onError));
   const db = new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) });
   try {
     await migrate(db);

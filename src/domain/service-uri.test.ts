@@ -28,6 +28,7 @@ test("a URI that cannot be used is refused without showing its password", async 
     "postgres://h/d",
     "postgres://u:secret@h/d?sslmode=maybe",
     "postgres://u:secret@h/d?options=-c",
+    "postgres://u:secret%zz@h/d",
   ];
   for (const uri of bad) {
     const error = await rejectsWith("INVALID_SERVICE_URI", () => parseServiceUri(uri));

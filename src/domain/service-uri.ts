@@ -30,6 +30,13 @@ export function parseServiceUri(text: string): ServiceUri {
   for (const key of url.searchParams.keys()) {
     if (key !== "sslmode") throw refuse(`the service's URI has the parameter ${key}; only sslmode is known`);
   }
+  const decoded = (part: string) => {
+    try {
+      return decodeURIComponent(part);
+    } catch {
+      throw refuse("the service's URI has a % that does not begin an escape such as %40");
+    }
+  };
   const host = url.hostname.replace(/^\[|\]$/g, "");
   const asked = url.searchParams.get("sslmode") ?? (isLoopback(host) ? "disable" : "verify-full");
   const tlsMode = modes.find((mode) => mode === asked);
@@ -38,9 +45,9 @@ export function parseServiceUri(text: string): ServiceUri {
     engine: "pg",
     host,
     port: url.port === "" ? 5432 : Number(url.port),
-    user: decodeURIComponent(url.username),
-    password: url.password === "" ? undefined : decodeURIComponent(url.password),
-    database: decodeURIComponent(url.pathname.slice(1)) || "postgres",
+    user: decoded(url.username),
+    password: url.password === "" ? undefined : decoded(url.password),
+    database: decoded(url.pathname.slice(1)) || "postgres",
     tlsMode,
   };
 }

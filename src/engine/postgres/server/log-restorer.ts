@@ -20,6 +20,8 @@ const maxHistoryBytes = 1024 * 1024;
 export class WalRestorer implements LogRestorer {
   readonly #directory: string;
   readonly #segmentBytes: number;
+  /** Recovery reads nothing before the segment that holds the backup's start. */
+  readonly #firstNeeded: Lsn;
   readonly #end: RecoveryEnd;
   readonly #lastTimeline: number;
   readonly #written = new Set<string>();
@@ -29,6 +31,7 @@ export class WalRestorer implements LogRestorer {
   constructor(filesDirectory: string, facts: BaseBackupFacts, plan: RecoveryPlan) {
     this.#directory = path.join(filesDirectory, "pg_wal");
     this.#segmentBytes = recoveryFacts(facts).walSegmentBytes;
+    this.#firstNeeded = walSegmentStart(lsnFromSortable(facts.log.start), this.#segmentBytes);
     this.#end = recoveryEnd(facts, plan);
     this.#lastTimeline = lastStream(facts, plan).timeline;
   }
@@ -46,7 +49,10 @@ export class WalRestorer implements LogRestorer {
     const from = lsnFromSortable(start);
     const counted = bytes.subarray(0, this.#countedBytes(stream, from, bytes.length));
     await this.#empty();
-    await this.#put(timeline, from, counted);
+    // A segment whose beginning is missing would stop whoever reads the log from its oldest segment on: PostgreSQL's
+    // own summarizer does, and then holds up a shutdown for ten seconds.
+    const early = from < this.#firstNeeded ? Math.min(counted.length, Number(this.#firstNeeded - from)) : 0;
+    await this.#put(timeline, from + BigInt(early), counted.subarray(early));
   }
 
   async finish(): Promise<void> {

@@ -1,0 +1,314 @@
+import assert from "node:assert/strict";
+import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import { type TestContext, test } from "node:test";
+import { isProcessAlive } from "../../src/platform/process.ts";
+import { BtarProcess, btar, systemNode, workingDirectory } from "../support/btar-process.ts";
+
+let nextPort = 24_000 + Math.floor(Math.random() * 300) * 20;
+
+/** A place for one installation, with its own ports, in which everything is stopped when the test has ended. */
+async function installation(context: TestContext, extra = "") {
+  const directory = await workingDirectory(context);
+  const port = nextPort;
+  nextPort += 20;
+  writeFileSync(
+    join(directory, "btar.yaml"),
+    `listen: 127.0.0.1:${port}\nservices: { ports: ${port + 1}-${port + 19} }\n${extra}`,
+  );
+  const data = join(directory, "btar-data");
+  const running: BtarProcess[] = [];
+  context.after(async () => {
+    // Whatever a failed test has left: a clean start and end stops all of it.
+    for (const each of running) each.signal("SIGKILL");
+    for (const each of running) await each.ended();
+    await endServers(data);
+  });
+  return {
+    directory,
+    data,
+    url: `http://127.0.0.1:${port}`,
+    firstServicePort: port + 1,
+    /** `btar up`, not yet up. */
+    start(options: { readonly node?: string; readonly environment?: Readonly<Record<string, string>> } = {}) {
+      const up = new BtarProcess(["up"], { directory, ...options });
+      running.push(up);
+      return up;
+    },
+    async up(options: { readonly node?: string; readonly environment?: Readonly<Record<string, string>> } = {}) {
+      const up = this.start(options);
+      await up.says("btar is up");
+      return up;
+    },
+    async btar(...args: readonly string[]) {
+      return await btar(args, { directory });
+    },
+  };
+}
+
+/** Ends the database servers below a data directory, which outlive btar when it was killed. */
+async function endServers(data: string): Promise<void> {
+  const { globSync } = await import("node:fs");
+  const patterns = ["catalog/data/postmaster.pid", "clouds/*/services/*/data/postmaster.pid"];
+  for (const file of globSync(patterns, { cwd: data })) {
+    const pid = Number(readFileSync(join(data, file), "utf8").split("\n")[0]);
+    if (pid > 0 && isProcessAlive(pid)) process.kill(pid, "SIGQUIT");
+    for (const deadline = Date.now() + 10_000; isProcessAlive(pid) && Date.now() < deadline; ) {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  }
+}
+
+function postmasterOf(directory: string): number {
+  return Number(readFileSync(join(directory, "data", "postmaster.pid"), "utf8").split("\n")[0]);
+}
+
+async function isReady(url: string): Promise<boolean> {
+  const answer = await fetch(`${url}/readyz`).catch(() => undefined);
+  return answer?.ok === true;
+}
+
+test("btar up starts on an empty folder whatever the system's Node, stops cleanly, and continues", async (context) => {
+  const place = await installation(context);
+  const first = await place.up({ node: systemNode() });
+  const token = /admin token, shown once: (\S+)/.exec(first.output)?.[1];
+  assert.ok(token, first.output);
+  assert.equal(readFileSync(join(place.data, "admin-token"), "utf8").trim(), token);
+  assert.match(first.output, /MASTER KEY WAS MADE: .*keys\/master\.key/);
+  assert.ok(await isReady(place.url));
+
+  const status = await place.btar("status", "--json");
+  assert.equal(status.code, 0, status.stderr);
+  const { clouds } = JSON.parse(status.stdout) as { readonly clouds: readonly { readonly is_up: boolean }[] };
+  assert.deepEqual(
+    clouds.map(({ is_up }) => is_up),
+    [true, true],
+  );
+
+  const second = await place.btar("up");
+  assert.equal(second.code, 4, "a second one on the same data is refused");
+  assert.match(second.stderr, /btar-data is in use by process \d+ \(stop that process first/);
+
+  const catalog = postmasterOf(join(place.data, "catalog"));
+  first.signal("SIGINT");
+  assert.equal(await first.ended(), 0, first.output);
+  assert.match(first.output, /stopping agents[^]*stopping the catalog[^]*stopped\n$/);
+  assert.equal(isProcessAlive(catalog), false);
+  assert.equal(await isReady(place.url), false);
+
+  const again = await place.up();
+  assert.doesNotMatch(again.output, /token|MASTER KEY/, "shown once");
+  const list = await place.btar("service", "list");
+  assert.equal(list.code, 0, list.stderr);
+  assert.match(list.stdout, /no services yet/);
+  again.signal("SIGTERM");
+  assert.equal(await again.ended(), 0, again.output);
+  assert.deepEqual(
+    ["keys/master.key", "admin-token", "catalog.json", "log/server.log"].filter((file) => isOpenToOthers(place.data, file)),
+    [],
+  );
+});
+
+function isOpenToOthers(directory: string, file: string): boolean {
+  const { mode } = statOf(join(directory, file));
+  return (mode & 0o077) !== 0;
+}
+
+test("P3: services go on through kill -9 of btar up, and are adopted with their data by the next one", async (context) => {
+  const place = await installation(context);
+  const first = await place.up();
+  const created = await place.btar("service", "create", "shop", "--cloud", "local-north", "--wait", "--json");
+  assert.equal(created.code, 0, created.stderr);
+  const { service } = JSON.parse(created.stdout) as {
+    readonly service: { readonly service_id: string; readonly service_uri: string };
+  };
+  await query(service.service_uri, "create table note (text text); insert into note values ('kept')");
+  const shop = postmasterOf(join(place.data, "clouds", "local-north", "services", service.service_id));
+  const catalog = postmasterOf(join(place.data, "catalog"));
+  const agents = await agentPids(place);
+
+  first.signal("SIGKILL");
+  await first.ended();
+  await eventually("the agents end with their parent", async () => agents.every((pid) => !isProcessAlive(pid)));
+  assert.deepEqual(await query(service.service_uri, "select text from note"), [{ text: "kept" }]);
+
+  const second = await place.up();
+  const got = await place.btar("service", "get", "shop", "--json");
+  assert.equal((JSON.parse(got.stdout) as { readonly service: { readonly state: string } }).service.state, "RUNNING");
+  assert.equal(postmasterOf(join(place.data, "catalog")), catalog, "the catalog's server never stopped");
+  assert.equal(isProcessAlive(shop), true, "the service never stopped");
+
+  second.signal("SIGINT");
+  assert.equal(await second.ended(), 0, second.output);
+  assert.equal(isProcessAlive(shop), false, "a clean end stops the services too");
+
+  const third = await place.up();
+  const waited = await place.btar("service", "wait", "shop");
+  assert.equal(waited.code, 0, waited.stderr);
+  assert.deepEqual(await query(service.service_uri, "select text from note"), [{ text: "kept" }]);
+  third.signal("SIGINT");
+  assert.equal(await third.ended(), 0, third.output);
+});
+
+test("what dies beside btar up is started again, with a line that says so", async (context) => {
+  const place = await installation(context);
+  const up = await place.up();
+  const [agent = 0] = await agentPids(place);
+  process.kill(agent, "SIGKILL");
+  await up.says(/agent of local-(north|south) ended \(SIGKILL\); starting it again in 1 s/);
+  await eventually("another agent works", async () => (await agentPids(place)).filter((pid) => pid !== agent).length === 2);
+  process.kill(postmasterOf(join(place.data, "catalog")), "SIGKILL");
+  await up.says("the catalog's PostgreSQL has ended; starting it again");
+  await eventually("the API answers again", async () => await isReady(place.url));
+  up.signal("SIGINT");
+  assert.equal(await up.ended(), 0, up.output);
+});
+
+const moments: readonly (readonly [string, (data: string) => boolean])[] = [
+  ["as soon as the master key is there", (data) => existsSync(join(data, "keys", "master.key"))],
+  ["while the catalog is made", (data) => existsSync(join(data, "catalog"))],
+  ["when the catalog's files are there", (data) => existsSync(join(data, "catalog", "data", "PG_VERSION"))],
+  ["when the catalog's server starts", (data) => existsSync(join(data, "catalog", "data", "postmaster.pid"))],
+  ["when the API's address is there", (data) => existsSync(join(data, "api-url"))],
+];
+
+for (const [moment, hasCome] of moments) {
+  test(`a first start that is killed ${moment} is gone on with by the next one`, async (context) => {
+    const place = await installation(context);
+    const killed = place.start();
+    await killed.until(moment, () => hasCome(place.data));
+    killed.signal("SIGKILL");
+    await killed.ended();
+    const up = await place.up();
+    const list = await place.btar("service", "list");
+    assert.equal(list.code, 0, `the token is known: ${list.stderr}`);
+    up.signal("SIGINT");
+    assert.equal(await up.ended(), 0, up.output);
+  });
+}
+
+test("Ctrl-C while it starts stops what was started", async (context) => {
+  const place = await installation(context);
+  const up = place.start();
+  await up.until("the catalog's server starts", () => existsSync(join(place.data, "catalog", "data", "postmaster.pid")));
+  up.signal("SIGINT");
+  assert.equal(await up.ended(), 130, up.output);
+  assert.equal(existsSync(join(place.data, "catalog", "data", "postmaster.pid")), false, "the catalog is stopped");
+});
+
+test("the catalog takes another port when somebody has taken its own", async (context) => {
+  const place = await installation(context);
+  const first = await place.up();
+  first.signal("SIGINT");
+  await first.ended();
+  const portOf = () => (JSON.parse(readFileSync(join(place.data, "catalog.json"), "utf8")) as { port: number }).port;
+  const taken = portOf();
+  const squatter = createServer().listen(taken, "127.0.0.1");
+  await new Promise((resolve) => squatter.once("listening", resolve));
+  const second = await place.up();
+  assert.notEqual(portOf(), taken);
+  assert.equal((await place.btar("service", "list")).code, 0);
+  second.signal("SIGINT");
+  await second.ended();
+  await new Promise((resolve) => squatter.close(resolve));
+});
+
+test("X1: the master key is missed, checked and guarded, and none of that changes anything", async (context) => {
+  const place = await installation(context);
+  const first = await place.up();
+  first.signal("SIGINT");
+  await first.ended();
+  const file = join(place.data, "keys", "master.key");
+  const refused = async (expected: RegExp) => {
+    const up = await place.btar("up");
+    assert.equal(up.code, 5, up.stdout);
+    assert.match(up.stderr, expected);
+  };
+  chmodSync(file, 0o644);
+  await refused(/others can read the master key .* \(mode 644\) \(run "chmod 600/);
+  chmodSync(file, 0o600);
+  renameSync(file, `${file}.aside`);
+  await refused(/there is no master key in .*master\.key/);
+  assert.equal(existsSync(file), false, "no other key is made in its place");
+  writeFileSync(file, `${"0".repeat(64)}\n`, { mode: 0o600 });
+  await refused(/the master key in .* is not the one that the catalog was made with/);
+  writeFileSync(file, "secret\n");
+  await refused(/holds no master key \(it has 64 hex digits\)/);
+  renameSync(`${file}.aside`, file);
+  const again = await place.up();
+  again.signal("SIGINT");
+  assert.equal(await again.ended(), 0, again.output);
+});
+
+test("the operator's own token and key are taken", async (context) => {
+  const place = await installation(context);
+  const keyFile = join(place.directory, "my.key");
+  writeFileSync(keyFile, `${"ab".repeat(32)}\n`, { mode: 0o600 });
+  const token = "a-token-of-the-operators-own";
+  const up = await place.up({ environment: { BTAR_ADMIN_TOKEN: token, BTAR_MASTER_KEY_FILE: keyFile } });
+  assert.doesNotMatch(up.output, /a-token-of|MASTER KEY/, "what the operator knows is not shown");
+  const answer = await fetch(`${place.url}/v1/me`, { headers: { authorization: `aivenv1 ${token}` } });
+  assert.equal(answer.status, 200);
+  assert.equal(existsSync(join(place.data, "keys", "master.key")), false);
+  up.signal("SIGINT");
+  assert.equal(await up.ended(), 0, up.output);
+  const short = await btar(["up"], { directory: place.directory, environment: { BTAR_ADMIN_TOKEN: "short" } });
+  assert.equal(short.code, 1);
+  assert.match(short.stderr, /BTAR_ADMIN_TOKEN has 5 characters/);
+});
+
+test("X1: a wrong configuration is refused with its place, before anything is made", async (context) => {
+  const place = await installation(context, "limits:\n  additional_cluods: 2\n");
+  const up = await place.btar("up");
+  assert.equal(up.code, 1);
+  assert.match(up.stderr, /^btar: btar\.yaml:4:3: unknown key limits\.additional_cluods \(did you mean additional_clouds\?\)\n$/);
+  assert.equal(existsSync(place.data), false);
+  const missing = await place.btar("up", "--config", "other.yaml");
+  assert.equal(missing.code, 1);
+  assert.match(missing.stderr, /there is no configuration file .*other\.yaml/);
+});
+
+test("R1: a store that was never used and cannot be is refused at start; one that is lost later is not", async (context) => {
+  const place = await installation(context, "clouds:\n  local-a: { store: file:a }\n  local-b: { store: file:blocked/b }\n");
+  const blocked = join(place.directory, "blocked");
+  writeFileSync(blocked, "a file where a folder should be");
+  const up = await place.btar("up");
+  assert.equal(up.code, 1, up.stderr);
+  assert.match(up.stderr, /btar\.yaml:5:21: the store of cloud local-b cannot be used: .*blocked/);
+
+  rmSync(blocked);
+  const first = await place.up();
+  assert.match(first.output, /admin token, shown once/, "the token of a start that failed was not lost");
+  first.signal("SIGINT");
+  await first.ended();
+  renameSync(blocked, join(place.directory, "lost"));
+  const second = await place.up();
+  await eventually("local-b is down, with the reason", async () => {
+    const status = await place.btar("status");
+    return /^local-b +down +\S.*blocked/m.test(status.stdout) && /^local-a +up/m.test(status.stdout);
+  });
+  second.signal("SIGINT");
+  assert.equal(await second.ended(), 0, second.output);
+});
+
+test("an address that is taken is refused, and nothing is left running", async (context) => {
+  const place = await installation(context);
+  const squatter = createServer().listen(Number(new URL(place.url).port), "127.0.0.1");
+  await new Promise((resolve) => squatter.once("listening", resolve));
+  const up = await place.btar("up");
+  assert.equal(up.code, 1);
+  assert.match(up.stderr, /the API cannot listen on 127\.0\.0\.1:\d+: .*EADDRINUSE/);
+  assert.equal(existsSync(join(place.data, "catalog", "data", "postmaster.pid")), false);
+  await new Promise((resolve) => squatter.close(resolve));
+});
+
+test("a data directory that servers cannot reach is refused with the reason", { skip: process.getuid?.() !== 0 }, async (context) => {
+  const place = await installation(context);
+  const closed = join(place.directory, "closed");
+  mkdirSync(closed, { mode: 0o700 });
+  writeFileSync(join(place.directory, "btar.yaml"), "data_dir: closed/data\n");
+  const up = await place.btar("up");
+  assert.equal(up.code, 1);
+  assert.match(up.stderr, /which PostgreSQL runs as, cannot enter .*closed \(run "chmod o\+x/);
+});
