@@ -168,7 +168,7 @@ async function restore(api: ApiClient, directory: string, backup: string): Promi
   await eventually("the restore has ended", async () => {
     const { job } = await api.request<{ job: { state: string; trouble: string | null } }>(
       "GET",
-      `${project}/service/bench/jobs/${asked.job.id}`,
+      `${project}/jobs/${asked.job.id}`,
     );
     if (job.state === "failed") throw new Error(`the restore failed: ${job.trouble}`);
     return job.state === "complete" ? true : undefined;

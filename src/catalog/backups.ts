@@ -6,7 +6,7 @@ import type { JobQueue } from "./job-queue.ts";
 export type BackupReason = "schedule" | "request" | "first" | "log_gap";
 
 /** Sortable by time, and unique: `2026-03-01T03-30-04Z-1f3a`. */
-export function newBackupId(now: Date): string {
+function newBackupId(now: Date): string {
   const time = now.toISOString().slice(0, 19).replaceAll(":", "-");
   return `${time}Z-${randomBytes(2).toString("hex")}`;
 }

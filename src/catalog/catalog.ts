@@ -1,4 +1,4 @@
-import { Kysely, PostgresDialect, sql } from "kysely";
+import { Kysely, PostgresDialect } from "kysely";
 import { Migrator } from "kysely/migration";
 import pg from "pg";
 import { BtarError, describeError } from "../domain/errors.ts";
@@ -80,12 +80,4 @@ async function migrate(db: CatalogDatabase): Promise<void> {
   const migrator = new Migrator({ db, provider: { getMigrations: async () => migrations } });
   const { error } = await migrator.migrateToLatest();
   if (error !== undefined) throw new Error(describeError(error), { cause: error });
-}
-
-/** The catalog's clock, so that times of several hosts compare. */
-export async function catalogNow(db: CatalogDatabase): Promise<Date> {
-  const result = await sql<{ now: Date }>`select now() as now`.execute(db);
-  const row = result.rows[0];
-  if (!row) throw new BtarError("INTERNAL", { message: "the catalog did not tell its time" });
-  return row.now;
 }

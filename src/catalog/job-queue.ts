@@ -117,25 +117,6 @@ export class JobQueue {
     return id;
   }
 
-  /** Whether a job of this kind for the service is queued, running or waiting (in `cloud`, if given). */
-  async hasOpen(
-    kind: JobKind,
-    serviceId: string,
-    options: { readonly cloud?: string; readonly backupId?: string } = {},
-  ): Promise<boolean> {
-    let query = this.#catalog.db
-      .selectFrom("job")
-      .select("id")
-      .where("kind", "=", kind)
-      .where("service_id", "=", serviceId)
-      .where("state", "in", openStates);
-    if (options.cloud !== undefined) query = query.where("cloud", "=", options.cloud);
-    if (options.backupId !== undefined) {
-      query = query.where((eb) => eb(eb.ref("input", "->>").key("backupId"), "=", options.backupId ?? ""));
-    }
-    return (await query.limit(1).executeTakeFirst()) !== undefined;
-  }
-
   /** Runs jobs of a kind for a cloud with `code`, until the queue is closed. */
   async work(kind: JobKind, cloud: string, code: JobCode): Promise<void> {
     const queue = await this.#queue(kind, cloud);

@@ -29,7 +29,7 @@ export const restoreBody = Type.Object(
   closed,
 );
 
-export const reportPeriods = ["hour", "day", "week", "month", "year"] as const;
+const reportPeriods = ["hour", "day", "week", "month", "year"] as const;
 export type ReportPeriod = (typeof reportPeriods)[number];
 
 /** May be left out altogether. */

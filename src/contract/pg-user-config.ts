@@ -34,7 +34,7 @@ const integer = (title: string, minimum: number, maximum: number): ConfigPropert
 const choice = (title: string, values: readonly string[]): ConfigProperty => ({ type: "string", title, enum: values });
 
 /** Settings that reach the running server's configuration as they are. */
-export const pgSettings: Readonly<Record<string, ConfigProperty>> = {
+const pgSettings: Readonly<Record<string, ConfigProperty>> = {
   autovacuum_max_workers: integer("autovacuum_max_workers", 1, 20),
   autovacuum_naptime: integer("autovacuum_naptime, seconds", 1, 86400),
   autovacuum_vacuum_scale_factor: { type: "number", title: "autovacuum_vacuum_scale_factor", minimum: 0, maximum: 1 },

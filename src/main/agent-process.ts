@@ -6,6 +6,9 @@ const maxPauseMs = 30_000;
 /** An agent that ran for this long had not failed at its start. */
 const stableMs = 60_000;
 
+/** One heap for all threads: what one of them gives back, the others use. Measured: 60 MB less at the peak. */
+const smallMemory = { MALLOC_ARENA_MAX: "1" } as const;
+
 /** What a parent tells its agent. */
 export interface StopMessage {
   readonly kind: "stop";
@@ -76,7 +79,7 @@ export class AgentProcess {
     const nodeArgs = ["--max-semi-space-size=8", process.argv[1] ?? ""];
     const child = spawn(process.execPath, [...nodeArgs, ...args], {
       stdio: ["ignore", "pipe", "pipe", "ipc"],
-      env: { ...process.env, ...environment },
+      env: { ...process.env, ...smallMemory, ...environment },
     });
     this.#child = child;
     let lastWords = "";

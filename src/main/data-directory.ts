@@ -16,6 +16,8 @@ export function dataFiles(dataDirectory: string) {
     catalogSecret: join(dataDirectory, "catalog.json"),
     /** Server programs. */
     servers: join(dataDirectory, "servers"),
+    /** Node's own, of code that was compiled: agents start sooner, and need 40 MB less. */
+    codeCache: join(dataDirectory, "cache"),
     log: (name: string) => join(dataDirectory, "log", `${name}.log`),
   } as const;
 }
@@ -27,6 +29,7 @@ export async function makeDataDirectory({ dataDirectory, clouds }: BtarConfigura
   for (const { name } of clouds) await makeDirectory(join(dataDirectory, "clouds", name), 0o711);
   await makeDirectory(join(dataDirectory, "log"), 0o700);
   await makeDirectory(join(dataDirectory, "keys"), 0o700);
+  await makeDirectory(join(dataDirectory, "cache"), 0o700);
 }
 
 /** One that is there keeps its mode: the operator chose it. */

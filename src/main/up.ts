@@ -68,7 +68,11 @@ async function startAll(loaded: LoadedConfiguration, starting: Starting): Promis
   parts.defer(() => server.close());
   signal.throwIfAborted();
   for (const line of firstStartLines({ dataDirectory, masterKey, newAdminToken: server.newAdminToken })) say(line);
-  await startAgents(loaded, starting, { BTAR_DATABASE_URL: url, BTAR_MASTER_KEY_FILE: masterKey.file });
+  await startAgents(loaded, starting, {
+    BTAR_DATABASE_URL: url,
+    BTAR_MASTER_KEY_FILE: masterKey.file,
+    NODE_COMPILE_CACHE: dataFiles(dataDirectory).codeCache,
+  });
   signal.throwIfAborted();
   say(`clouds: ${configuration.clouds.map(({ name }) => name).join(", ")}`);
   say(`btar is up: ${server.url} (Ctrl-C stops it)`);

@@ -1,55 +1,124 @@
 import assert from "node:assert/strict";
-import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
+import {
+  chmodSync,
+  existsSync,
+  globSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { createServer, type Server } from "node:net";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
+import pg from "pg";
 import { isProcessAlive } from "../../src/platform/process.ts";
-import { BtarProcess, btar, systemNode, workingDirectory } from "../support/btar-process.ts";
+import { BtarProcess, btar, eventually, systemNode, workingDirectory } from "../support/btar-process.ts";
 
 let nextPort = 24_000 + Math.floor(Math.random() * 300) * 20;
 
-/** A place for one installation, with its own ports, in which everything is stopped when the test has ended. */
-async function installation(context: TestContext, extra = "") {
-  const directory = await workingDirectory(context);
-  const port = nextPort;
-  nextPort += 20;
-  writeFileSync(
-    join(directory, "btar.yaml"),
-    `listen: 127.0.0.1:${port}\nservices: { ports: ${port + 1}-${port + 19} }\n${extra}`,
-  );
-  const data = join(directory, "btar-data");
-  const running: BtarProcess[] = [];
-  context.after(async () => {
-    // Whatever a failed test has left: a clean start and end stops all of it.
-    for (const each of running) each.signal("SIGKILL");
-    for (const each of running) await each.ended();
-    await endServers(data);
-  });
-  return {
-    directory,
-    data,
-    url: `http://127.0.0.1:${port}`,
-    firstServicePort: port + 1,
-    /** `btar up`, not yet up. */
-    start(options: { readonly node?: string; readonly environment?: Readonly<Record<string, string>> } = {}) {
-      const up = new BtarProcess(["up"], { directory, ...options });
-      running.push(up);
-      return up;
-    },
-    async up(options: { readonly node?: string; readonly environment?: Readonly<Record<string, string>> } = {}) {
-      const up = this.start(options);
-      await up.says("btar is up");
-      return up;
-    },
-    async btar(...args: readonly string[]) {
-      return await btar(args, { directory });
-    },
-  };
+type Environment = Readonly<Record<string, string>>;
+
+/** One installation with its own folder and ports; whatever of it runs is stopped when the test has ended. */
+class Installation {
+  readonly directory: string;
+  readonly data: string;
+  readonly port: number;
+  readonly #started: BtarProcess[] = [];
+
+  private constructor(directory: string, port: number) {
+    this.directory = directory;
+    this.data = join(directory, "btar-data");
+    this.port = port;
+  }
+
+  /** @param extra what else its `btar.yaml` says, from line 3 on */
+  static async make(context: TestContext, extra = ""): Promise<Installation> {
+    const place = new Installation(await workingDirectory(context), nextPort);
+    nextPort += 20;
+    const { port } = place;
+    writeFileSync(
+      join(place.directory, "btar.yaml"),
+      `listen: 127.0.0.1:${port}\nservices: { ports: ${port + 1}-${port + 19} }\n${extra}`,
+    );
+    context.after(async () => await place.#end());
+    return place;
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${this.port}`;
+  }
+
+  /** `btar up`, begun. */
+  begin(options: { readonly node?: string; readonly environment?: Environment } = {}): BtarProcess {
+    const up = new BtarProcess(["up"], { directory: this.directory, ...options });
+    this.#started.push(up);
+    return up;
+  }
+
+  /** `btar up`, once it is up. */
+  async up(options: { readonly node?: string; readonly environment?: Environment } = {}): Promise<BtarProcess> {
+    const up = this.begin(options);
+    await up.says("btar is up");
+    return up;
+  }
+
+  async btar(...args: readonly string[]) {
+    return await btar(args, { directory: this.directory });
+  }
+
+  async isReady(): Promise<boolean> {
+    const answer = await fetch(`${this.url}/readyz`).catch(() => undefined);
+    return answer?.ok === true;
+  }
+
+  /** Of all clouds. */
+  async agentPids(): Promise<readonly number[]> {
+    const status = await this.btar("status", "--json");
+    assert.equal(status.code, 0, status.stderr);
+    const { clouds } = JSON.parse(status.stdout) as { readonly clouds: readonly { agents: { pid: number }[] }[] };
+    return clouds.flatMap(({ agents }) => agents.map(({ pid }) => pid));
+  }
+
+  async #end(): Promise<void> {
+    for (const each of this.#started) each.signal("SIGKILL");
+    for (const each of this.#started) await each.ended();
+    await endServers(this.data);
+  }
+}
+
+async function stop(up: BtarProcess): Promise<void> {
+  up.signal("SIGINT");
+  assert.equal(await up.ended(), 0, up.output);
+}
+
+async function listening(port: number): Promise<Server> {
+  const server = createServer().listen(port, "127.0.0.1");
+  await new Promise((resolve) => server.once("listening", resolve));
+  return server;
+}
+
+async function closed(server: Server): Promise<void> {
+  await new Promise((resolve) => server.close(resolve));
+}
+
+async function query(uri: string, sql: string): Promise<readonly unknown[]> {
+  const url = new URL(uri);
+  url.searchParams.delete("sslmode");
+  const client = new pg.Client({ connectionString: url.toString(), ssl: { rejectUnauthorized: false } });
+  await client.connect();
+  try {
+    const result = await client.query(sql);
+    return Array.isArray(result) ? [] : result.rows;
+  } finally {
+    await client.end();
+  }
 }
 
 /** Ends the database servers below a data directory, which outlive btar when it was killed. */
 async function endServers(data: string): Promise<void> {
-  const { globSync } = await import("node:fs");
   const patterns = ["catalog/data/postmaster.pid", "clouds/*/services/*/data/postmaster.pid"];
   for (const file of globSync(patterns, { cwd: data })) {
     const pid = Number(readFileSync(join(data, file), "utf8").split("\n")[0]);
@@ -64,19 +133,14 @@ function postmasterOf(directory: string): number {
   return Number(readFileSync(join(directory, "data", "postmaster.pid"), "utf8").split("\n")[0]);
 }
 
-async function isReady(url: string): Promise<boolean> {
-  const answer = await fetch(`${url}/readyz`).catch(() => undefined);
-  return answer?.ok === true;
-}
-
 test("btar up starts on an empty folder whatever the system's Node, stops cleanly, and continues", async (context) => {
-  const place = await installation(context);
+  const place = await Installation.make(context);
   const first = await place.up({ node: systemNode() });
   const token = /admin token, shown once: (\S+)/.exec(first.output)?.[1];
   assert.ok(token, first.output);
   assert.equal(readFileSync(join(place.data, "admin-token"), "utf8").trim(), token);
   assert.match(first.output, /MASTER KEY WAS MADE: .*keys\/master\.key/);
-  assert.ok(await isReady(place.url));
+  assert.ok(await place.isReady());
 
   const status = await place.btar("status", "--json");
   assert.equal(status.code, 0, status.stderr);
@@ -91,11 +155,10 @@ test("btar up starts on an empty folder whatever the system's Node, stops cleanl
   assert.match(second.stderr, /btar-data is in use by process \d+ \(stop that process first/);
 
   const catalog = postmasterOf(join(place.data, "catalog"));
-  first.signal("SIGINT");
-  assert.equal(await first.ended(), 0, first.output);
+  await stop(first);
   assert.match(first.output, /stopping agents[^]*stopping the catalog[^]*stopped\n$/);
   assert.equal(isProcessAlive(catalog), false);
-  assert.equal(await isReady(place.url), false);
+  assert.equal(await place.isReady(), false);
 
   const again = await place.up();
   assert.doesNotMatch(again.output, /token|MASTER KEY/, "shown once");
@@ -105,18 +168,19 @@ test("btar up starts on an empty folder whatever the system's Node, stops cleanl
   again.signal("SIGTERM");
   assert.equal(await again.ended(), 0, again.output);
   assert.deepEqual(
-    ["keys/master.key", "admin-token", "catalog.json", "log/server.log"].filter((file) => isOpenToOthers(place.data, file)),
+    ["keys/master.key", "admin-token", "catalog.json", "log/server.log"].filter((file) =>
+      isOpenToOthers(place.data, file),
+    ),
     [],
   );
 });
 
 function isOpenToOthers(directory: string, file: string): boolean {
-  const { mode } = statOf(join(directory, file));
-  return (mode & 0o077) !== 0;
+  return (statSync(join(directory, file)).mode & 0o077) !== 0;
 }
 
 test("P3: services go on through kill -9 of btar up, and are adopted with their data by the next one", async (context) => {
-  const place = await installation(context);
+  const place = await Installation.make(context);
   const first = await place.up();
   const created = await place.btar("service", "create", "shop", "--cloud", "local-north", "--wait", "--json");
   assert.equal(created.code, 0, created.stderr);
@@ -126,7 +190,7 @@ test("P3: services go on through kill -9 of btar up, and are adopted with their 
   await query(service.service_uri, "create table note (text text); insert into note values ('kept')");
   const shop = postmasterOf(join(place.data, "clouds", "local-north", "services", service.service_id));
   const catalog = postmasterOf(join(place.data, "catalog"));
-  const agents = await agentPids(place);
+  const agents = await place.agentPids();
 
   first.signal("SIGKILL");
   await first.ended();
@@ -139,30 +203,30 @@ test("P3: services go on through kill -9 of btar up, and are adopted with their 
   assert.equal(postmasterOf(join(place.data, "catalog")), catalog, "the catalog's server never stopped");
   assert.equal(isProcessAlive(shop), true, "the service never stopped");
 
-  second.signal("SIGINT");
-  assert.equal(await second.ended(), 0, second.output);
+  await stop(second);
   assert.equal(isProcessAlive(shop), false, "a clean end stops the services too");
 
   const third = await place.up();
   const waited = await place.btar("service", "wait", "shop");
   assert.equal(waited.code, 0, waited.stderr);
   assert.deepEqual(await query(service.service_uri, "select text from note"), [{ text: "kept" }]);
-  third.signal("SIGINT");
-  assert.equal(await third.ended(), 0, third.output);
+  await stop(third);
 });
 
 test("what dies beside btar up is started again, with a line that says so", async (context) => {
-  const place = await installation(context);
+  const place = await Installation.make(context);
   const up = await place.up();
-  const [agent = 0] = await agentPids(place);
+  const [agent = 0] = await place.agentPids();
   process.kill(agent, "SIGKILL");
   await up.says(/agent of local-(north|south) ended \(SIGKILL\); starting it again in 1 s/);
-  await eventually("another agent works", async () => (await agentPids(place)).filter((pid) => pid !== agent).length === 2);
+  await eventually(
+    "another agent works",
+    async () => (await place.agentPids()).filter((pid) => pid !== agent).length === 2,
+  );
   process.kill(postmasterOf(join(place.data, "catalog")), "SIGKILL");
   await up.says("the catalog's PostgreSQL has ended; starting it again");
-  await eventually("the API answers again", async () => await isReady(place.url));
-  up.signal("SIGINT");
-  assert.equal(await up.ended(), 0, up.output);
+  await eventually("the API answers again", async () => await place.isReady());
+  await stop(up);
 });
 
 const moments: readonly (readonly [string, (data: string) => boolean])[] = [
@@ -175,50 +239,47 @@ const moments: readonly (readonly [string, (data: string) => boolean])[] = [
 
 for (const [moment, hasCome] of moments) {
   test(`a first start that is killed ${moment} is gone on with by the next one`, async (context) => {
-    const place = await installation(context);
-    const killed = place.start();
+    const place = await Installation.make(context);
+    const killed = place.begin();
     await killed.until(moment, () => hasCome(place.data));
     killed.signal("SIGKILL");
     await killed.ended();
     const up = await place.up();
     const list = await place.btar("service", "list");
     assert.equal(list.code, 0, `the token is known: ${list.stderr}`);
-    up.signal("SIGINT");
-    assert.equal(await up.ended(), 0, up.output);
+    await stop(up);
   });
 }
 
 test("Ctrl-C while it starts stops what was started", async (context) => {
-  const place = await installation(context);
-  const up = place.start();
-  await up.until("the catalog's server starts", () => existsSync(join(place.data, "catalog", "data", "postmaster.pid")));
+  const place = await Installation.make(context);
+  const up = place.begin();
+  await up.until("the catalog's server starts", () =>
+    existsSync(join(place.data, "catalog", "data", "postmaster.pid")),
+  );
   up.signal("SIGINT");
   assert.equal(await up.ended(), 130, up.output);
   assert.equal(existsSync(join(place.data, "catalog", "data", "postmaster.pid")), false, "the catalog is stopped");
 });
 
 test("the catalog takes another port when somebody has taken its own", async (context) => {
-  const place = await installation(context);
+  const place = await Installation.make(context);
   const first = await place.up();
-  first.signal("SIGINT");
-  await first.ended();
+  await stop(first);
   const portOf = () => (JSON.parse(readFileSync(join(place.data, "catalog.json"), "utf8")) as { port: number }).port;
   const taken = portOf();
-  const squatter = createServer().listen(taken, "127.0.0.1");
-  await new Promise((resolve) => squatter.once("listening", resolve));
+  const squatter = await listening(taken);
   const second = await place.up();
   assert.notEqual(portOf(), taken);
   assert.equal((await place.btar("service", "list")).code, 0);
-  second.signal("SIGINT");
-  await second.ended();
-  await new Promise((resolve) => squatter.close(resolve));
+  await stop(second);
+  await closed(squatter);
 });
 
 test("X1: the master key is missed, checked and guarded, and none of that changes anything", async (context) => {
-  const place = await installation(context);
+  const place = await Installation.make(context);
   const first = await place.up();
-  first.signal("SIGINT");
-  await first.ended();
+  await stop(first);
   const file = join(place.data, "keys", "master.key");
   const refused = async (expected: RegExp) => {
     const up = await place.btar("up");
@@ -237,12 +298,11 @@ test("X1: the master key is missed, checked and guarded, and none of that change
   await refused(/holds no master key \(it has 64 hex digits\)/);
   renameSync(`${file}.aside`, file);
   const again = await place.up();
-  again.signal("SIGINT");
-  assert.equal(await again.ended(), 0, again.output);
+  await stop(again);
 });
 
 test("the operator's own token and key are taken", async (context) => {
-  const place = await installation(context);
+  const place = await Installation.make(context);
   const keyFile = join(place.directory, "my.key");
   writeFileSync(keyFile, `${"ab".repeat(32)}\n`, { mode: 0o600 });
   const token = "a-token-of-the-operators-own";
@@ -251,18 +311,20 @@ test("the operator's own token and key are taken", async (context) => {
   const answer = await fetch(`${place.url}/v1/me`, { headers: { authorization: `aivenv1 ${token}` } });
   assert.equal(answer.status, 200);
   assert.equal(existsSync(join(place.data, "keys", "master.key")), false);
-  up.signal("SIGINT");
-  assert.equal(await up.ended(), 0, up.output);
+  await stop(up);
   const short = await btar(["up"], { directory: place.directory, environment: { BTAR_ADMIN_TOKEN: "short" } });
   assert.equal(short.code, 1);
   assert.match(short.stderr, /BTAR_ADMIN_TOKEN has 5 characters/);
 });
 
 test("X1: a wrong configuration is refused with its place, before anything is made", async (context) => {
-  const place = await installation(context, "limits:\n  additional_cluods: 2\n");
+  const place = await Installation.make(context, "limits:\n  additional_cluods: 2\n");
   const up = await place.btar("up");
   assert.equal(up.code, 1);
-  assert.match(up.stderr, /^btar: btar\.yaml:4:3: unknown key limits\.additional_cluods \(did you mean additional_clouds\?\)\n$/);
+  assert.match(
+    up.stderr,
+    /^btar: btar\.yaml:4:3: unknown key limits\.additional_cluods \(did you mean additional_clouds\?\)\n$/,
+  );
   assert.equal(existsSync(place.data), false);
   const missing = await place.btar("up", "--config", "other.yaml");
   assert.equal(missing.code, 1);
@@ -270,7 +332,10 @@ test("X1: a wrong configuration is refused with its place, before anything is ma
 });
 
 test("R1: a store that was never used and cannot be is refused at start; one that is lost later is not", async (context) => {
-  const place = await installation(context, "clouds:\n  local-a: { store: file:a }\n  local-b: { store: file:blocked/b }\n");
+  const place = await Installation.make(
+    context,
+    "clouds:\n  local-a: { store: file:a }\n  local-b: { store: file:blocked/b }\n",
+  );
   const blocked = join(place.directory, "blocked");
   writeFileSync(blocked, "a file where a folder should be");
   const up = await place.btar("up");
@@ -280,34 +345,31 @@ test("R1: a store that was never used and cannot be is refused at start; one tha
   rmSync(blocked);
   const first = await place.up();
   assert.match(first.output, /admin token, shown once/, "the token of a start that failed was not lost");
-  first.signal("SIGINT");
-  await first.ended();
+  await stop(first);
   renameSync(blocked, join(place.directory, "lost"));
   const second = await place.up();
   await eventually("local-b is down, with the reason", async () => {
     const status = await place.btar("status");
     return /^local-b +down +\S.*blocked/m.test(status.stdout) && /^local-a +up/m.test(status.stdout);
   });
-  second.signal("SIGINT");
-  assert.equal(await second.ended(), 0, second.output);
+  await stop(second);
 });
 
 test("an address that is taken is refused, and nothing is left running", async (context) => {
-  const place = await installation(context);
-  const squatter = createServer().listen(Number(new URL(place.url).port), "127.0.0.1");
-  await new Promise((resolve) => squatter.once("listening", resolve));
+  const place = await Installation.make(context);
+  const squatter = await listening(place.port);
   const up = await place.btar("up");
   assert.equal(up.code, 1);
   assert.match(up.stderr, /the API cannot listen on 127\.0\.0\.1:\d+: .*EADDRINUSE/);
   assert.equal(existsSync(join(place.data, "catalog", "data", "postmaster.pid")), false);
-  await new Promise((resolve) => squatter.close(resolve));
+  await closed(squatter);
 });
 
-test("a data directory that servers cannot reach is refused with the reason", { skip: process.getuid?.() !== 0 }, async (context) => {
-  const place = await installation(context);
-  const closed = join(place.directory, "closed");
-  mkdirSync(closed, { mode: 0o700 });
-  writeFileSync(join(place.directory, "btar.yaml"), "data_dir: closed/data\n");
+test("a data directory that servers cannot reach is refused with the reason", async (context) => {
+  const place = await Installation.make(context);
+  mkdirSync(join(place.directory, "closed"));
+  chmodSync(join(place.directory, "closed"), 0o600);
+  writeFileSync(join(place.directory, "btar.yaml"), "data_dir: closed\n");
   const up = await place.btar("up");
   assert.equal(up.code, 1);
   assert.match(up.stderr, /which PostgreSQL runs as, cannot enter .*closed \(run "chmod o\+x/);

@@ -87,6 +87,15 @@ export class BtarProcess {
   }
 }
 
+/** Looks again and again until something holds. */
+export async function eventually(what: string, condition: () => boolean | Promise<boolean>): Promise<void> {
+  for (const deadline = Date.now() + deadlineMs; Date.now() < deadline; ) {
+    if (await condition()) return;
+    await new Promise((resolve) => setTimeout(resolve, pollMs));
+  }
+  throw new Error(`${what}: not within ${deadlineMs / 1000} s`);
+}
+
 /** Runs a command to its end. */
 export async function btar(
   args: readonly string[],
@@ -97,7 +106,7 @@ export async function btar(
   return { code, stdout: child.stdout, stderr: child.stderr };
 }
 
-/** A working directory that database servers can pass through, with a `btar.yaml` when there is text for one. */
+/** A working directory that database servers can pass through. */
 export async function workingDirectory(context: TestContext): Promise<string> {
   const directory = await temporaryDirectory(context);
   chmodSync(directory, 0o755);

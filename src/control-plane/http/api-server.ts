@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import swagger, { type FastifyDynamicSwaggerOptions } from "@fastify/swagger";
 import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
 import { type FastifyReply, fastify } from "fastify";
-import { BtarError } from "../../domain/errors.ts";
+import { BtarError, describeError } from "../../domain/errors.ts";
 import { accessTokenRoutes } from "../access-tokens/routes.ts";
 import { backupRoutes } from "../backups/routes.ts";
 import { catalogueRoutes } from "../catalogue/routes.ts";
@@ -61,10 +61,11 @@ export async function createApiServer(context: ControlPlaneContext) {
   });
   app.setErrorHandler(async (error, request, reply) => {
     const { status, answer } = errorAnswer(error, request.id);
-    if (status >= 500) {
-      const { method, routeOptions, id } = request;
-      context.logger.error({ err: error, method, url: routeOptions.url, requestId: id }, "a request failed");
-    }
+    const { method, routeOptions, id } = request;
+    const about = { method, url: routeOptions.url, requestId: id };
+    if (status === 503)
+      context.logger.warn({ ...about, reason: describeError(error) }, "a request could not be answered now");
+    else if (status >= 500) context.logger.error({ ...about, err: error }, "a request failed");
     return await reply.status(status).send(answer);
   });
   const unknown = new UnknownRoutes();

@@ -1,3 +1,4 @@
+import type { FastifyRequest } from "fastify";
 import { databasePath, servicePath, userPath } from "../../contract/paths.ts";
 import { messageAnswer } from "../../contract/schema-parts.ts";
 import {
@@ -12,10 +13,23 @@ import { serviceAnswer, serviceMessageAnswer } from "../../contract/services.ts"
 import type { ControlPlaneContext } from "../context.ts";
 import { answers } from "../http/answers.ts";
 import type { ApiServer } from "../http/api-server.ts";
-import { createDatabase, createUser, deleteDatabase, deleteUser, resetPassword } from "./change-accounts.ts";
+import { actorOf } from "../http/authentication.ts";
+import {
+  type AccountChange,
+  createDatabase,
+  createUser,
+  deleteDatabase,
+  deleteUser,
+  resetPassword,
+} from "./change-accounts.ts";
 import { findService, type ServiceName } from "./find-service.ts";
 import { serviceFields } from "./service-fields.ts";
 import { findUser, userFields } from "./user-fields.ts";
+
+function changeOf(request: FastifyRequest<{ Params: ServiceName }>): AccountChange {
+  const { project, service } = request.params;
+  return { project, service, actor: actorOf(request) };
+}
 
 /** Users and databases of managed services. */
 export function serviceAccountRoutes(app: ApiServer, context: ControlPlaneContext): void {
@@ -34,7 +48,7 @@ function userRoutes(app: ApiServer, context: ControlPlaneContext): void {
       schema: { summary: "Create a user", params: servicePath, body: createUserBody, response: answers(newUserAnswer) },
     },
     async (request) => {
-      await createUser(context, request.params, request.body.username);
+      await createUser(context, changeOf(request), request.body.username);
       return { user: await told(request.params, request.body.username), message: "created" };
     },
   );
@@ -56,7 +70,7 @@ function userRoutes(app: ApiServer, context: ControlPlaneContext): void {
       },
     },
     async (request) => {
-      await resetPassword(context, request.params, {
+      await resetPassword(context, changeOf(request), {
         name: request.params.user,
         password: request.body.new_password ?? undefined,
       });
@@ -71,7 +85,7 @@ function userRoutes(app: ApiServer, context: ControlPlaneContext): void {
     `${users}/:user`,
     { schema: { summary: "Delete a user", params: userPath, response: answers(messageAnswer) } },
     async (request) => {
-      await deleteUser(context, request.params, request.params.user);
+      await deleteUser(context, changeOf(request), request.params.user);
       return { message: "deleted" };
     },
   );
@@ -82,7 +96,7 @@ function userRoutes(app: ApiServer, context: ControlPlaneContext): void {
       schema: { summary: "Reset the administrator's password", params: servicePath, response: answers(serviceAnswer) },
     },
     async (request) => {
-      await resetPassword(context, request.params, { name: undefined, password: undefined });
+      await resetPassword(context, changeOf(request), { name: undefined, password: undefined });
       return { service: await serviceFields(context, await findService(context, request.params)) };
     },
   );
@@ -120,7 +134,7 @@ function databaseRoutes(app: ApiServer, context: ControlPlaneContext): void {
       },
     },
     async (request) => {
-      await createDatabase(context, request.params, request.body.database);
+      await createDatabase(context, changeOf(request), request.body.database);
       return { message: "created" };
     },
   );
@@ -129,7 +143,7 @@ function databaseRoutes(app: ApiServer, context: ControlPlaneContext): void {
     `${databases}/:database`,
     { schema: { summary: "Delete a database", params: databasePath, response: answers(messageAnswer) } },
     async (request) => {
-      await deleteDatabase(context, request.params, request.params.database);
+      await deleteDatabase(context, changeOf(request), request.params.database);
       return { message: "deleted" };
     },
   );

@@ -1,4 +1,5 @@
 import type { CatalogDatabase } from "../../catalog/catalog.ts";
+import { recordEvent } from "../../catalog/events.ts";
 import { openServiceSecrets, sealServiceSecrets, sealUserPassword } from "../../catalog/service-secrets.ts";
 import { BtarError } from "../../domain/errors.ts";
 import type { ControlPlaneContext } from "../context.ts";
@@ -10,8 +11,13 @@ import { unknownUser } from "./user-fields.ts";
 
 const reservedDatabases = new Set(["postgres", "template0", "template1"]);
 
+/** A service, and who changes it. */
+export interface AccountChange extends ServiceName {
+  readonly actor: string;
+}
+
 /** @throws {BtarError} ALREADY_EXISTS, INVALID_INPUT, WRONG_STATE, NOT_FOUND */
-export async function createUser(context: ControlPlaneContext, service: ServiceName, name: string): Promise<void> {
+export async function createUser(context: ControlPlaneContext, service: AccountChange, name: string): Promise<void> {
   refuseReservedRole(name);
   await changeRunning(context, service, async (trx, row) => {
     const sealed = sealUserPassword(context.masterKey, { serviceId: row.id, name }, randomPassword());
@@ -24,11 +30,12 @@ export async function createUser(context: ControlPlaneContext, service: ServiceN
       throw new BtarError("ALREADY_EXISTS", { message: `Service user '${name}' already exists` });
     }
     await enqueueApply(trx, context, row, {});
+    return { kind: "user_create", message: `Created user '${name}' of service '${row.name}'` };
   });
 }
 
 /** @throws {BtarError} NOT_FOUND, WRONG_STATE also for the administrator */
-export async function deleteUser(context: ControlPlaneContext, service: ServiceName, name: string): Promise<void> {
+export async function deleteUser(context: ControlPlaneContext, service: AccountChange, name: string): Promise<void> {
   await changeRunning(context, service, async (trx, row) => {
     const deleted = await trx
       .deleteFrom("service_user")
@@ -43,6 +50,7 @@ export async function deleteUser(context: ControlPlaneContext, service: ServiceN
       });
     }
     await enqueueApply(trx, context, row, { dropUsers: [name] });
+    return { kind: "user_delete", message: `Deleted user '${name}' of service '${row.name}'` };
   });
 }
 
@@ -53,7 +61,7 @@ export async function deleteUser(context: ControlPlaneContext, service: ServiceN
  */
 export async function resetPassword(
   context: ControlPlaneContext,
-  service: ServiceName,
+  service: AccountChange,
   change: { readonly name: string | undefined; readonly password: string | undefined },
 ): Promise<void> {
   await changeRunning(context, service, async (trx, row) => {
@@ -77,11 +85,16 @@ export async function resetPassword(
         .execute();
     }
     await enqueueApply(trx, context, row, {});
+    return { kind: "user_reset", message: `Reset the password of user '${name}' of service '${row.name}'` };
   });
 }
 
 /** @throws {BtarError} ALREADY_EXISTS, INVALID_INPUT, WRONG_STATE, NOT_FOUND */
-export async function createDatabase(context: ControlPlaneContext, service: ServiceName, name: string): Promise<void> {
+export async function createDatabase(
+  context: ControlPlaneContext,
+  service: AccountChange,
+  name: string,
+): Promise<void> {
   if (reservedDatabases.has(name)) {
     throw new BtarError("INVALID_INPUT", {
       message: `Invalid input: the database name '${name}' is reserved`,
@@ -98,11 +111,16 @@ export async function createDatabase(context: ControlPlaneContext, service: Serv
       throw new BtarError("ALREADY_EXISTS", { message: `Database '${name}' already exists` });
     }
     await enqueueApply(trx, context, row, {});
+    return { kind: "database_create", message: `Created database '${name}' in service '${row.name}'` };
   });
 }
 
 /** @throws {BtarError} NOT_FOUND, WRONG_STATE */
-export async function deleteDatabase(context: ControlPlaneContext, service: ServiceName, name: string): Promise<void> {
+export async function deleteDatabase(
+  context: ControlPlaneContext,
+  service: AccountChange,
+  name: string,
+): Promise<void> {
   await changeRunning(context, service, async (trx, row) => {
     const { numDeletedRows } = await trx
       .deleteFrom("service_database")
@@ -113,20 +131,23 @@ export async function deleteDatabase(context: ControlPlaneContext, service: Serv
       throw new BtarError("NOT_FOUND", { message: `Database '${name}' does not exist in ${row.name}` });
     }
     await enqueueApply(trx, context, row, { dropDatabases: [name] });
+    return { kind: "database_delete", message: `Deleted database '${name}' of service '${row.name}'` };
   });
 }
 
 /** Users and databases are those of a managed service that was built and is powered on. */
 async function changeRunning(
   context: ControlPlaneContext,
-  name: ServiceName,
-  change: (trx: CatalogDatabase, row: ServiceRow) => Promise<void>,
+  service: AccountChange,
+  change: (trx: CatalogDatabase, row: ServiceRow) => Promise<{ readonly kind: string; readonly message: string }>,
 ): Promise<void> {
-  const { id } = await findService(context, name);
+  const { id } = await findService(context, service);
   await context.catalog.db.transaction().execute(async (trx) => {
     const row = await lockService(trx, id);
     refuseUnlessRunning(row);
-    await change(trx, row);
+    const event = await change(trx, row);
+    const { project } = row;
+    await recordEvent(trx, { ...event, project, service: row, severity: "info", actor: service.actor });
   });
 }
 

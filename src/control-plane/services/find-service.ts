@@ -30,7 +30,7 @@ export async function findServiceEvenDeleted(context: ControlPlaneContext, name:
 }
 
 /** The living service of a name, else the one that was deleted last. @throws {BtarError} NOT_FOUND for the project */
-export async function latestOfName(
+async function latestOfName(
   context: ControlPlaneContext,
   { project, service }: ServiceName,
 ): Promise<ServiceRow | undefined> {

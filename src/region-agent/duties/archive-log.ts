@@ -13,7 +13,7 @@ import {
   reservationName,
   type ServiceContext,
 } from "../service-context.ts";
-import { setLocationTrouble } from "./location-trouble.ts";
+import { locationWaiting, setLocationTrouble } from "./location-trouble.ts";
 import { LogPieceBuilder } from "./log-piece-builder.ts";
 
 const coveredEveryMs = 1000;
@@ -24,18 +24,14 @@ const coveredEveryMs = 1000;
  */
 export async function archiveLog(env: AgentEnvironment, serviceId: string, signal: AbortSignal): Promise<void> {
   const service = await loadService(env, serviceId);
-  const onWaiting = (reason: string | undefined) => setLocationTrouble(env, serviceId, env.cloud, reason);
-  const store = patientStore(env, env.cloud, onWaiting);
+  const store = patientStore(env, env.cloud, locationWaiting(env, serviceId, env.cloud));
   const repository = await repositoryForWriting(env, serviceId, store, signal);
   const request: StreamRequest = { env, service, repository, address: addressOf(env, service), signal };
   try {
-    await archiveFrom(request, await resumePosition(request), onWaiting);
+    await archiveFrom(request, await resumePosition(request), () => Promise.resolve());
   } catch (error) {
     const beginning = await newBeginning(request, error);
-    await archiveFrom(request, undefined, async (reason) => {
-      await onWaiting(reason);
-      await beginning();
-    });
+    await archiveFrom(request, undefined, beginning);
   }
 }
 
@@ -50,7 +46,7 @@ interface StreamRequest {
 async function archiveFrom(
   request: StreamRequest,
   from: { readonly stream: string; readonly position: string } | undefined,
-  onStreaming: (trouble: undefined) => Promise<void>,
+  onStreaming: () => Promise<void>,
 ): Promise<void> {
   const { env, service, address, signal } = request;
   const stream = await env.sourceDriver.streamLog(address, {
@@ -61,7 +57,8 @@ async function archiveFrom(
   const archiver = new LogArchiver({ ...request, stream });
   env.archivers.add(service.row.id, archiver);
   try {
-    await onStreaming(undefined);
+    await setLocationTrouble(env, service.row.id, env.cloud, undefined);
+    await onStreaming();
     await archiver.run();
   } finally {
     env.archivers.remove(service.row.id, archiver);

@@ -5,7 +5,7 @@ import { BtarError } from "../../domain/errors.ts";
 import type { ObjectStore } from "../../object-store/object-store.ts";
 import { objectNames, parseLogPieceName, historyName } from "../../repository/object-names.ts";
 import { type AgentEnvironment, patientStore } from "../environment.ts";
-import { setLocationTrouble } from "./location-trouble.ts";
+import { locationWaiting, setLocationTrouble } from "./location-trouble.ts";
 
 const pollMs = 500;
 /** The stores are compared at least this often, in case the catalog missed something. */
@@ -17,7 +17,7 @@ const compareEveryMs = 60_000;
  */
 export async function copyLog(env: AgentEnvironment, serviceId: string, signal: AbortSignal): Promise<void> {
   const primary = await primaryCloud(env, serviceId);
-  const onWaiting = (reason: string | undefined) => setLocationTrouble(env, serviceId, env.cloud, reason);
+  const onWaiting = locationWaiting(env, serviceId, env.cloud);
   const copier = new LogCopier(env, {
     serviceId,
     primary,
@@ -26,7 +26,7 @@ export async function copyLog(env: AgentEnvironment, serviceId: string, signal: 
     signal,
   });
   await copier.recordWhatIsThere();
-  await onWaiting(undefined);
+  await setLocationTrouble(env, serviceId, env.cloud, undefined);
   for (;;) {
     await copier.copyMissing();
     await copier.waitForMore();

@@ -25,7 +25,7 @@ import { waitUntil } from "./wait-until.ts";
 export async function runBackupJob(env: AgentEnvironment, job: RunningJob): Promise<Record<string, unknown>> {
   const backupId = textInput(job, "backupId");
   const service = await loadService(env, job.serviceId);
-  const store = patientStore(env, env.cloud, job.waiting);
+  const store = patientStore(env, env.cloud, (reason) => job.waiting(reason));
   const repository = await repositoryForWriting(env, job.serviceId, store, job.signal);
   try {
     const isThere = (await repository.backupIds({ signal: job.signal })).includes(backupId);

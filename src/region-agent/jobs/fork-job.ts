@@ -72,7 +72,7 @@ async function rebuild(
   const { env, job, fork } = run;
   const { signal } = job;
   job.progress({ phase: "reading the backup" });
-  const store = patientStore(env, run.fromCloud, job.waiting);
+  const store = patientStore(env, run.fromCloud, (reason) => job.waiting(reason));
   const repository = await repositoryForReading(env, run.sourceServiceId, store, signal);
   const source = await openRecoverySource(env, {
     repository,
@@ -111,11 +111,6 @@ async function restoreEverything(run: ForkRun, repository: Repository, source: R
   job.progress({ phase: "restoring the log", done: source.logBytes, total: source.logBytes, unit: "bytes" });
   const restorer = env.serverDriver.logRestorer(filesDirectory, source.facts, source.plan);
   await restoreLog({ repository, source, restorer, signal: job.signal });
-  await env.serverDriver.prepareRecovery(filesDirectory, {
-    facts: source.facts,
-    plan: source.plan,
-    tablespaceMapping: new Map(),
-  });
 }
 
 async function checkRoom({ env, directory }: ForkRun, source: RecoverySource): Promise<void> {

@@ -18,7 +18,7 @@ export async function runRestoreJob(env: AgentEnvironment, job: RunningJob): Pro
   const directory = await checkedDirectory(env, textInput(job, "directory"), job.attempt);
   const { signal } = job;
   try {
-    const store = patientStore(env, fromCloud, job.waiting);
+    const store = patientStore(env, fromCloud, (reason) => job.waiting(reason));
     const repository = await repositoryForReading(env, job.serviceId, store, signal);
     const source = await openRecoverySource(env, { repository, backupId, target: targetOf(job.input), signal });
     await restoreFiles({

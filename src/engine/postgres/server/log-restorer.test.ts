@@ -47,6 +47,17 @@ test("segments are named as PostgreSQL names them, past the first 4 GiB too", as
   assert.deepEqual(await readdir(wal), ["000000020000000300000FFF"]);
 });
 
+test("log before the first segment that recovery reads is left out", async (context) => {
+  const { restorer, wal } = await restorerFor(context, wholeLog);
+  const straddling = Buffer.concat([Buffer.alloc(100, 1), Buffer.alloc(50, 2)]);
+  await restorer.write(timeline1, lsnToSortable(start - 100n), straddling);
+  await restorer.write(timeline1, lsnToSortable(start - 100n), Buffer.alloc(60, 1));
+  await restorer.finish();
+  assert.deepEqual(await readdir(wal), [first]);
+  const segment = await readFile(path.join(wal, first));
+  assert.ok(segment.equals(Buffer.concat([Buffer.alloc(50, 2), Buffer.alloc(segmentBytes - 50)])));
+});
+
 test("the log is cut off where the backup ends, and nowhere else", async (context) => {
   const stopBefore = { stream: timeline1, position: facts.log.end };
   const { restorer, wal } = await restorerFor(context, { ...wholeLog, stopBefore });
@@ -71,7 +82,7 @@ test("a later timeline's first segment begins with what the earlier one wrote, w
   await restorer.write(timeline1, lsnToSortable(start), Buffer.alloc(segmentBytes + 500, 1));
   await restorer.write(timeline2, lsnToSortable(switchedAt), Buffer.alloc(700, 2));
   await restorer.finish();
-  assert.deepEqual((await readdir(wal)).sort(), ["00000002.history", "000000020000000000000005"]);
+  assert.deepEqual((await readdir(wal)).sort(), [first, "00000002.history", "000000020000000000000005"]);
   const joined = await readFile(path.join(wal, "000000020000000000000005"));
   assert.ok(
     joined.equals(Buffer.concat([Buffer.alloc(300, 1), Buffer.alloc(700, 2), Buffer.alloc(segmentBytes - 1000)])),

@@ -91,8 +91,8 @@ export class WalRestorer implements LogRestorer {
 
   /**
    * A server that is promoted copies the segment it is in to its new timeline, and recovery reads that copy: so each
-   * timeline's first segment gets what the one before wrote to it. What that one wrote afterwards is no part of the
-   * history and is removed.
+   * timeline's first segment gets what the one before wrote to it. Later segments of the one before are no part of the
+   * history and are removed.
    */
   async #joinTimelines(): Promise<void> {
     const ancestors = this.#histories.get(this.#lastTimeline) ?? [];
@@ -105,7 +105,7 @@ export class WalRestorer implements LogRestorer {
         await this.#withSegment(name, (segment) => readAll(segment, head));
         await this.#put(next, segmentStart, head);
       }
-      const dead = [...this.#written].filter((each) => each.startsWith(timelineToHex(timeline)) && each >= name);
+      const dead = [...this.#written].filter((each) => each.startsWith(timelineToHex(timeline)) && each > name);
       for (const each of dead) {
         this.#written.delete(each);
         await unlinkIfThere(path.join(this.#directory, each));
