@@ -1,92 +1,17 @@
 import assert from "node:assert/strict";
-import {
-  chmodSync,
-  existsSync,
-  globSync,
-  mkdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:net";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import pg from "pg";
 import { isProcessAlive } from "../../src/platform/process.ts";
-import { BtarProcess, btar, eventually, systemNode, workingDirectory } from "../support/btar-process.ts";
+import { type BtarProcess, btar, eventually, systemNode } from "../support/btar-process.ts";
+import { Installation } from "../support/installation.ts";
 
-let nextPort = 24_000 + Math.floor(Math.random() * 300) * 20;
-
-type Environment = Readonly<Record<string, string>>;
-
-/** One installation with its own folder and ports; whatever of it runs is stopped when the test has ended. */
-class Installation {
-  readonly directory: string;
-  readonly data: string;
-  readonly port: number;
-  readonly #started: BtarProcess[] = [];
-
-  private constructor(directory: string, port: number) {
-    this.directory = directory;
-    this.data = join(directory, "btar-data");
-    this.port = port;
-  }
-
-  /** @param extra what else its `btar.yaml` says, from line 3 on */
-  static async make(context: TestContext, extra = ""): Promise<Installation> {
-    const place = new Installation(await workingDirectory(context), nextPort);
-    nextPort += 20;
-    const { port } = place;
-    writeFileSync(
-      join(place.directory, "btar.yaml"),
-      `listen: 127.0.0.1:${port}\nservices: { ports: ${port + 1}-${port + 19} }\n${extra}`,
-    );
-    context.after(async () => await place.#end());
-    return place;
-  }
-
-  get url(): string {
-    return `http://127.0.0.1:${this.port}`;
-  }
-
-  /** `btar up`, begun. */
-  begin(options: { readonly node?: string; readonly environment?: Environment } = {}): BtarProcess {
-    const up = new BtarProcess(["up"], { directory: this.directory, ...options });
-    this.#started.push(up);
-    return up;
-  }
-
-  /** `btar up`, once it is up. */
-  async up(options: { readonly node?: string; readonly environment?: Environment } = {}): Promise<BtarProcess> {
-    const up = this.begin(options);
-    await up.says("btar is up");
-    return up;
-  }
-
-  async btar(...args: readonly string[]) {
-    return await btar(args, { directory: this.directory });
-  }
-
-  async isReady(): Promise<boolean> {
-    const answer = await fetch(`${this.url}/readyz`).catch(() => undefined);
-    return answer?.ok === true;
-  }
-
-  /** Of all clouds. */
-  async agentPids(): Promise<readonly number[]> {
-    const status = await this.btar("status", "--json");
-    assert.equal(status.code, 0, status.stderr);
-    const { clouds } = JSON.parse(status.stdout) as { readonly clouds: readonly { agents: { pid: number }[] }[] };
-    return clouds.flatMap(({ agents }) => agents.map(({ pid }) => pid));
-  }
-
-  async #end(): Promise<void> {
-    for (const each of this.#started) each.signal("SIGKILL");
-    for (const each of this.#started) await each.ended();
-    await endServers(this.data);
-  }
+async function installation(context: TestContext, extra = ""): Promise<Installation> {
+  const place = await Installation.make(extra);
+  context.after(async () => await place.remove());
+  return place;
 }
 
 async function stop(up: BtarProcess): Promise<void> {
@@ -117,24 +42,12 @@ async function query(uri: string, sql: string): Promise<readonly unknown[]> {
   }
 }
 
-/** Ends the database servers below a data directory, which outlive btar when it was killed. */
-async function endServers(data: string): Promise<void> {
-  const patterns = ["catalog/data/postmaster.pid", "clouds/*/services/*/data/postmaster.pid"];
-  for (const file of globSync(patterns, { cwd: data })) {
-    const pid = Number(readFileSync(join(data, file), "utf8").split("\n")[0]);
-    if (pid > 0 && isProcessAlive(pid)) process.kill(pid, "SIGQUIT");
-    for (const deadline = Date.now() + 10_000; isProcessAlive(pid) && Date.now() < deadline; ) {
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
-  }
-}
-
 function postmasterOf(directory: string): number {
   return Number(readFileSync(join(directory, "data", "postmaster.pid"), "utf8").split("\n")[0]);
 }
 
 test("btar up starts on an empty folder whatever the system's Node, stops cleanly, and continues", async (context) => {
-  const place = await Installation.make(context);
+  const place = await installation(context);
   const first = await place.up({ node: systemNode() });
   const token = /admin token, shown once: (\S+)/.exec(first.output)?.[1];
   assert.ok(token, first.output);
@@ -180,7 +93,7 @@ function isOpenToOthers(directory: string, file: string): boolean {
 }
 
 test("P3: services go on through kill -9 of btar up, and are adopted with their data by the next one", async (context) => {
-  const place = await Installation.make(context);
+  const place = await installation(context);
   const first = await place.up();
   const created = await place.btar("service", "create", "shop", "--cloud", "local-north", "--wait", "--json");
   assert.equal(created.code, 0, created.stderr);
@@ -214,7 +127,7 @@ test("P3: services go on through kill -9 of btar up, and are adopted with their 
 });
 
 test("what dies beside btar up is started again, with a line that says so", async (context) => {
-  const place = await Installation.make(context);
+  const place = await installation(context);
   const up = await place.up();
   const [agent = 0] = await place.agentPids();
   process.kill(agent, "SIGKILL");
@@ -229,30 +142,30 @@ test("what dies beside btar up is started again, with a line that says so", asyn
   await stop(up);
 });
 
-const moments: readonly (readonly [string, (data: string) => boolean])[] = [
-  ["as soon as the master key is there", (data) => existsSync(join(data, "keys", "master.key"))],
-  ["while the catalog is made", (data) => existsSync(join(data, "catalog"))],
-  ["when the catalog's files are there", (data) => existsSync(join(data, "catalog", "data", "PG_VERSION"))],
-  ["when the catalog's server starts", (data) => existsSync(join(data, "catalog", "data", "postmaster.pid"))],
-  ["when the API's address is there", (data) => existsSync(join(data, "api-url"))],
-];
-
-for (const [moment, hasCome] of moments) {
-  test(`a first start that is killed ${moment} is gone on with by the next one`, async (context) => {
-    const place = await Installation.make(context);
+test("a first start that is killed again and again, each time a little later, is gone on with", async (context) => {
+  const place = await installation(context);
+  const files = [
+    "keys/master.key",
+    "catalog",
+    "catalog/data/PG_VERSION",
+    "catalog/data/postmaster.pid",
+    "admin-token",
+    "api-url",
+  ];
+  for (const file of files) {
     const killed = place.begin();
-    await killed.until(moment, () => hasCome(place.data));
+    await killed.until(`${file} is there`, () => existsSync(join(place.data, file)));
     killed.signal("SIGKILL");
     await killed.ended();
-    const up = await place.up();
-    const list = await place.btar("service", "list");
-    assert.equal(list.code, 0, `the token is known: ${list.stderr}`);
-    await stop(up);
-  });
-}
+  }
+  const up = await place.up();
+  const list = await place.btar("service", "list");
+  assert.equal(list.code, 0, `the token that nobody saw is known: ${list.stderr}`);
+  await stop(up);
+});
 
 test("Ctrl-C while it starts stops what was started", async (context) => {
-  const place = await Installation.make(context);
+  const place = await installation(context);
   const up = place.begin();
   await up.until("the catalog's server starts", () =>
     existsSync(join(place.data, "catalog", "data", "postmaster.pid")),
@@ -263,7 +176,7 @@ test("Ctrl-C while it starts stops what was started", async (context) => {
 });
 
 test("the catalog takes another port when somebody has taken its own", async (context) => {
-  const place = await Installation.make(context);
+  const place = await installation(context);
   const first = await place.up();
   await stop(first);
   const portOf = () => (JSON.parse(readFileSync(join(place.data, "catalog.json"), "utf8")) as { port: number }).port;
@@ -277,7 +190,7 @@ test("the catalog takes another port when somebody has taken its own", async (co
 });
 
 test("X1: the master key is missed, checked and guarded, and none of that changes anything", async (context) => {
-  const place = await Installation.make(context);
+  const place = await installation(context);
   const first = await place.up();
   await stop(first);
   const file = join(place.data, "keys", "master.key");
@@ -302,7 +215,7 @@ test("X1: the master key is missed, checked and guarded, and none of that change
 });
 
 test("the operator's own token and key are taken", async (context) => {
-  const place = await Installation.make(context);
+  const place = await installation(context);
   const keyFile = join(place.directory, "my.key");
   writeFileSync(keyFile, `${"ab".repeat(32)}\n`, { mode: 0o600 });
   const token = "a-token-of-the-operators-own";
@@ -312,13 +225,14 @@ test("the operator's own token and key are taken", async (context) => {
   assert.equal(answer.status, 200);
   assert.equal(existsSync(join(place.data, "keys", "master.key")), false);
   await stop(up);
-  const short = await btar(["up"], { directory: place.directory, environment: { BTAR_ADMIN_TOKEN: "short" } });
+  const environment = { BTAR_ADMIN_TOKEN: "short", BTAR_MASTER_KEY_FILE: keyFile };
+  const short = await btar(["up"], { directory: place.directory, environment });
   assert.equal(short.code, 1);
   assert.match(short.stderr, /BTAR_ADMIN_TOKEN has 5 characters/);
 });
 
 test("X1: a wrong configuration is refused with its place, before anything is made", async (context) => {
-  const place = await Installation.make(context, "limits:\n  additional_cluods: 2\n");
+  const place = await installation(context, "limits:\n  additional_cluods: 2\n");
   const up = await place.btar("up");
   assert.equal(up.code, 1);
   assert.match(
@@ -356,7 +270,7 @@ test("R1: a store that was never used and cannot be is refused at start; one tha
 });
 
 test("an address that is taken is refused, and nothing is left running", async (context) => {
-  const place = await Installation.make(context);
+  const place = await installation(context);
   const squatter = await listening(place.port);
   const up = await place.btar("up");
   assert.equal(up.code, 1);
@@ -366,7 +280,7 @@ test("an address that is taken is refused, and nothing is left running", async (
 });
 
 test("a data directory that servers cannot reach is refused with the reason", async (context) => {
-  const place = await Installation.make(context);
+  const place = await installation(context);
   mkdirSync(join(place.directory, "closed"));
   chmodSync(join(place.directory, "closed"), 0o600);
   writeFileSync(join(place.directory, "btar.yaml"), "data_dir: closed\n");

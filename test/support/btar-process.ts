@@ -1,9 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { accessSync, chmodSync, constants } from "node:fs";
+import { accessSync, constants } from "node:fs";
 import { delimiter, dirname, join } from "node:path";
-import type { TestContext } from "node:test";
-import { temporaryDirectory } from "./temporary-directory.ts";
 
 const root = dirname(dirname(import.meta.dirname));
 const launcher = join(root, "bin", "btar.js");
@@ -104,13 +102,6 @@ export async function btar(
   const child = new BtarProcess(args, options);
   const code = await child.ended();
   return { code, stdout: child.stdout, stderr: child.stderr };
-}
-
-/** A working directory that database servers can pass through. */
-export async function workingDirectory(context: TestContext): Promise<string> {
-  const directory = await temporaryDirectory(context);
-  chmodSync(directory, 0o755);
-  return directory;
 }
 
 /** The Node of the system, which knows nothing of btar; this test's own when there is none other. */

@@ -1,0 +1,245 @@
+import assert from "node:assert/strict";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import { join } from "node:path";
+import { after, before, suite, test } from "node:test";
+import { BtarProcess, btar, eventually } from "../support/btar-process.ts";
+import { Installation } from "../support/installation.ts";
+import { startPostgres } from "../support/postgres-server.ts";
+
+interface Service {
+  readonly service_name: string;
+  readonly state: string;
+  readonly plan: string;
+  readonly service_uri: string | null;
+  readonly user_config: Readonly<Record<string, unknown>>;
+}
+
+suite("commands against a running btar", () => {
+  let place: Installation;
+  let up: BtarProcess;
+  const run = async (...args: readonly string[]) => await place.btar(...args);
+
+  /** The answer of a command that must succeed. */
+  async function json<T>(...args: readonly string[]): Promise<T> {
+    const { code, stdout, stderr } = await run(...args, "--json");
+    assert.equal(code, 0, stderr);
+    assert.equal(stderr, "", "with --json, people are told nothing beside it");
+    return JSON.parse(stdout) as T;
+  }
+
+  before(async () => {
+    place = await Installation.make();
+    up = await place.up();
+    const created = await run("service", "create", "shop", "--cloud", "local-north", "--wait", "-c", "pg.jit=false");
+    assert.equal(created.code, 0, created.stderr);
+    assert.match(created.stdout, /^shop runs\. Connect with:\n {2}psql 'postgres:\/\/avnadmin:\S+'\n$/);
+  });
+
+  after(async () => {
+    up.signal("SIGINT");
+    await up.ended();
+    await place.remove();
+  });
+
+  test("services are listed, shown, changed and waited for, for people and for programs", async () => {
+    const { services } = await json<{ services: readonly Service[] }>("service", "list");
+    assert.deepEqual(
+      services.map(({ service_name, state }) => [service_name, state]),
+      [["shop", "RUNNING"]],
+    );
+    const list = await run("service", "list");
+    assert.match(list.stdout, /^NAME +TYPE +KIND +CLOUD +PLAN +STATE/);
+    assert.match(list.stdout, /^shop +pg 18 +managed +local-north +startup-4 +RUNNING$/m);
+    assert.equal(list.stdout.includes("\x1b"), false, "no colours where there is no terminal");
+
+    const changed = await json<{ service: Service }>("service", "update", "shop", "-c", "backup_hour=3");
+    assert.equal(changed.service.user_config["backup_hour"], 3);
+    assert.equal((await run("service", "wait", "shop")).code, 0);
+    assert.match((await run("service", "get", "shop")).stdout, /^backups copied to +nowhere$/m);
+    const copied = await json<{ service: Service }>(
+      "service",
+      "update",
+      "shop",
+      "--additional-backup-region",
+      "local-south",
+    );
+    assert.deepEqual(copied.service.user_config["additional_backup_regions"], ["local-south"]);
+  });
+
+  test("a base backup is taken, listed, shown, forked from and restored", async () => {
+    const region = ["--additional-backup-region", "local-south"] as const;
+    await json("service", "update", "shop", ...region);
+    const made = await json<{ backup: { backup_name: string; state: string } }>("backup", "create", "shop", "--wait");
+    assert.equal(made.backup.state, "complete");
+    const name = made.backup.backup_name;
+    await eventually("the backup is complete in both clouds", async () => {
+      const shown = await run("backup", "get", "shop", name);
+      return /^secondary +local-south: complete$/m.test(shown.stdout);
+    });
+    assert.match((await run("backup", "list", "shop")).stdout, new RegExp(`^${name} +complete .* MiB .* MiB `, "m"));
+
+    const fork = await run("fork", "shop", "shop-2", "--cloud", "local-south", "--backup", name, "--wait");
+    assert.equal(fork.code, 0, fork.stderr);
+    assert.match(fork.stdout, /^shop-2 runs\. Connect with:/);
+    const got = await run("service", "get", "shop-2");
+    assert.match(got.stdout, new RegExp(`^forked from +shop, base backup ${name} in local-south$`, "m"));
+
+    const target = join(place.directory, "restored");
+    const restored = await run("restore", "--service", "shop", "--location", "local-south", "--to", "restored");
+    assert.equal(restored.code, 0, restored.stderr);
+    assert.ok(restored.stdout.startsWith(`restored to ${target}, PostgreSQL 18.`), restored.stdout);
+    assert.ok(existsSync(join(target, "PG_VERSION")));
+    const again = await run("restore", "--service", "shop", "--location", "local-south", "--to", "restored");
+    assert.equal(again.code, 4, "a directory that holds something is not written to");
+
+    const status = await run("status", "shop");
+    assert.match(status.stdout, /^shop +RUNNING +local-south \(secondary\) +[1-9]/m);
+  });
+
+  test("jobs and events tell what was done", async () => {
+    const { jobs } = await json<{ jobs: readonly { id: string; kind: string; state: string }[] }>("jobs");
+    const provision = jobs.find(({ kind }) => kind === "provision");
+    assert.equal(provision?.state, "complete");
+    const watched = await run("jobs", "watch", provision.id);
+    assert.equal(watched.code, 0);
+    assert.match(watched.stdout, /provision +shop +local-north +complete/);
+    assert.match((await run("jobs", "list", "--open")).stdout, /^(?:no jobs|JOB )/);
+    assert.match((await run("events", "-n", "50")).stdout, /shop/);
+    assert.match((await run("cloud", "list")).stdout, /^local-north +This machine, north/m);
+  });
+
+  test("Ctrl-C ends the waiting, not the work, and says how to come back to it", async () => {
+    const waiting = new BtarProcess(["service", "create", "slow", "--cloud", "local-north", "--wait"], place);
+    await waiting.says("slow: ");
+    waiting.signal("SIGINT");
+    waiting.signal("SIGINT"); // as from a terminal and from npm
+    assert.equal(await waiting.ended(), 130, waiting.output);
+    const jobId = /job (\S+) goes on \(watch it with `btar jobs watch \1`, end it with/.exec(waiting.stderr)?.[1];
+    assert.ok(jobId, waiting.stderr);
+    const watched = await run("jobs", "watch", jobId);
+    assert.equal(watched.code, 0, watched.stderr);
+    assert.equal((await run("service", "wait", "slow")).code, 0);
+    const off = await json<{ service: Service }>("service", "update", "slow", "--power-off");
+    assert.equal(off.service.service_name, "slow");
+    await eventually("slow is off", async () => (await run("service", "wait", "slow")).code === 4);
+    assert.equal((await run("service", "delete", "slow", "--yes")).code, 0);
+  });
+
+  test("a database of one's own is checked, attached, and detached", async () => {
+    await using source = await startPostgres({ majorVersion: "18", settings: { wal_level: "logical" } });
+    const { host, port, user, database } = source.address;
+    const uriFile = join(place.directory, "mine.uri");
+    writeFileSync(uriFile, `postgres://${user}@${host}:${port}/${database}?sslmode=disable\n`);
+    const base = ["service", "attach", "mine", "--cloud", "local-north", "--uri", `@${uriFile}`] as const;
+    const checked = await run(...base, "--check-only");
+    assert.equal(checked.code, 0, checked.stdout + checked.stderr);
+    const attached = await run(...base, "--wait");
+    assert.equal(attached.code, 0, attached.stderr);
+    assert.equal((await run("service", "detach", "shop")).code, 4, "a managed service is not detached");
+    const detached = await run("service", "detach", "mine");
+    assert.equal(detached.code, 0, detached.stderr);
+    await eventually("the replication slot is gone", async () => {
+      const [row] = await source.sql("select count(*)::int as slots from pg_replication_slots");
+      return row?.["slots"] === 0;
+    });
+  });
+
+  const failures: readonly (readonly [args: readonly string[], code: number, told: RegExp])[] = [
+    [["service", "get", "nope"], 3, /nope/],
+    [["status", "nope"], 3, /there is no service nope \(there are: shop/],
+    [["jobs", "watch", "nope"], 3, /nope/],
+    [["backup", "get", "shop", "nope"], 3, /nope/],
+    [["service", "create", "shop", "--cloud", "local-north"], 4, /already exists/],
+    [["service", "create", "new", "--cloud", "local-west"], 1, /local-west/],
+    [["service", "create", "new", "--cloud", "local-north", "--additional-backup-region", "local-north"], 1, /primary/],
+    [["fork", "shop", "new", "--cloud", "local-south", "--at", "2020-01-01T00:00:00Z"], 1, /choose a time from/],
+    [["service", "list", "--project", "other"], 1, /other|member/i],
+    [["service", "list", "--token", "wrong"], 1, /token/i],
+    [["service", "list", "--url", "http://127.0.0.1:1", "--token", "x"], 5, /does not answer/],
+    [["service", "list", "--url", "ftp://x", "--token", "x"], 1, /BTAR_URL is "ftp:\/\/x"/],
+  ];
+  for (const [args, code, told] of failures) {
+    test(`X1: btar ${args.join(" ")} exits with ${code} and says why`, async () => {
+      const failed = await run(...args);
+      assert.equal(failed.code, code, failed.stderr);
+      assert.match(failed.stderr, /^btar: /);
+      assert.match(failed.stderr, told);
+      assert.equal(failed.stdout, "");
+    });
+  }
+
+  test("the local token is not sent to another API", async () => {
+    const seen: (string | undefined)[] = [];
+    const other = createServer((request, response) => {
+      seen.push(request.headers.authorization);
+      response.end("<html>not btar</html>");
+    }).listen(0, "127.0.0.1");
+    await new Promise((resolve) => other.once("listening", resolve));
+    const address = other.address();
+    const url = `http://127.0.0.1:${typeof address === "object" ? address?.port : 0}`;
+    const withoutToken = await run("service", "list", "--url", url);
+    assert.equal(withoutToken.code, 5);
+    assert.match(withoutToken.stderr, /there is no token for .* \(set BTAR_TOKEN\)/);
+    const withToken = await run("service", "list", "--url", url, "--token", "mine");
+    assert.equal(withToken.code, 5);
+    assert.match(withToken.stderr, /is not btar's API/);
+    assert.deepEqual(seen, ["aivenv1 mine"]);
+    await new Promise((resolve) => other.close(resolve));
+  });
+
+  test("the environment says where the API is, as well", async () => {
+    const environment = {
+      BTAR_URL: `${place.url}/`,
+      BTAR_TOKEN: readFileSync(join(place.data, "admin-token"), "utf8").trim(),
+      BTAR_PROJECT: "demo",
+    };
+    const list = await btar(["service", "list"], { directory: "/", environment });
+    assert.equal(list.code, 0, list.stderr);
+  });
+});
+
+suite("wrong usage", () => {
+  const wrong: readonly (readonly [args: readonly string[], told: RegExp])[] = [
+    [["statsu"], /unknown command 'statsu'\n\(Did you mean status\?\)/],
+    [["service", "create", "shop", "--cluod", "x"], /unknown option '--cluod'\n\(Did you mean --cloud\?\)/],
+    [["service", "create", "shop"], /required option '--cloud <cloud>' not specified/],
+    [["service", "create", "shop", "--cloud", "x", "-c", "work_mem"], /Give KEY=VALUE/],
+    [["service", "update", "shop"], /nothing to change was named/],
+    [["service", "update", "shop", "--power-on", "--power-off"], /cannot be used with option '--power-on'/],
+    [["service", "delete", "shop"], /say --yes to delete shop/],
+    [["service", "wait", "shop", "--timeout", "soon"], /Give a number of seconds/],
+    [["restore", "--service", "shop", "--location", "a-b"], /required option '--to <directory>' not specified/],
+    [["events", "-n", "many"], /Give a whole number/],
+    [["fork", "shop"], /missing required argument 'new'/],
+    [["agent"], /required option '--cloud <cloud>' not specified/],
+  ];
+  for (const [args, told] of wrong) {
+    test(`btar ${args.join(" ")} exits with 2`, async () => {
+      const environment = { BTAR_URL: "http://127.0.0.1:1", BTAR_TOKEN: "x" };
+      const { code, stdout, stderr } = await btar(args, { directory: "/", environment });
+      assert.equal(code, 2, stderr);
+      assert.match(stderr, told);
+      assert.equal(stdout, "");
+    });
+  }
+
+  test("btar server and btar agent say that they need a database", async () => {
+    for (const args of [["server"], ["agent", "--cloud", "local-north"]]) {
+      const { code, stderr } = await btar(args, { directory: "/" });
+      assert.equal(code, 1);
+      assert.match(stderr, /needs the catalog's database \(set BTAR_DATABASE_URL/);
+    }
+  });
+
+  test("every command that talks to the API can answer in JSON, and shows how it is used", async () => {
+    for (const args of [["service", "create"], ["fork"], ["restore"], ["status"], ["service", "attach"]]) {
+      const { code, stdout } = await btar([...args, "--help"], { directory: "/" });
+      assert.equal(code, 0);
+      assert.match(stdout, /--json/);
+      assert.match(stdout, /Examples?:\n {2}btar /);
+    }
+    assert.match((await btar(["--help"], { directory: "/" })).stdout, /Exit codes: 0 done, 1 failed, 2 wrong usage/);
+    assert.match((await btar(["help", "configuration"], { directory: "/" })).stdout, /limits\.retained_log/);
+  });
+});

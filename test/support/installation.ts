@@ -1,0 +1,94 @@
+import assert from "node:assert/strict";
+import { globSync, readFileSync, writeFileSync } from "node:fs";
+import { chmod, mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { isProcessAlive } from "../../src/platform/process.ts";
+import { BtarProcess, btar, eventually } from "./btar-process.ts";
+
+const portsEach = 20;
+let nextPort = 24_000 + Math.floor(Math.random() * 300) * portsEach;
+
+type Environment = Readonly<Record<string, string>>;
+
+/** One installation with its own folder and ports, on default settings: two clouds, an embedded catalog. */
+export class Installation {
+  readonly directory: string;
+  readonly data: string;
+  readonly port: number;
+  readonly #started: BtarProcess[] = [];
+
+  private constructor(directory: string, port: number) {
+    this.directory = directory;
+    this.data = join(directory, "btar-data");
+    this.port = port;
+  }
+
+  /** @param extra what else its `btar.yaml` says, from line 3 on */
+  static async make(extra = ""): Promise<Installation> {
+    const directory = await mkdtemp(join(tmpdir(), "btar-test-"));
+    await chmod(directory, 0o755); // database servers, of another user, pass through it
+    const place = new Installation(directory, nextPort);
+    nextPort += portsEach;
+    const { port } = place;
+    writeFileSync(
+      join(place.directory, "btar.yaml"),
+      `listen: 127.0.0.1:${port}\nservices: { ports: ${port + 1}-${port + portsEach - 1} }\n${extra}`,
+    );
+    return place;
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${this.port}`;
+  }
+
+  /** `btar up`, begun. */
+  begin(options: { readonly node?: string; readonly environment?: Environment } = {}): BtarProcess {
+    const up = new BtarProcess(["up"], { directory: this.directory, ...options });
+    this.#started.push(up);
+    return up;
+  }
+
+  /** `btar up`, once it is up. */
+  async up(options: { readonly node?: string; readonly environment?: Environment } = {}): Promise<BtarProcess> {
+    const up = this.begin(options);
+    await up.says("btar is up");
+    return up;
+  }
+
+  async btar(...args: readonly string[]) {
+    return await btar(args, { directory: this.directory });
+  }
+
+  async isReady(): Promise<boolean> {
+    const answer = await fetch(`${this.url}/readyz`).catch(() => undefined);
+    return answer?.ok === true;
+  }
+
+  /** Of all clouds. */
+  async agentPids(): Promise<readonly number[]> {
+    const status = await this.btar("status", "--json");
+    assert.equal(status.code, 0, status.stderr);
+    const { clouds } = JSON.parse(status.stdout) as { readonly clouds: readonly { agents: { pid: number }[] }[] };
+    return clouds.flatMap(({ agents }) => agents.map(({ pid }) => pid));
+  }
+
+  /** Stops whatever of it still runs, and removes it. */
+  async remove(): Promise<void> {
+    for (const each of this.#started) each.signal("SIGKILL");
+    for (const each of this.#started) await each.ended();
+    await endServers(this.data);
+    await rm(this.directory, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 });
+  }
+}
+
+/** Ends the database servers below a data directory, which outlive btar when it was killed. */
+async function endServers(data: string): Promise<void> {
+  const patterns = ["catalog/data/postmaster.pid", "clouds/*/services/*/data/postmaster.pid"];
+  for (const file of globSync(patterns, { cwd: data })) {
+    const pid = Number(readFileSync(join(data, file), "utf8").split("\n")[0]);
+    if (!(pid > 0 && isProcessAlive(pid))) continue;
+    process.kill(pid, "SIGQUIT");
+    await eventually(`the server of ${file} has ended`, () => !isProcessAlive(pid));
+  }
+}
