@@ -17,11 +17,12 @@ import { leaveParent, stopOrder, tellParent } from "./parent.ts";
 
 /** `btar agent --cloud C`: acts for one cloud until it is told to end. Logs to standard error. */
 export async function runAgent(
-  options: ConfigurationChoice & { readonly cloud: string; readonly verbose?: boolean | undefined },
+  options: Pick<ConfigurationChoice, "config"> & { readonly cloud: string; readonly verbose?: boolean | undefined },
 ): Promise<void> {
   const order = stopOrder();
   const { cloud } = options;
-  const loaded = await loadConfiguration(options);
+  // An agent does not listen: how the API does is no matter of its.
+  const loaded = await loadConfiguration({ config: options.config, insecureListen: true });
   const { configuration, runAs } = loaded;
   requireCloud(configuration, cloud);
   const url = requireDatabaseUrl("an agent");

@@ -49,19 +49,25 @@ function addServerCommands(program: Command): void {
       .command(name)
       .description(description)
       .option("--config <file>", "configuration file (BTAR_CONFIG, else ./btar.yaml)")
-      .option("--insecure-listen", "let the API listen beyond this machine, though it has no TLS")
       .option("--verbose", "more in the logs; `up` shows them on standard error too");
+  const defineListening = (name: string, description: string): Command =>
+    define(name, description).option(
+      "--insecure-listen",
+      "let the API listen beyond this machine, though it has no TLS",
+    );
   // Loaded when asked for: client commands start at once without them.
-  define("up", "run everything on this machine: API, catalog, and an agent per cloud")
+  defineListening("up", "run everything on this machine: API, catalog, and an agent per cloud")
     .addHelpText("after", "\nExample:\n  btar up --config btar.yaml")
     .action(async (options: ServerOptions) => {
       const { runUp } = await import("./up.ts");
       await runUp(options);
     });
-  define("server", "run the API and the schedules; needs BTAR_DATABASE_URL").action(async (options: ServerOptions) => {
-    const { runServer } = await import("./server.ts");
-    await runServer(options);
-  });
+  defineListening("server", "run the API and the schedules; needs BTAR_DATABASE_URL").action(
+    async (options: ServerOptions) => {
+      const { runServer } = await import("./server.ts");
+      await runServer(options);
+    },
+  );
   define("agent", "act for one cloud: servers, backups, copies, forks; needs BTAR_DATABASE_URL")
     .requiredOption("--cloud <cloud>", "cloud of the configuration")
     .action(async (options: ServerOptions & { readonly cloud: string }) => {

@@ -99,12 +99,10 @@ async function startAgents(
   environment: Readonly<Record<string, string>>,
 ): Promise<void> {
   const { configuration, file } = loaded;
-  const { insecureListen, verbose } = starting.options;
   const agents = configuration.clouds.map(({ name }) => {
     const args = ["agent", "--cloud", name];
     if (file !== undefined) args.push("--config", file);
-    if (insecureListen) args.push("--insecure-listen");
-    if (verbose) args.push("--verbose");
+    if (starting.options.verbose) args.push("--verbose");
     return new AgentProcess({ cloud: name, args, environment, log: openLog(`agent-${name}`, loaded, starting), say });
   });
   starting.parts.defer(async () => {

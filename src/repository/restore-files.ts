@@ -11,7 +11,7 @@ import { missingObject, type Repository } from "./repository.ts";
 import { planRestoreRuns, type RestoreRun } from "./restore-plan.ts";
 import type { StoredFile } from "./stored-file.ts";
 
-const filesSyncedAtOnce = 8;
+const filesTouchedAtOnce = 8;
 
 export interface RestoreFilesOptions {
   readonly repository: Repository;
@@ -47,7 +47,7 @@ export async function restoreFiles(options: RestoreFilesOptions): Promise<void> 
     for (const [number, files] of byGroup) {
       signal.throwIfAborted();
       const group = await readGroup(options, number);
-      for (const file of files) await createFile(options, file, group);
+      await createFiles(options, files, group);
       for (const run of planRestoreRuns(group, pathsInGroup(directory, group, files))) {
         await reads.add(async () => {
           await restoreRun(options, run);
@@ -82,6 +82,19 @@ async function makeTree({ manifest, directory, owner }: RestoreFilesOptions): Pr
   }
 }
 
+/** A new server has more than a thousand small files: made several at once, they take a fraction of the time. */
+async function createFiles(
+  options: RestoreFilesOptions,
+  files: readonly StoredFile[],
+  group: FileMapGroup,
+): Promise<void> {
+  const folders = new Set(files.map((file) => dirname(join(options.directory, file.path))));
+  for (const folder of folders) await mkdir(folder, { recursive: true, mode: 0o700 });
+  const creations = new BoundedTasks(filesTouchedAtOnce);
+  for (const file of files) await creations.add(() => createFile(options, file, group));
+  await creations.finish();
+}
+
 async function createFile(options: RestoreFilesOptions, file: StoredFile, group: FileMapGroup): Promise<void> {
   const map = group.files[file.indexInGroup];
   if (!map || map.sizeBytes !== file.sizeBytes) {
@@ -91,7 +104,6 @@ async function createFile(options: RestoreFilesOptions, file: StoredFile, group:
     });
   }
   const path = join(options.directory, file.path);
-  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
   const handle = await open(
     path,
     constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW,
@@ -170,7 +182,7 @@ function pathsInGroup(
 }
 
 async function syncTree({ manifest, directory }: RestoreFilesOptions): Promise<void> {
-  const syncs = new BoundedTasks(filesSyncedAtOnce);
+  const syncs = new BoundedTasks(filesTouchedAtOnce);
   const folders = new Set([directory, ...manifest.directories.map(({ path }) => join(directory, path))]);
   for (const file of manifest.files) folders.add(dirname(join(directory, file.path)));
   for (const path of [...manifest.files.map((file) => join(directory, file.path)), ...folders]) {

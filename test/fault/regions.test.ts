@@ -190,3 +190,15 @@ test("P3: a base backup stopped at any call to the store is taken again, is neve
   const uri = await forkShop(regions, "whole", { cloud: south });
   assert.deepEqual(await rowsAt(uri, "select count(*)::int from t"), [[2000]]);
 });
+
+test("WAL that the server holds back while the store is away is told before its disk fills, and when it is let go", async () => {
+  await using server = await startPostgres({ majorVersion: "18" });
+  await using regions = await TestRegions.create({ retainedLogBytes: 24 * 1024 * 1024 });
+  await shopWithBackup(regions, server);
+  regions.store(north).failWith("STORE_UNREACHABLE");
+  for (let round = 0; round < 4; round += 1) await server.sql("select pg_switch_wal() from (select txid_current()) t");
+  const told = async (kind: string) => (await regions.events()).some(({ event_type }) => event_type === kind);
+  await until("the slot is told", () => told("slot_holds_wal"));
+  regions.store(north).heal();
+  await until("it is told that the log is let go", () => told("slot_released_wal"), 90);
+});

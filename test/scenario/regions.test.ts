@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { createObjectStore } from "../../src/object-store/open-object-store.ts";
 import { forkShop, rowsAt } from "../support/fork-shop.ts";
 import { startPostgres, type TestPostgres } from "../support/postgres-server.ts";
 import { north, south, TestRegions } from "../support/regions.ts";
+import { startCeph } from "../support/s3-servers.ts";
 
 async function now(server: TestPostgres): Promise<{ readonly date: Date; readonly text: string }> {
   const [row] = await server.sql(
@@ -56,4 +58,26 @@ test("C3, F2: with the first region's store, agent and server gone, the copy is 
   } finally {
     await server[Symbol.asyncDispose]();
   }
+});
+
+test("C8: with two buckets of one S3 service as stores, backups are taken, copied inside the service, and forked", async () => {
+  await using s3 = await startCeph();
+  for (const cloud of [north, south]) await s3.makeBucket(cloud);
+  await using server = await startPostgres({ majorVersion: "18" });
+  await using regions = await TestRegions.create({
+    storeOf: (cloud) =>
+      createObjectStore(`s3://${cloud}/btar?endpoint=${encodeURIComponent(s3.endpoint)}&region=us-east-1`, {
+        credentials: s3.credentials,
+      }),
+  });
+  await server.sql("create table t as select i, repeat('row ', 20) as note from generate_series(1, 50000) i");
+  await regions.attachShop(server);
+  await regions.hasBackups(south, 1);
+  const packs = (await regions.store(south).keys()).filter((key) => key.includes("/pack/"));
+  const copied = regions.store(south).keysOf("copyFrom");
+  for (const pack of packs) assert.ok(copied.includes(pack), `${pack} went through btar`);
+  await server.sql("insert into t values (50001, 'after the backup')");
+  await regions.reaches(south, (await now(server)).date);
+  const uri = await forkShop(regions, "from-s3", { cloud: south });
+  assert.deepEqual(await rowsAt(uri, "select count(*)::int from t"), [[50_001]]);
 });

@@ -246,7 +246,7 @@ test("X1: a wrong configuration is refused with its place, before anything is ma
 });
 
 test("R1: a store that was never used and cannot be is refused at start; one that is lost later is not", async (context) => {
-  const place = await Installation.make(
+  const place = await installation(
     context,
     "clouds:\n  local-a: { store: file:a }\n  local-b: { store: file:blocked/b }\n",
   );

@@ -44,9 +44,13 @@ export class Installation {
 
   /** `btar up`, begun. */
   begin(options: { readonly node?: string; readonly environment?: Environment } = {}): BtarProcess {
-    const up = new BtarProcess(["up"], { directory: this.directory, ...options });
-    this.#started.push(up);
-    return up;
+    return this.track(new BtarProcess(["up"], { directory: this.directory, ...options }));
+  }
+
+  /** Takes care that a process has ended when the installation is removed. */
+  track(child: BtarProcess): BtarProcess {
+    this.#started.push(child);
+    return child;
   }
 
   /** `btar up`, once it is up. */
@@ -73,22 +77,21 @@ export class Installation {
     return clouds.flatMap(({ agents }) => agents.map(({ pid }) => pid));
   }
 
+  /** Of running database servers, which outlive btar when it is killed. */
+  serverPids(): readonly number[] {
+    const patterns = ["catalog/data/postmaster.pid", "clouds/*/services/*/data/postmaster.pid"];
+    return globSync(patterns, { cwd: this.data })
+      .map((file) => Number(readFileSync(join(this.data, file), "utf8").split("\n")[0]))
+      .filter((pid) => pid > 0 && isProcessAlive(pid));
+  }
+
   /** Stops whatever of it still runs, and removes it. */
   async remove(): Promise<void> {
     for (const each of this.#started) each.signal("SIGKILL");
     for (const each of this.#started) await each.ended();
-    await endServers(this.data);
+    const pids = this.serverPids();
+    for (const pid of pids) process.kill(pid, "SIGQUIT");
+    await eventually("the database servers have ended", () => !pids.some(isProcessAlive));
     await rm(this.directory, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 });
-  }
-}
-
-/** Ends the database servers below a data directory, which outlive btar when it was killed. */
-async function endServers(data: string): Promise<void> {
-  const patterns = ["catalog/data/postmaster.pid", "clouds/*/services/*/data/postmaster.pid"];
-  for (const file of globSync(patterns, { cwd: data })) {
-    const pid = Number(readFileSync(join(data, file), "utf8").split("\n")[0]);
-    if (!(pid > 0 && isProcessAlive(pid))) continue;
-    process.kill(pid, "SIGQUIT");
-    await eventually(`the server of ${file} has ended`, () => !isProcessAlive(pid));
   }
 }

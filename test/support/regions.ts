@@ -13,6 +13,7 @@ import { resolveRunAs } from "../../src/engine/postgres/server/run-as.ts";
 import { PostgresServerDriver } from "../../src/engine/postgres/server/server-driver.ts";
 import { PostgresSourceDriver } from "../../src/engine/postgres/source-driver.ts";
 import { FileObjectStore } from "../../src/object-store/file/file-object-store.ts";
+import type { ObjectStore } from "../../src/object-store/object-store.ts";
 import { createLogger } from "../../src/platform/logger.ts";
 import { RegionAgent } from "../../src/region-agent/region-agent.ts";
 import { ApiClient } from "./api-client.ts";
@@ -47,6 +48,12 @@ export interface EventView {
   readonly severity: string;
 }
 
+export interface RegionsOptions {
+  /** The store of a cloud; a folder by default. */
+  readonly storeOf?: (cloud: string) => ObjectStore;
+  readonly retainedLogBytes?: number;
+}
+
 interface Parts {
   readonly directory: string;
   readonly catalogServer: TestPostgres;
@@ -68,13 +75,13 @@ export class TestRegions implements AsyncDisposable {
     this.#parts = parts;
   }
 
-  static async create(): Promise<TestRegions> {
+  static async create(options: RegionsOptions = {}): Promise<TestRegions> {
     const directory = await mkdtemp(path.join(tmpdir(), "btar-test-regions-"));
     await chmod(directory, 0o755);
     const catalogServer = await startPostgres({ majorVersion: "18", settings: { max_connections: 60 } });
     const { port } = catalogServer.address;
     const databaseUrl = `postgres://postgres@127.0.0.1:${port}/postgres`;
-    const configuration = await testConfiguration(directory);
+    const configuration = await testConfiguration(directory, options);
     const masterKey = randomBytes(32);
     const logger = createLogger({ level: "error" });
     const catalog = await openCatalog(databaseUrl, {
@@ -88,7 +95,8 @@ export class TestRegions implements AsyncDisposable {
     const controlPlane = await startControlPlane({ catalog, jobs, configuration, masterKey, sourceDriver, logger });
     const stores = new Map(
       configuration.clouds.map(({ name, storeUrl }) => {
-        return [name, new FaultObjectStore(new FileObjectStore(storeUrl.slice("file:".length)))] as const;
+        const store = options.storeOf?.(name) ?? new FileObjectStore(storeUrl.slice("file:".length));
+        return [name, new FaultObjectStore(store)] as const;
       }),
     );
     const serverDriver = new PostgresServerDriver({
@@ -241,7 +249,7 @@ export async function until(what: string, condition: () => Promise<boolean>, sec
   throw new Error(`not within ${seconds} s: ${what}`);
 }
 
-async function testConfiguration(directory: string): Promise<BtarConfiguration> {
+async function testConfiguration(directory: string, options: RegionsOptions): Promise<BtarConfiguration> {
   const first = await freePort();
   return {
     listen: { host: "127.0.0.1", port: 0 },
@@ -264,7 +272,7 @@ async function testConfiguration(directory: string): Promise<BtarConfiguration> 
     log: { maxAgeSeconds: 0.2, maxPieceBytes: 4 * 1024 * 1024 },
     limits: {
       additionalClouds: 3,
-      retainedLogBytes: 1024 * 1024 * 1024,
+      retainedLogBytes: options.retainedLogBytes ?? 1024 * 1024 * 1024,
       disableGraceHours: 24,
       deleteGraceHours: 72,
       lagObjectiveSeconds: 900,
