@@ -196,7 +196,11 @@ test("WAL that the server holds back while the store is away is told before its 
   await using regions = await TestRegions.create({ retainedLogBytes: 24 * 1024 * 1024 });
   await shopWithBackup(regions, server);
   regions.store(north).failWith("STORE_UNREACHABLE");
-  for (let round = 0; round < 4; round += 1) await server.sql("select pg_switch_wal() from (select txid_current()) t");
+  for (let round = 0; round < 4; round += 1) {
+    await server.sql("insert into t select i, repeat('held back', 50) from generate_series(100000, 102000) i");
+    await server.sql("delete from t where id >= 100000");
+    await server.sql("select pg_switch_wal()");
+  }
   const told = async (kind: string) => (await regions.events()).some(({ event_type }) => event_type === kind);
   await until("the slot is told", () => told("slot_holds_wal"));
   regions.store(north).heal();

@@ -85,6 +85,7 @@ export class Duties {
       .execute();
     return [
       ...archived.map(({ id }) => ({ duty: "archive-log" as const, serviceId: id, cloud })),
+      ...archived.map(({ id }) => ({ duty: "watch-slot" as const, serviceId: id, cloud })),
       ...copied.map(({ service_id }) => ({ duty: "copy-log" as const, serviceId: service_id, cloud })),
     ];
   }
@@ -121,6 +122,7 @@ export class Duties {
 
   async #show(duty: Duty, trouble: string): Promise<void> {
     this.#env.logger.warn({ ...duty, trouble }, "a duty failed and is begun again");
+    if (duty.duty === "watch-slot") return; // the location's trouble is that of its log
     await setLocationTrouble(this.#env, duty.serviceId, duty.cloud, trouble).catch((error: unknown) =>
       this.#env.logger.warn(
         { reason: describeError(error) },
@@ -130,18 +132,14 @@ export class Duties {
   }
 }
 
-async function carryOut(env: AgentEnvironment, duty: Duty, signal: AbortSignal): Promise<void> {
-  if (duty.duty === "copy-log") return await copyLog(env, duty.serviceId, signal);
-  const both = new AbortController();
-  const together = AbortSignal.any([signal, both.signal]);
-  const watching = watchReservation(env, duty.serviceId, together).catch((error: unknown) => {
-    if (!together.aborted) env.logger.warn({ reason: describeError(error) }, "the replication slot cannot be watched");
-  });
-  try {
-    await archiveLog(env, duty.serviceId, signal);
-  } finally {
-    both.abort();
-    await watching;
+async function carryOut(env: AgentEnvironment, { duty, serviceId }: Duty, signal: AbortSignal): Promise<void> {
+  switch (duty) {
+    case "archive-log":
+      return await archiveLog(env, serviceId, signal);
+    case "watch-slot":
+      return await watchReservation(env, serviceId, signal);
+    case "copy-log":
+      return await copyLog(env, serviceId, signal);
   }
 }
 

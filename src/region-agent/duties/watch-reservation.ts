@@ -6,8 +6,8 @@ import { addressOf, loadService, reservationName } from "../service-context.ts";
 const everyMs = 10_000;
 
 /**
- * Watches how much log the server holds back for btar, and says so before its disk fills. Goes on while the archiver
- * waits for its store: that is when it matters.
+ * Watches how much log the server holds back for btar, and says so before its disk fills. A duty of its own: it
+ * matters most while storing the log fails or waits.
  */
 export async function watchReservation(env: AgentEnvironment, serviceId: string, signal: AbortSignal): Promise<void> {
   let isWarned = false;

@@ -51,8 +51,8 @@ interface BackupRun {
 async function takeBackup(run: BackupRun): Promise<BackupManifest> {
   const { env, job, service, repository, backupId } = run;
   const { signal } = job;
-  // What an attempt that was cut off has left; nothing else writes packs of this service into this store.
-  if (job.attempt > 1) await removeOrphanPacks(repository, { signal });
+  // Nothing else writes packs of this service into this store meanwhile.
+  if (await mayHaveLeftovers(run)) await removeOrphanPacks(repository, { signal });
   const address = addressOf(env, service);
   job.progress({ phase: "connecting" });
   await env.sourceDriver.ensureReservation(address, { reservation: reservationName(job.serviceId), signal });
@@ -84,6 +84,19 @@ async function takeBackup(run: BackupRun): Promise<BackupManifest> {
   };
   await repository.putManifest(manifest, { signal });
   return manifest;
+}
+
+/** An attempt that was cut off, or a backup that failed, has left packs that nothing names (P3). */
+async function mayHaveLeftovers({ env, job }: BackupRun): Promise<boolean> {
+  if (job.attempt > 1) return true;
+  const failed = await env.catalog.db
+    .selectFrom("base_backup")
+    .select("id")
+    .where("service_id", "=", job.serviceId)
+    .where("state", "=", "failed")
+    .limit(1)
+    .executeTakeFirst();
+  return failed !== undefined;
 }
 
 /** A backup is complete only with the log that makes its files consistent; the archiver stores that. */
