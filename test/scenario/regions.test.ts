@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { createServer } from "node:net";
 import { test } from "node:test";
 import { createObjectStore } from "../../src/object-store/open-object-store.ts";
 import { forkShop, rowsAt } from "../support/fork-shop.ts";
@@ -27,7 +29,11 @@ test("F1-F4: an attached service is backed up, copied, and forked in both region
   const after = await now(server);
   await regions.reaches(south, after.date);
 
+  // Another program of the host has the port that the fork would get.
+  const stranger = createServer().listen(regions.configuration.services.ports.first, "127.0.0.1");
+  await once(stranger, "listening");
   const atTime = await forkShop(regions, "at-time", { cloud: south, at: between.text });
+  stranger.close();
   assert.deepEqual(await rowsAt(atTime, "select max(id), count(*)::int from t"), [[1001, 1001]]);
   const latest = await forkShop(regions, "latest", { cloud: north });
   assert.deepEqual(await rowsAt(latest, "select max(id), count(*)::int from t"), [[1002, 1002]]);

@@ -84,14 +84,35 @@ export async function ownByServerUser(directory: string): Promise<void> {
   await chmod(directory, 0o700);
 }
 
-/** A TCP port of 127.0.0.1 that nothing listens on. */
+/** Below the ports that systems give to outgoing connections, and for each test process a part of its own. */
+const [firstPort, portsEach] = [10_000, 100];
+let nextPort = firstPort + (process.pid % 100) * portsEach;
+
+/** A TCP port of 127.0.0.1 that nothing listens on, and that is not given again soon. */
 export async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, "127.0.0.1");
-  await once(probe, "listening");
-  const { port } = probe.address() as { port: number };
+  const [port] = await freePorts(1);
+  return port;
+}
+
+/** The first and the last of `count` ports in a row, of which at least the first is free. */
+export async function freePorts(count: number): Promise<[number, number]> {
+  for (;;) {
+    const first = nextPort;
+    nextPort = first + count < firstPort + 100 * portsEach ? first + count : firstPort;
+    if (await isFree(first)) return [first, first + count - 1];
+  }
+}
+
+async function isFree(port: number): Promise<boolean> {
+  const probe = createServer();
+  const listening = once(probe.listen(port, "127.0.0.1"), "listening").then(
+    () => true,
+    () => false,
+  );
+  if (!(await listening)) return false;
   probe.close();
   await once(probe, "close");
-  return port;
+  return true;
 }
 
 interface ServerPlace extends PostgresOptions {

@@ -18,7 +18,7 @@ import { createLogger } from "../../src/platform/logger.ts";
 import { RegionAgent } from "../../src/region-agent/region-agent.ts";
 import { ApiClient } from "./api-client.ts";
 import { FaultObjectStore } from "./fault-object-store.ts";
-import { freePort, startPostgres, type TestPostgres } from "./postgres-server.ts";
+import { freePorts, startPostgres, type TestPostgres } from "./postgres-server.ts";
 
 export const north = "local-north";
 export const south = "local-south";
@@ -125,6 +125,10 @@ export class TestRegions implements AsyncDisposable {
 
   get catalog(): Catalog {
     return this.#parts.catalog;
+  }
+
+  get configuration(): BtarConfiguration {
+    return this.#parts.configuration;
   }
 
   get directory(): string {
@@ -250,7 +254,7 @@ export async function until(what: string, condition: () => Promise<boolean>, sec
 }
 
 async function testConfiguration(directory: string, options: RegionsOptions): Promise<BtarConfiguration> {
-  const first = await freePort();
+  const [first, last] = await freePorts(20);
   return {
     listen: { host: "127.0.0.1", port: 0 },
     dataDirectory: directory,
@@ -266,7 +270,7 @@ async function testConfiguration(directory: string, options: RegionsOptions): Pr
     services: {
       listenHost: "127.0.0.1",
       advertisedHost: "127.0.0.1",
-      ports: { first, last: Math.min(65535, first + 20) },
+      ports: { first, last },
     },
     backups: { intervalHours: 24, retentionDays: 2, compressionLevel: 1 },
     log: { maxAgeSeconds: 0.2, maxPieceBytes: 4 * 1024 * 1024 },

@@ -5,6 +5,7 @@ import { recordEvent } from "../../catalog/events.ts";
 import { sealServiceSecrets } from "../../catalog/service-secrets.ts";
 import type { attachServiceBody, preflightBody } from "../../contract/attached-services.ts";
 import { checkBackupRegions } from "../../domain/cloud.ts";
+import { lockCreation } from "../../catalog/service-ports.ts";
 import { BtarError } from "../../domain/errors.ts";
 import type { Plan } from "../../domain/plan.ts";
 import { parseServiceUri } from "../../domain/service-uri.ts";
@@ -13,7 +14,7 @@ import { pgVersions } from "../catalogue/service-types.ts";
 import { cloudNames, type ControlPlaneContext } from "../context.ts";
 import { findProject } from "../projects/find-project.ts";
 import { chosenCloud, chosenPlan } from "./choices.ts";
-import { insertLocations, lockCreation, refuseTakenName } from "./service-rows.ts";
+import { insertLocations, refuseTakenName } from "./service-rows.ts";
 import { backupRegionsOf, changedConfig, type UserConfig } from "./user-config.ts";
 
 const preflightTimeoutMs = 30_000;

@@ -2,6 +2,7 @@ import { randomBytes, randomUUID } from "node:crypto";
 import type { CatalogDatabase } from "../../catalog/catalog.ts";
 import { recordEvent } from "../../catalog/events.ts";
 import type { ForkOrigin } from "../../catalog/schema.ts";
+import { freeServicePort, lockCreation } from "../../catalog/service-ports.ts";
 import { openAuthorityKey, sealServiceSecrets, sealUserPassword } from "../../catalog/service-secrets.ts";
 import type { Plan } from "../../domain/plan.ts";
 import { issueCertificate, type KeyAndCertificate } from "../../platform/certificates.ts";
@@ -9,7 +10,7 @@ import type { ServiceTypeName } from "../catalogue/service-types.ts";
 import type { ControlPlaneContext } from "../context.ts";
 import { findProject } from "../projects/find-project.ts";
 import type { ForkChoice, NewService } from "./create-service.ts";
-import { freePort, insertLocations, lockCreation, refuseTakenName } from "./service-rows.ts";
+import { insertLocations, refuseTakenName } from "./service-rows.ts";
 import { textOf, type UserConfig } from "./user-config.ts";
 
 const certificateDays = 3650;
@@ -106,7 +107,7 @@ async function insertServiceRow(
       tags: JSON.stringify(body.tags ?? (body.copy_tags && fork ? fork.source.tags : {})),
       disk_space_mb: body.disk_space_mb ?? plan.diskMb,
       host: context.configuration.services.advertisedHost,
-      port: await freePort(trx, context),
+      port: await freeServicePort(trx, context.configuration.services.ports),
       sealed_secrets: sealServiceSecrets(context.masterKey, id, {
         adminUser: identity.adminUser,
         adminPassword: identity.adminPassword,

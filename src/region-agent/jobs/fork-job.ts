@@ -11,6 +11,7 @@ import type { Repository } from "../../repository/repository.ts";
 import { restoreFiles } from "../../repository/restore-files.ts";
 import type { ServiceDescription } from "../../repository/service-description.ts";
 import { type AgentEnvironment, patientStore } from "../environment.ts";
+import { claimPort } from "../claim-port.ts";
 import { openRecoverySource, type RecoverySource, restoreLog, targetOf, withAlternatives } from "../recovery-source.ts";
 import {
   internalUser,
@@ -57,19 +58,24 @@ export async function runForkJob(env: AgentEnvironment, job: RunningJob): Promis
   try {
     await removeServer(run);
     await makeServersDirectory(env);
-    const result = await rebuild(run);
-    await recordRunning(run, result.recovery, result.description);
-    return { stoppedAt: result.recovery.stoppedAt, lastCommitAt: result.recovery.lastCommitAt?.toISOString() ?? null };
+    const rebuilt = await rebuild(run);
+    await recordRunning(env, run.fromCloud, rebuilt);
+    const { stoppedAt, lastCommitAt } = rebuilt.recovery;
+    return { stoppedAt, lastCommitAt: lastCommitAt?.toISOString() ?? null };
   } catch (error) {
     await giveUp(run, error);
     throw await withAlternatives(env, { error, ...run });
   }
 }
 
-async function rebuild(
-  run: ForkRun,
-): Promise<{ readonly recovery: RecoveryResult; readonly description: ServiceDescription }> {
-  const { env, job, fork } = run;
+interface Rebuilt {
+  readonly fork: ServiceContext;
+  readonly recovery: RecoveryResult;
+  readonly description: ServiceDescription;
+}
+
+async function rebuild(run: ForkRun): Promise<Rebuilt> {
+  const { env, job } = run;
   const { signal } = job;
   job.progress({ phase: "reading the backup" });
   const store = patientStore(env, run.fromCloud, (reason) => job.waiting(reason));
@@ -84,6 +90,7 @@ async function rebuild(
   await checkRoom(run, source);
   await restoreEverything(run, repository, source);
   job.progress({ phase: "replaying the log", done: 0, total: 1, unit: "fraction" });
+  const fork = await claimPort(env, run.fork);
   const recovery = await env.serverDriver.recover(run.directory, specOf(env, fork), {
     facts: source.facts,
     plan: source.plan,
@@ -91,7 +98,7 @@ async function rebuild(
     onProgress: ({ fraction, position }) =>
       job.progress({ phase: "replaying the log", done: fraction, total: 1, unit: "fraction", detail: position }),
   });
-  return { recovery, description };
+  return { fork, recovery, description };
 }
 
 async function restoreEverything(run: ForkRun, repository: Repository, source: RecoverySource): Promise<void> {
@@ -169,8 +176,8 @@ async function isCancelled({ env, job }: ForkRun): Promise<boolean> {
   return row?.is_cancel_requested ?? false;
 }
 
-async function recordRunning(run: ForkRun, recovery: RecoveryResult, description: ServiceDescription): Promise<void> {
-  const { env, fork } = run;
+async function recordRunning(env: AgentEnvironment, fromCloud: string, rebuilt: Rebuilt): Promise<void> {
+  const { fork, recovery, description } = rebuilt;
   const { row, secrets } = fork;
   const accounts = await env.serverDriver.listAccounts(env.serverDriver.internalAddress(specOf(env, fork)));
   const known = new Map(description.users.map((user) => [user.name, user]));
@@ -215,7 +222,7 @@ async function recordRunning(run: ForkRun, recovery: RecoveryResult, description
       service: row,
       kind: "fork_complete",
       severity: "info",
-      message: `${row.name} was forked from ${description.name} in ${run.fromCloud}; it holds all up to ${recovery.stoppedAt}`,
+      message: `${row.name} was forked from ${description.name} in ${fromCloud}; it holds all up to ${recovery.stoppedAt}`,
     });
     await requestBaseBackup(trx, env.jobs, row, "first");
   });

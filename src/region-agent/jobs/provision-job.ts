@@ -3,6 +3,7 @@ import { recordEvent } from "../../catalog/events.ts";
 import type { RunningJob } from "../../catalog/job-queue.ts";
 import { describeError } from "../../domain/errors.ts";
 import type { AgentEnvironment } from "../environment.ts";
+import { claimPort } from "../claim-port.ts";
 import { putAccounts } from "../service-accounts.ts";
 import {
   addressOf,
@@ -16,11 +17,11 @@ import {
 
 /** Creates a managed service's server, or takes an attached one into care; then asks for its first base backup. */
 export async function runProvisionJob(env: AgentEnvironment, job: RunningJob): Promise<Record<string, unknown>> {
-  const service = await loadService(env, job.serviceId);
-  if (service.row.deleted_at) return { skipped: "the service was deleted meanwhile" };
+  const known = await loadService(env, job.serviceId);
+  if (known.row.deleted_at) return { skipped: "the service was deleted meanwhile" };
   try {
-    await env.locks.run(job.serviceId, () =>
-      service.row.kind === "managed" ? createServer(env, job, service) : Promise.resolve(),
+    const service = await env.locks.run(job.serviceId, async () =>
+      known.row.kind === "managed" ? await createServer(env, job, known) : known,
     );
     const address = addressOf(env, service);
     await env.sourceDriver.ensureReservation(address, {
@@ -40,10 +41,12 @@ export async function runProvisionJob(env: AgentEnvironment, job: RunningJob): P
   }
 }
 
-async function createServer(env: AgentEnvironment, job: RunningJob, service: ServiceContext): Promise<void> {
+async function createServer(env: AgentEnvironment, job: RunningJob, known: ServiceContext): Promise<ServiceContext> {
   const directory = serverDirectory(env, job.serviceId);
+  const isNew = (await env.serverDriver.status(directory)).state === "absent";
+  const service = isNew ? await claimPort(env, known) : known;
   const spec = specOf(env, service);
-  if ((await env.serverDriver.status(directory)).state === "absent") {
+  if (isNew) {
     job.progress({ phase: "creating the server" });
     await makeServersDirectory(env);
     await env.serverDriver.initialize(directory, spec, { signal: job.signal });
@@ -51,6 +54,7 @@ async function createServer(env: AgentEnvironment, job: RunningJob, service: Ser
   job.progress({ phase: "starting the server" });
   await env.serverDriver.start(directory, spec, { signal: job.signal });
   await putAccounts(env, service);
+  return service;
 }
 
 async function recordRunning(
