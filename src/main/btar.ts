@@ -4,6 +4,7 @@ import { Command, CommanderError } from "commander";
 import { addClientCommands } from "../cli/client-commands.ts";
 import { exitCodeHelp, exitCodeOf, exitCodes } from "../cli/exit-codes.ts";
 import { BtarError, describeError } from "../domain/errors.ts";
+import { isErrno } from "../platform/errno.ts";
 import { configurationHelp } from "./configuration/options.ts";
 import { btarVersion } from "./drivers.ts";
 import { findAccess } from "./find-access.ts";
@@ -82,7 +83,19 @@ function exitCodeOfFailure(error: unknown): number {
   return error.details["isInterrupted"] === true ? exitCodes.interrupted : exitCodeOf(error);
 }
 
+/** Whoever read the output is gone, as with `| head`: a client command has nothing left to do, a server goes on. */
+function outliveReaders(args: readonly string[]): void {
+  const isServer = ["up", "server", "agent"].includes(args[0] ?? "");
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on("error", (error) => {
+      if (!isErrno(error, "EPIPE")) throw error;
+      if (!isServer) process.exit(exitCodes.ok);
+    });
+  }
+}
+
 try {
+  outliveReaders(process.argv.slice(2));
   await main(process.argv.slice(2));
 } catch (error) {
   const text = error instanceof CommanderError ? "" : `btar: ${describeError(error)}\n`;

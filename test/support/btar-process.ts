@@ -56,6 +56,12 @@ export class BtarProcess {
     return this.#child.pid ?? 0;
   }
 
+  /** Closes the reading ends of its output, as a terminal or a pipe's reader that is gone. */
+  stopReading(): void {
+    this.#child.stdout?.destroy();
+    this.#child.stderr?.destroy();
+  }
+
   signal(signal: NodeJS.Signals): void {
     this.#child.kill(signal);
   }
