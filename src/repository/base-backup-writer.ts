@@ -1,33 +1,19 @@
-import { xxh64 } from "@node-rs/xxhash";
-import { BtarError } from "../domain/errors.ts";
-import { sealBlob } from "./blob.ts";
-import type { BlobWorkers, SealedExtents } from "./blob-workers.ts";
-import {
-  type Extent,
-  encodeFileMapGroup,
-  extentBytes,
-  type FileMap,
-  fileRecordBytes,
-  pageBytes,
-  partsOf,
-} from "./file-map.ts";
-import type { PackWriter, StoredPack } from "./pack-writer.ts";
-import {
-  checkRelativePath,
-  type NeededPack,
-  type StoredDirectory,
-  type StoredFile,
-  type StoredFiles,
-  type StoredGroup,
-} from "./stored-file.ts";
+import { BtarError, isBtarError } from "../domain/errors.ts";
+import { BlobSealer, type SealedPlace } from "./blob-sealer.ts";
+import type { BlobWorkers } from "./blob-workers.ts";
+import { type ChangedPages, mergeExtent } from "./changed-extent.ts";
+import { chooseExtent, isZero, PageFingerprints, type PriorExtent } from "./changed-pages.ts";
+import { DeltaBlobs } from "./delta-blobs.ts";
+import { type Extent, extentBytes, pageBytes, pageLength, partsOf } from "./file-map.ts";
+import { FileMapGroups } from "./file-map-groups.ts";
+import type { PackWriter } from "./pack-writer.ts";
+import type { PreviousBackup, PreviousFile } from "./previous-backup.ts";
+import { checkRelativePath, type StoredDirectory, type StoredFiles } from "./stored-file.ts";
+import { StoredFileList } from "./stored-file-list.ts";
 
-/** Buffers of this size travel to the workers: fewer, larger messages are faster. */
-const bufferBytes = 4 * 1024 * 1024;
-/** A group of file maps is closed once it is this large. */
-const groupTargetBytes = 1024 * 1024;
-/** Room in the last buffer that is enough for one more write of an engine. */
-const writeRoomBytes = extentBytes + 256 * 1024;
-const alignment = 8;
+/** What the previous backup holds is looked up for this many extents at a time. */
+const lookupExtents = 32;
+const pagesPerExtent = extentBytes / pageBytes;
 
 export interface FileContentEntry {
   readonly path: string;
@@ -36,71 +22,80 @@ export interface FileContentEntry {
   readonly modifiedAt: Date;
 }
 
-interface WaitingExtent {
-  readonly file: OpenFile;
-  readonly index: number;
-  readonly offset: number;
-  readonly bytes: number;
-}
-
 /** A file whose extents are not all stored yet. */
 interface OpenFile {
   readonly entry: FileContentEntry;
   readonly extents: (Extent | undefined)[];
-  readonly fingerprints: BigUint64Array;
   missing: number;
+  previous: PreviousFile | undefined;
+  isLookedUp: boolean;
+  /** By number of the extent, up to `lookedUpThrough`, and none for those that were written. */
+  readonly prior: Map<number, PriorExtent>;
+  lookedUpThrough: number;
+}
+
+export interface WrittenFiles {
+  readonly stored: StoredFiles;
+  /** Of all files, bytes. */
+  readonly dataBytes: number;
+  /** What was added to the store, bytes. */
+  readonly storedBytes: number;
+  /** Why parts of the previous backup could not be built on; what they held was stored anew. */
+  readonly damage: readonly BtarError[];
 }
 
 /**
- * Takes the files of a base backup and stores their content in packs. Bytes are copied once, into buffers that move
- * to worker threads; fingerprints are made here, while the page is still in the cache. Memory is bounded by the
- * number of buffers and of packs on their way, whatever the size of the database.
+ * Takes the files of a base backup and stores what differs from the previous one. Bytes are copied once, into buffers
+ * that move to worker threads; fingerprints are made here, while the page is still in the cache. Memory is bounded by
+ * the number of buffers and of packs on their way, whatever the size of the database.
  *
- * It fits the engines' sink for files: the calls are synchronous, and `drained` gives back-pressure.
+ * It fits the engines' sinks. For files that come whole, the calls are synchronous, and `drained` gives back-pressure
+ * and looks up the previous backup; for files of which only changed pages come, they are awaited.
  */
 export class BaseBackupWriter {
   readonly #packs: PackWriter;
-  readonly #workers: BlobWorkers;
-  readonly #level: number;
-  readonly #seed: bigint;
-  readonly #maxBuffers: number;
-
-  readonly #freeBuffers: ArrayBuffer[] = [];
-  #bufferCount = 0;
-  #buffer: Buffer | undefined;
-  #used = 0;
-  #waiting: WaitingExtent[] = [];
-  #extentStart = 0;
-  #extentUsed = 0;
-  #extentSize = 0;
+  readonly #previous: PreviousBackup | undefined;
+  readonly #fingerprints: PageFingerprints;
+  readonly #sealer: BlobSealer;
+  readonly #deltas: DeltaBlobs;
+  readonly #groups: FileMapGroups;
+  readonly #files: StoredFileList;
+  readonly #directories: StoredDirectory[] = [];
+  readonly #damage: BtarError[] = [];
+  readonly #earlierPackCount: number;
 
   #file: OpenFile | undefined;
   #fileWritten = 0;
-  readonly #groups: GroupBuilder;
-  readonly #files: StoredFile[] = [];
-  readonly #directories: StoredDirectory[] = [];
+  #extent: Buffer | undefined;
+  #extentUsed = 0;
+  /** Of a file of which only changed pages come: the first extent that is not dealt with. */
+  #nextExtent = 0;
+  #changed: { readonly index: number; readonly pages: number[]; readonly contents: Buffer[] } | undefined;
   #dataBytes = 0;
-
-  /** Appending to packs, one buffer after the other. */
-  #appending: Promise<void> = Promise.resolve();
-  #failure: { readonly error: unknown } | undefined;
-  #wake: (() => void) | undefined;
 
   constructor(options: {
     readonly packs: PackWriter;
     readonly workers: BlobWorkers;
     readonly compressionLevel: number;
     readonly fingerprintSeed: bigint;
+    readonly previous: PreviousBackup | undefined;
   }) {
-    this.#packs = options.packs;
-    this.#workers = options.workers;
-    this.#level = options.compressionLevel;
-    this.#seed = options.fingerprintSeed;
-    this.#maxBuffers = options.workers.width * 2 + 2;
-    this.#groups = new GroupBuilder(options.packs, options.compressionLevel);
+    const { packs, previous } = options;
+    this.#packs = packs;
+    this.#previous = previous;
+    this.#earlierPackCount = previous?.manifest.packs.length ?? 0;
+    this.#fingerprints = new PageFingerprints(options.fingerprintSeed);
+    this.#groups = new FileMapGroups({
+      ...options,
+      earlierPackCount: this.#earlierPackCount,
+      earlierPack: (number) => earlier(previous).mappedPack(number),
+    });
+    this.#files = new StoredFileList(this.#groups, previous);
+    this.#sealer = new BlobSealer({ ...options, afterAppend: () => this.#groups.storeReady() });
+    this.#deltas = new DeltaBlobs(this.#sealer);
   }
 
-  /** Bytes of files taken so far. */
+  /** Bytes of files taken so far, those of the previous backup that are still as they were included. */
   get dataBytes(): number {
     return this.#dataBytes;
   }
@@ -116,23 +111,26 @@ export class BaseBackupWriter {
     this.#file = {
       entry,
       extents: new Array<Extent | undefined>(count).fill(undefined),
-      fingerprints: new BigUint64Array(partsOf(entry.sizeBytes, pageBytes)),
       missing: count,
+      previous: undefined,
+      isLookedUp: !this.#previous?.has(entry.path),
+      prior: new Map(),
+      lookedUpThrough: 0,
     };
     this.#fileWritten = 0;
-    this.#extentSize = 0;
+    this.#extent = undefined;
   }
 
   write(bytes: Uint8Array): void {
     const file = this.#currentFile();
     for (let at = 0; at < bytes.length; ) {
-      if (this.#extentSize === 0) this.#beginExtent(file);
-      const count = Math.min(bytes.length - at, this.#extentSize - this.#extentUsed);
-      this.#buffer?.set(bytes.subarray(at, at + count), this.#extentStart + this.#extentUsed);
+      const extent = this.#extent ?? this.#beginExtent(file);
+      const count = Math.min(bytes.length - at, extent.length - this.#extentUsed);
+      extent.set(bytes.subarray(at, at + count), this.#extentUsed);
       this.#extentUsed += count;
       this.#fileWritten += count;
       at += count;
-      if (this.#extentUsed === this.#extentSize) this.#endExtent(file);
+      if (this.#extentUsed === extent.length) this.#endExtent(file, extent);
     }
     this.#dataBytes += bytes.length;
   }
@@ -145,31 +143,68 @@ export class BaseBackupWriter {
       });
     }
     this.#file = undefined;
-    if (file.missing === 0) this.#completeFile(file);
+    if (file.missing === 0) this.#files.add(file);
   }
 
+  /** A promise when no more may be written yet; it rejects when something could not be stored. */
   drained(): Promise<void> | undefined {
-    if (this.#failure) return Promise.reject(this.#failure.error);
-    if (this.#hasFreeBuffer()) return undefined;
-    return new Promise((resolve, reject) => {
-      this.#wake = () => {
-        if (this.#failure) reject(this.#failure.error);
-        else resolve();
-      };
+    const sealing = this.#sealer.drained();
+    const file = this.#file;
+    if (!file || !this.#needsLookup(file)) return sealing;
+    return Promise.all([sealing, this.#lookUp(file)]).then(() => undefined);
+  }
+
+  /**
+   * Begins a file of which only the pages come that may have changed since the previous backup.
+   * @throws {BtarError} SERVER_PROTOCOL when the previous backup has no such file; OBJECT_MISSING, OBJECT_DAMAGED
+   */
+  async beginChangedFile(entry: FileContentEntry): Promise<void> {
+    this.beginFile(entry);
+    const file = this.#currentFile();
+    file.previous = await this.#previous?.file(entry.path);
+    file.isLookedUp = true;
+    this.#nextExtent = 0;
+    if (file.previous) return;
+    throw new BtarError("SERVER_PROTOCOL", {
+      message: `the server sent changes of ${entry.path}, which the previous backup does not have`,
+      hint: "take the base backup again",
     });
   }
 
+  /**
+   * Takes changed pages.
+   * @param pages their numbers in the file, ascending, and greater than those of earlier calls
+   * @param content the pages, one after the other; it may be used again after the call
+   */
+  async changedPages(pages: readonly number[], content: Buffer): Promise<void> {
+    for (const [at, page] of pages.entries()) {
+      const index = Math.floor(page / pagesPerExtent);
+      if (this.#changed && this.#changed.index !== index) await this.#endChangedExtent();
+      this.#changed ??= { index, pages: [], contents: [] };
+      this.#changed.pages.push(page % pagesPerExtent);
+      this.#changed.contents.push(Buffer.from(content.subarray(at * pageBytes, (at + 1) * pageBytes)));
+    }
+  }
+
+  async endChangedFile(): Promise<void> {
+    const file = this.#currentFile();
+    await this.#endChangedExtent();
+    await this.#keepExtents(file, file.extents.length);
+    this.#file = undefined;
+    this.#dataBytes += file.entry.sizeBytes;
+    if (file.missing === 0) this.#files.add(file);
+  }
+
   /** Stores what is left, and tells what the manifest must name. Every pack is durable then. */
-  async finish(): Promise<{ readonly stored: StoredFiles; readonly dataBytes: number; readonly storedBytes: number }> {
-    this.#submit();
-    await this.#appending;
-    if (this.#failure) throw this.#failure.error;
+  async finish(): Promise<WrittenFiles> {
+    this.#deltas.close();
+    await this.#sealer.finish();
     await this.#packs.flush();
     const groups = await this.#groups.finish();
     const packs = await this.#packs.flush();
+    const stored = { directories: this.#directories, ...this.#files.finish(groups, packs) };
     const storedBytes = packs.reduce((sum, pack) => sum + pack.sizeBytes, 0);
-    const stored = { directories: this.#directories, files: this.#files, groups, packs: packs.map(neededPack) };
-    return { stored, dataBytes: this.#dataBytes, storedBytes };
+    return { stored, dataBytes: this.#dataBytes, storedBytes, damage: this.#damage };
   }
 
   #currentFile(): OpenFile {
@@ -177,215 +212,174 @@ export class BaseBackupWriter {
     return this.#file;
   }
 
-  #beginExtent(file: OpenFile): void {
+  #beginExtent(file: OpenFile): Buffer {
     const left = file.entry.sizeBytes - this.#fileWritten;
     if (left <= 0) {
       throw new BtarError("SERVER_PROTOCOL", { message: `${file.entry.path} is longer than was announced` });
     }
-    const size = Math.min(extentBytes, left);
-    if (this.#buffer && this.#used + size > bufferBytes) this.#submit();
-    this.#buffer ??= this.#takeBuffer();
-    this.#extentStart = this.#used;
     this.#extentUsed = 0;
-    this.#extentSize = size;
+    this.#extent = this.#sealer.reserve(Math.min(extentBytes, left));
+    return this.#extent;
   }
 
-  #endExtent(file: OpenFile): void {
-    const bytes = this.#extentSize;
-    this.#extentSize = 0;
-    const buffer = this.#buffer;
-    if (!buffer) return;
-    const extent = buffer.subarray(this.#extentStart, this.#extentStart + bytes);
+  #endExtent(file: OpenFile, content: Buffer): void {
+    this.#extent = undefined;
     const index = partsOf(this.#fileWritten, extentBytes) - 1;
-    let page = (index * extentBytes) / pageBytes;
-    for (let at = 0; at < bytes; at += pageBytes, page += 1) {
-      file.fingerprints[page] = xxh64(extent.subarray(at, Math.min(at + pageBytes, bytes)), this.#seed);
-    }
-    if (isZero(extent)) {
-      this.#locate(file, index, { kind: "hole", plainBytes: bytes });
+    const plainBytes = content.length;
+    const fingerprints = this.#fingerprints.ofExtent(content);
+    const prior = file.prior.get(index);
+    file.prior.delete(index);
+    if (isZero(content)) {
+      this.#locate(file, index, { kind: "hole", plainBytes });
       return; // its room in the buffer is used again
     }
-    this.#waiting.push({ file, index, offset: this.#extentStart, bytes });
-    this.#used += Math.ceil(bytes / alignment) * alignment;
+    const choice = prior && chooseExtent(plainBytes, fingerprints, { prior, ofZeros: this.#fingerprints.ofZeros });
+    if (!prior || !choice || choice.kind === "whole") this.#keepWhole(file, index, { plainBytes, fingerprints });
+    else if (choice.kind === "reuse") this.#locate(file, index, choice.extent);
+    else {
+      const parts = choice.pages.map((page) => pageOf(content, page));
+      this.#keepDelta(file, index, { ...choice, plainBytes, prior, parts });
+    }
   }
 
-  #hasFreeBuffer(): boolean {
-    if (this.#freeBuffers.length > 0 || this.#bufferCount < this.#maxBuffers) return true;
-    return this.#buffer !== undefined && this.#extentStart + this.#extentUsed + writeRoomBytes <= bufferBytes;
+  /** Stores what was reserved as a whole extent. */
+  #keepWhole(
+    file: OpenFile,
+    index: number,
+    { plainBytes, fingerprints }: { readonly plainBytes: number; readonly fingerprints: BigUint64Array },
+  ): void {
+    const onStored = (place: SealedPlace) =>
+      this.#locate(file, index, { kind: "whole", plainBytes, blob: this.#numbered(place) });
+    this.#sealer.keep("extent", onStored, fingerprints);
   }
 
-  /** Goes one over the limit in the middle of a write, which cannot wait; `drained` then makes up for it. */
-  #takeBuffer(): Buffer {
-    this.#used = 0;
-    const free = this.#freeBuffers.pop();
-    if (free) return Buffer.from(free);
-    this.#bufferCount += 1;
-    return Buffer.from(new ArrayBuffer(bufferBytes));
+  #keepDelta(
+    file: OpenFile,
+    index: number,
+    extent: {
+      readonly plainBytes: number;
+      readonly prior: PriorExtent;
+      readonly pages: readonly number[];
+      readonly fingerprints: BigUint64Array;
+      readonly parts: readonly Buffer[];
+    },
+  ): void {
+    const { plainBytes, prior, pages, fingerprints } = extent;
+    this.#deltas.add(extent.parts, ({ delta, deltaOffset }) => {
+      const { firstFingerprint: _, ...blob } = this.#numbered(delta);
+      const place = { base: prior.base, delta: blob, deltaOffset, pages, fingerprints };
+      this.#locate(file, index, { kind: "delta", plainBytes, ...place });
+    });
   }
 
-  #submit(): void {
-    const buffer = this.#buffer;
-    this.#buffer = undefined;
-    if (!buffer) return;
-    const extents = this.#waiting;
-    this.#waiting = [];
-    if (extents.length === 0) {
-      this.#freeBuffers.push(buffer.buffer as ArrayBuffer);
+  async #endChangedExtent(): Promise<void> {
+    const changed = this.#changed;
+    this.#changed = undefined;
+    if (!changed) return;
+    const { index, pages, contents } = changed;
+    const file = this.#currentFile();
+    await this.#keepExtents(file, index);
+    await this.#mergeExtent(file, index, { pages, content: Buffer.concat(contents) });
+    this.#nextExtent = index + 1;
+  }
+
+  /** Takes the extents before `end` of which no page came over from the previous backup. */
+  async #keepExtents(file: OpenFile, end: number): Promise<void> {
+    for (; this.#nextExtent < end; this.#nextExtent += 1) await this.#keepExtent(file, this.#nextExtent);
+  }
+
+  async #keepExtent(file: OpenFile, index: number): Promise<void> {
+    const extent = file.previous?.map.extents[index];
+    const plainBytes = extentLength(file, index);
+    if (extent?.plainBytes === plainBytes && this.#previous?.mayReuseExtent(extent)) {
+      this.#locate(file, index, extent);
       return;
     }
-    const firstSequence = this.#packs.takeSequences(extents.length);
-    const sealing = this.#workers.seal({
-      key: this.#packs.key,
-      level: this.#level,
-      buffer: buffer.buffer as ArrayBuffer,
-      firstSequence,
-      extents: extents.map(({ offset, bytes }) => ({ offset, bytes })),
-    });
-    this.#appending = this.#appending
-      .then(() => sealing)
-      .then((sealed) => this.#append(extents, firstSequence, sealed))
-      .catch((error: unknown) => this.#fail(error));
-    // A rejection that comes before its turn in the chain is not lost, only not reported twice.
-    sealing.catch((error: unknown) => this.#fail(error));
+    await this.#mergeExtent(file, index, { pages: [], content: Buffer.alloc(0) });
   }
 
-  async #append(extents: readonly WaitingExtent[], firstSequence: number, result: SealedExtents): Promise<void> {
-    if (this.#failure) return;
-    await this.#packs.room();
-    let at = 0;
-    for (const [index, extent] of extents.entries()) {
-      const bytes = result.sealedBytes[index] ?? 0;
-      const blob = { role: "extent", plainBytes: extent.bytes, sequence: firstSequence + index } as const;
-      const place = this.#packs.append(blob, [result.sealed.subarray(at, at + bytes)]);
-      at += bytes;
-      this.#locate(extent.file, extent.index, {
-        kind: "whole",
-        plainBytes: extent.bytes,
-        blob: { ...place, plainBytes: extent.bytes, sequence: blob.sequence },
-      });
+  async #mergeExtent(file: OpenFile, index: number, changed: ChangedPages): Promise<void> {
+    await this.#sealer.drained();
+    const previous = earlier(this.#previous);
+    const extent = file.previous?.map.extents[index];
+    const plainBytes = extentLength(file, index);
+    if (changed.pages.some((page) => page >= partsOf(plainBytes, pageBytes))) {
+      throw new BtarError("SERVER_PROTOCOL", { message: `${file.entry.path} has pages after its announced end` });
     }
-    await this.#groups.storeReady();
-    if (this.#bufferCount > this.#maxBuffers) this.#bufferCount -= 1;
-    else this.#freeBuffers.push(result.buffer);
-    this.#wakeUp();
+    const prior = extent && (await priorOf(previous, extent));
+    const merged = await mergeExtent({
+      ...changed,
+      previous,
+      extent,
+      prior,
+      plainBytes,
+      fingerprints: this.#fingerprints,
+    });
+    if (merged.kind === "reuse") this.#locate(file, index, merged.extent);
+    else if (merged.kind === "delta") this.#keepDelta(file, index, { ...merged, plainBytes });
+    else if (isZero(merged.content)) this.#locate(file, index, { kind: "hole", plainBytes });
+    else {
+      this.#sealer.reserve(plainBytes).set(merged.content);
+      this.#keepWhole(file, index, { plainBytes, fingerprints: this.#fingerprints.ofExtent(merged.content) });
+    }
+  }
+
+  #needsLookup(file: OpenFile): boolean {
+    if (!file.isLookedUp) return true;
+    const count = Math.min(file.previous?.map.extents.length ?? 0, file.extents.length);
+    // A write may end this extent and begin the next one.
+    const next = Math.floor(this.#fileWritten / extentBytes) + 2;
+    return file.lookedUpThrough < Math.min(next, count);
+  }
+
+  /** What cannot be read of the previous backup is not built on: its extents are stored whole. */
+  async #lookUp(file: OpenFile): Promise<void> {
+    const previous = earlier(this.#previous);
+    try {
+      if (!file.isLookedUp) file.previous = await previous.file(file.entry.path);
+      const from = file.lookedUpThrough;
+      file.lookedUpThrough = from + lookupExtents;
+      for (const [offset, extent] of (file.previous?.map.extents ?? []).slice(from, from + lookupExtents).entries()) {
+        const prior = await priorOf(previous, extent);
+        if (prior) file.prior.set(from + offset, prior);
+      }
+    } catch (error) {
+      if (!isBtarError(error, "OBJECT_DAMAGED") && !isBtarError(error, "OBJECT_MISSING")) throw error;
+      this.#damage.push(error);
+      file.previous = undefined;
+    }
+    file.isLookedUp = true;
   }
 
   #locate(file: OpenFile, index: number, extent: Extent): void {
     file.extents[index] = extent;
     file.missing -= 1;
-    if (file.missing === 0 && file !== this.#file) this.#completeFile(file);
+    if (file.missing === 0 && file !== this.#file) this.#files.add(file);
   }
 
-  #completeFile(file: OpenFile): void {
-    const { entry } = file;
-    const map: FileMap = {
-      sizeBytes: entry.sizeBytes,
-      extents: file.extents.filter((extent) => extent !== undefined),
-      fingerprints: new Uint8Array(file.fingerprints.buffer),
-    };
-    const place = this.#groups.add(map);
-    this.#files.push({
-      path: entry.path,
-      mode: entry.mode,
-      modifiedAtMs: entry.modifiedAt.getTime(),
-      sizeBytes: entry.sizeBytes,
-      ...place,
-    });
-  }
-
-  #fail(error: unknown): void {
-    this.#failure ??= { error };
-    this.#wakeUp();
-  }
-
-  #wakeUp(): void {
-    const wake = this.#wake;
-    this.#wake = undefined;
-    wake?.();
+  /** Packs that are written now are numbered after those of the previous backup. */
+  #numbered(place: SealedPlace): SealedPlace {
+    return { ...place, pack: place.pack + this.#earlierPackCount };
   }
 }
 
-/** Gathers file maps to groups, and stores each once the packs that it refers to have their names. */
-class GroupBuilder {
-  readonly #packs: PackWriter;
-  readonly #level: number;
-  #open: FileMap[] = [];
-  #openBytes = 0;
-  #closedCount = 0;
-  readonly #closed: { readonly number: number; readonly maps: readonly FileMap[]; readonly newestPack: number }[] = [];
-  readonly #stored: StoredGroup[] = [];
-
-  constructor(packs: PackWriter, level: number) {
-    this.#packs = packs;
-    this.#level = level;
-  }
-
-  add(map: FileMap): { readonly group: number; readonly indexInGroup: number } {
-    const place = { group: this.#closedCount, indexInGroup: this.#open.length };
-    this.#open.push(map);
-    this.#openBytes += fileRecordBytes(map);
-    if (this.#openBytes >= groupTargetBytes) this.#close();
-    return place;
-  }
-
-  /** Stores the groups whose packs are all closed. */
-  async storeReady(): Promise<void> {
-    for (let first = this.#closed[0]; first && first.newestPack < this.#packs.closedCount; first = this.#closed[0]) {
-      this.#closed.shift();
-      await this.#store(first.number, first.maps);
-    }
-  }
-
-  async finish(): Promise<readonly StoredGroup[]> {
-    if (this.#open.length > 0) this.#close();
-    await this.storeReady();
-    return this.#stored;
-  }
-
-  #close(): void {
-    const maps = this.#open;
-    const newestPack = Math.max(
-      -1,
-      ...maps.map((map) => map.extents.reduce((most, e) => Math.max(most, packOf(e)), -1)),
-    );
-    this.#closed.push({ number: this.#closedCount, maps, newestPack });
-    this.#closedCount += 1;
-    this.#open = [];
-    this.#openBytes = 0;
-  }
-
-  async #store(number: number, maps: readonly FileMap[]): Promise<void> {
-    const numbers = [...new Set(maps.flatMap((map) => map.extents.map(packOf)))].filter((pack) => pack >= 0);
-    const packs: StoredPack[] = [];
-    for (const pack of numbers) packs.push(await this.#packs.stored(pack));
-    const position = new Map(numbers.map((pack, index) => [pack, index]));
-    const plain = encodeFileMapGroup({
-      packs,
-      files: maps.map((map) => ({ ...map, extents: map.extents.map((extent) => renumber(extent, position)) })),
-    });
-    const sequence = this.#packs.takeSequences(1);
-    await this.#packs.room();
-    const parts = sealBlob(this.#packs.key, { role: "file-map", sequence, plain, level: this.#level });
-    const place = this.#packs.append({ role: "file-map", plainBytes: plain.length, sequence }, parts);
-    this.#stored[number] = { ...place, plainBytes: plain.length, sequence };
-  }
+async function priorOf(previous: PreviousBackup, extent: Extent): Promise<PriorExtent | undefined> {
+  if (extent.kind === "hole") return undefined;
+  const base = extent.kind === "whole" ? extent.blob : extent.base;
+  if (!previous.mayReuse(base.pack)) return undefined;
+  const baseFingerprints = await previous.fingerprints(base);
+  return { extent, base, baseFingerprints, isReusable: previous.mayReuseExtent(extent) };
 }
 
-function packOf(extent: Extent): number {
-  return extent.kind === "whole" ? extent.blob.pack : -1;
+function extentLength(file: OpenFile, index: number): number {
+  return Math.min(extentBytes, file.entry.sizeBytes - index * extentBytes);
 }
 
-function renumber(extent: Extent, position: ReadonlyMap<number, number>): Extent {
-  if (extent.kind !== "whole") return extent;
-  return { ...extent, blob: { ...extent.blob, pack: position.get(extent.blob.pack) ?? -1 } };
+function pageOf(content: Buffer, page: number): Buffer {
+  return content.subarray(page * pageBytes, page * pageBytes + pageLength(content.length, page));
 }
 
-function neededPack(pack: StoredPack): NeededPack {
-  return { sha256: pack.sha256, session: pack.session, keyId: pack.keyId, sizeBytes: pack.sizeBytes };
-}
-
-const zeros = Buffer.alloc(extentBytes);
-
-function isZero(extent: Buffer): boolean {
-  return extent[0] === 0 && extent.equals(zeros.subarray(0, extent.length));
+function earlier(previous: PreviousBackup | undefined): PreviousBackup {
+  if (!previous) throw new BtarError("INTERNAL", { message: "there is no previous backup to build on" });
+  return previous;
 }

@@ -13,10 +13,10 @@ function seal(request: SealRequest): BlobReply {
   const parts: Buffer[] = [];
   const sealedBytes: number[] = [];
   let total = 0;
-  for (const [index, extent] of request.extents.entries()) {
-    const plain = new Uint8Array(request.buffer, extent.offset, extent.bytes);
+  for (const [index, blob] of request.blobs.entries()) {
+    const plain = new Uint8Array(request.buffer, blob.offset, blob.bytes);
     const sealed = sealBlob(request.key, {
-      role: "extent",
+      role: blob.role,
       sequence: request.firstSequence + index,
       plain,
       level: request.level,

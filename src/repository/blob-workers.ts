@@ -1,7 +1,7 @@
 import { Worker } from "node:worker_threads";
 import { BtarError } from "../domain/errors.ts";
 
-/** Seal extents of `buffer`, which moves to the worker and comes back. */
+/** Seal parts of `buffer`, which moves to the worker and comes back. */
 export interface SealRequest {
   readonly id: number;
   readonly kind: "seal";
@@ -9,7 +9,7 @@ export interface SealRequest {
   readonly level: number;
   readonly buffer: ArrayBuffer;
   readonly firstSequence: number;
-  readonly extents: readonly { readonly offset: number; readonly bytes: number }[];
+  readonly blobs: readonly { readonly role: "extent" | "delta"; readonly offset: number; readonly bytes: number }[];
 }
 
 /** Open blobs that lie in `sealed`, and write each to its places. */
@@ -45,7 +45,7 @@ export type BlobReply =
       readonly isWrite: boolean;
     };
 
-export interface SealedExtents {
+export interface SealedBlobs {
   readonly buffer: ArrayBuffer;
   readonly sealed: Uint8Array;
   readonly sealedBytes: readonly number[];
@@ -74,8 +74,8 @@ export class BlobWorkers {
     return this.#size;
   }
 
-  /** Seals extents; `buffer` is unusable until it comes back with the result. */
-  async seal(request: Omit<SealRequest, "id" | "kind">): Promise<SealedExtents> {
+  /** Seals blobs; `buffer` is unusable until it comes back with the result. */
+  async seal(request: Omit<SealRequest, "id" | "kind">): Promise<SealedBlobs> {
     const reply = await this.#ask({ ...request, id: this.#nextId++, kind: "seal" }, [request.buffer]);
     if (reply.kind !== "sealed")
       throw new BtarError("INTERNAL", { message: "a worker gave another answer than asked" });

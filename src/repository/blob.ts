@@ -5,7 +5,7 @@ import { constants, zstdCompressSync, zstdDecompressSync } from "node:zlib";
  * A blob is one piece of sealed content in a pack: zstd, then AES-256-GCM. Its nonce is a number that is used once
  * under the pack key, and its role is authenticated. Layout in docs/repository-format.md, "Packs".
  */
-export type BlobRole = "extent" | "delta" | "file-map" | "index";
+export type BlobRole = "extent" | "delta" | "file-map" | "fingerprints" | "index";
 
 /** Where a blob lies. `pack` says in which table of packs to look; see the one who holds it. */
 export interface BlobRef {
@@ -71,6 +71,7 @@ const roleText: Readonly<Record<BlobRole, Buffer>> = {
   extent: Buffer.from("btar extent 1"),
   delta: Buffer.from("btar delta 1"),
   "file-map": Buffer.from("btar file map 1"),
+  fingerprints: Buffer.from("btar fingerprints 1"),
   index: Buffer.from("btar pack index 1"),
 };
 

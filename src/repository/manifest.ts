@@ -49,8 +49,8 @@ const manifestSchema = Type.Object({
   files: Type.Array(Type.Tuple([Type.String(), count, Type.Integer(), count, count, count])),
   /** pack, offset, sealed bytes, plain bytes, sequence */
   groups: Type.Array(Type.Tuple([count, count, count, count, count])),
-  /** SHA-256, session, key id, size */
-  packs: Type.Array(Type.Tuple([hex(64), hex(32), hex(16), count])),
+  /** SHA-256, session, key id, size, live bytes */
+  packs: Type.Array(Type.Tuple([hex(64), hex(32), hex(16), count, count])),
 });
 
 export function encodeManifest(manifest: BackupManifest): Buffer {
@@ -72,7 +72,7 @@ export function encodeManifest(manifest: BackupManifest): Buffer {
       file.indexInGroup,
     ]),
     groups: groups.map((group) => [group.pack, group.offset, group.sealedBytes, group.plainBytes, group.sequence]),
-    packs: packs.map(({ sha256, session, keyId, sizeBytes }) => [sha256, session, keyId, sizeBytes]),
+    packs: packs.map((pack) => [pack.sha256, pack.session, pack.keyId, pack.sizeBytes, pack.liveBytes]),
   };
   return Buffer.from(JSON.stringify(content));
 }
@@ -103,7 +103,9 @@ export function decodeManifest(bytes: Buffer, name: string): BackupManifest {
     groups: content.groups.map(([pack, offset, sealedBytes, plainBytes, sequence]) => {
       return { pack, offset, sealedBytes, plainBytes, sequence };
     }),
-    packs: content.packs.map(([sha256, session, keyId, sizeBytes]) => ({ sha256, session, keyId, sizeBytes })),
+    packs: content.packs.map(([sha256, session, keyId, sizeBytes, liveBytes]) => {
+      return { sha256, session, keyId, sizeBytes, liveBytes };
+    }),
   };
   checkReferences(manifest, name);
   return manifest;

@@ -2,7 +2,7 @@ import { createHash, type Hash, randomBytes } from "node:crypto";
 import type { ObjectStore } from "../object-store/object-store.ts";
 import { type BlobRole, packKey, sealBlob } from "./blob.ts";
 import type { DataKey } from "./data-keys.ts";
-import type { PackRef } from "./file-map.ts";
+import type { MappedPack } from "./file-map.ts";
 import { objectNames } from "./object-names.ts";
 
 /** A pack is closed once it holds this much. */
@@ -13,19 +13,32 @@ const maxPacksInFlight = 2;
 const packMagic = Buffer.from("BTARPACK");
 const packHeaderBytes = 40;
 const indexEntryBytes = 40;
-const roles: readonly BlobRole[] = ["extent", "delta", "file-map", "index"];
+const roles: readonly BlobRole[] = ["extent", "delta", "file-map", "fingerprints", "index"];
 
 /** A pack that is in the store. */
-export interface StoredPack extends PackRef {
+export interface StoredPack extends MappedPack {
   readonly sizeBytes: number;
 }
 
-interface IndexEntry {
+/** A blob that goes into a pack. */
+interface PackedBlob {
   readonly role: BlobRole;
-  readonly offset: number;
-  readonly sealedBytes: number;
   readonly plainBytes: number;
   readonly sequence: number;
+}
+
+export interface PackPlace {
+  /** Number of the pack. */
+  readonly pack: number;
+  readonly offset: number;
+  readonly sealedBytes: number;
+  /** Fingerprints of the pack that come before those of this blob. */
+  readonly firstFingerprint: number;
+}
+
+interface IndexEntry extends PackedBlob {
+  readonly offset: number;
+  readonly sealedBytes: number;
 }
 
 /**
@@ -64,19 +77,21 @@ export class PackWriter {
     return first;
   }
 
-  /** Appends a sealed blob; its bytes are kept until the pack is stored. */
-  append(
-    blob: Pick<IndexEntry, "role" | "plainBytes" | "sequence">,
-    parts: readonly Uint8Array[],
-  ): { readonly pack: number; readonly offset: number; readonly sealedBytes: number } {
+  /**
+   * Appends a sealed blob; its bytes are kept until the pack is stored.
+   * @param fingerprints of a whole extent's pages
+   */
+  append(blob: PackedBlob, parts: readonly Uint8Array[], fingerprints?: BigUint64Array): PackPlace {
     this.#open ??= new OpenPack(this.#dataKey.id, this.session);
+    const firstFingerprint = this.#open.fingerprintCount;
+    if (fingerprints) this.#open.addFingerprints(fingerprints);
     const offset = this.#open.sizeBytes;
     for (const part of parts) this.#open.add(part);
     const sealedBytes = this.#open.sizeBytes - offset;
     this.#open.index.push({ ...blob, offset, sealedBytes });
     const pack = this.#stored.length;
     if (this.#open.sizeBytes >= packTargetBytes) this.#close(this.#open);
-    return { pack, offset, sealedBytes };
+    return { pack, offset, sealedBytes, firstFingerprint };
   }
 
   /** Resolves once there is room for more; rejects when a pack could not be stored. */
@@ -109,8 +124,7 @@ export class PackWriter {
 
   #close(pack: OpenPack): void {
     this.#open = undefined;
-    const { sha256, parts, sizeBytes } = pack.finish(this.key, this.takeSequences(1));
-    const storing = this.#put(sha256, parts, sizeBytes);
+    const storing = this.#put(pack.finish(this.key, this.takeSequences(2)));
     this.#stored.push(storing);
     const settled = storing.finally(() => this.#inFlight.delete(settled));
     this.#inFlight.add(settled);
@@ -118,10 +132,17 @@ export class PackWriter {
     settled.catch(() => undefined);
   }
 
-  async #put(sha256: string, parts: readonly Uint8Array[], sizeBytes: number): Promise<StoredPack> {
+  async #put({ sha256, parts, sizeBytes, fingerprints }: FinishedPack): Promise<StoredPack> {
     await this.#store.put(objectNames.pack(this.#serviceId, sha256), parts, { signal: this.#signal, sha256 });
-    return { sha256, session: this.session.toString("hex"), keyId: this.#dataKey.id, sizeBytes };
+    return { sha256, session: this.session.toString("hex"), keyId: this.#dataKey.id, sizeBytes, fingerprints };
   }
+}
+
+interface FinishedPack {
+  readonly sha256: string;
+  readonly parts: readonly Uint8Array[];
+  readonly sizeBytes: number;
+  readonly fingerprints: MappedPack["fingerprints"];
 }
 
 class OpenPack {
@@ -129,6 +150,8 @@ class OpenPack {
   sizeBytes = 0;
   readonly #parts: Uint8Array[] = [];
   readonly #hash: Hash = createHash("sha256");
+  readonly #fingerprints: BigUint64Array[] = [];
+  fingerprintCount = 0;
 
   constructor(keyId: string, session: Uint8Array) {
     const header = Buffer.alloc(packHeaderBytes);
@@ -145,21 +168,42 @@ class OpenPack {
     this.sizeBytes += part.length;
   }
 
-  finish(
-    key: Uint8Array,
-    sequence: number,
-  ): { readonly sha256: string; readonly parts: readonly Uint8Array[]; readonly sizeBytes: number } {
+  addFingerprints(fingerprints: BigUint64Array): void {
+    this.#fingerprints.push(fingerprints);
+    this.fingerprintCount += fingerprints.length;
+  }
+
+  /** @param sequence the first of two */
+  finish(key: Uint8Array, sequence: number): FinishedPack {
+    const fingerprints = this.#sealFingerprints(key, sequence);
     const plain = encodeIndex(this.index);
     const indexAt = this.sizeBytes;
-    for (const part of sealBlob(key, { role: "index", sequence, plain, level: 1 })) this.add(part);
+    for (const part of sealBlob(key, { role: "index", sequence: sequence + 1, plain, level: 1 })) this.add(part);
     const footer = Buffer.alloc(24);
     footer.writeUInt32LE(this.sizeBytes - indexAt, 0);
     footer.writeUInt32LE(plain.length, 4);
-    footer.writeBigUInt64LE(BigInt(sequence), 8);
+    footer.writeBigUInt64LE(BigInt(sequence + 1), 8);
     packMagic.copy(footer, 16);
     this.add(footer);
-    return { sha256: this.#hash.digest("hex"), parts: this.#parts, sizeBytes: this.sizeBytes };
+    return { sha256: this.#hash.digest("hex"), parts: this.#parts, sizeBytes: this.sizeBytes, fingerprints };
   }
+
+  #sealFingerprints(key: Uint8Array, sequence: number): MappedPack["fingerprints"] {
+    if (this.fingerprintCount === 0) return { offset: 0, sealedBytes: 0, plainBytes: 0, sequence: 0 };
+    const plain = encodeFingerprints(this.#fingerprints, this.fingerprintCount);
+    const offset = this.sizeBytes;
+    for (const part of sealBlob(key, { role: "fingerprints", sequence, plain, level: 1 })) this.add(part);
+    const place = { offset, sealedBytes: this.sizeBytes - offset, plainBytes: plain.length, sequence };
+    this.index.push({ role: "fingerprints", ...place });
+    return place;
+  }
+}
+
+function encodeFingerprints(parts: readonly BigUint64Array[], count: number): Buffer {
+  const bytes = Buffer.alloc(count * 8);
+  let at = 0;
+  for (const part of parts) for (const value of part) at = bytes.writeBigUInt64LE(value, at);
+  return bytes;
 }
 
 function encodeIndex(entries: readonly IndexEntry[]): Buffer {

@@ -7,6 +7,7 @@ import type { LogPiece } from "./log-piece.ts";
 import { type BackupManifest, decodeManifest, encodeManifest } from "./manifest.ts";
 import { historyName, objectNames, parseLogPieceName } from "./object-names.ts";
 import { PackWriter } from "./pack-writer.ts";
+import type { PreviousBackup } from "./previous-backup.ts";
 import { type ObjectRole, openObject, sealObject } from "./sealed-object.ts";
 import { decodeDescription, type ServiceDescription } from "./service-description.ts";
 
@@ -54,19 +55,23 @@ export class Repository {
     return new Repository({ ...options, keys });
   }
 
-  /** A writer for the files of a new base backup, which exists once `putManifest` has named them. */
-  baseBackupWriter(options: { readonly workers: BlobWorkers; readonly signal: AbortSignal }): BaseBackupWriter {
-    const packs = new PackWriter({
-      store: this.store,
-      serviceId: this.serviceId,
-      dataKey: this.keys.current,
-      signal: options.signal,
-    });
+  /**
+   * A writer for the files of a new base backup, which exists once `putManifest` has named them.
+   * @param options.previous what it builds on
+   */
+  baseBackupWriter(options: {
+    readonly workers: BlobWorkers;
+    readonly previous: PreviousBackup | undefined;
+    readonly signal: AbortSignal;
+  }): BaseBackupWriter {
+    const { workers, previous, signal } = options;
+    const packs = new PackWriter({ store: this.store, serviceId: this.serviceId, dataKey: this.keys.current, signal });
     return new BaseBackupWriter({
       packs,
-      workers: options.workers,
+      workers,
       compressionLevel: this.#compressionLevel,
       fingerprintSeed: this.keys.fingerprintSeed,
+      previous,
     });
   }
 

@@ -29,6 +29,8 @@ export interface StoredGroup {
 /** A pack that a base backup needs. */
 export interface NeededPack extends PackRef {
   readonly sizeBytes: number;
+  /** How much of it this backup refers to, bytes; the rest is of other backups, or of none. */
+  readonly liveBytes: number;
 }
 
 /** Everything that a manifest says of a backup's files. */

@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import type { ObjectStore } from "../../src/object-store/object-store.ts";
 import { BlobWorkers } from "../../src/repository/blob-workers.ts";
 import type { BackupManifest } from "../../src/repository/manifest.ts";
+import type { PreviousBackup } from "../../src/repository/previous-backup.ts";
 import { Repository } from "../../src/repository/repository.ts";
 
 export const masterKey = randomBytes(32);
@@ -29,11 +30,12 @@ export async function openFixture(store: ObjectStore): Promise<Repository> {
   return await Repository.create({ store, serviceId, masterKey, compressionLevel: 1 });
 }
 
-/** Takes a backup of `files` as an agent does: description, packs, manifest last. */
+/** Takes a backup of `files` as an agent does, on top of `previous`: description, packs, manifest last. */
 export async function storeBackup(
   repository: Repository,
   backupId: string,
   files: ReadonlyMap<string, Buffer> = fixtureFiles,
+  previous?: PreviousBackup,
 ): Promise<BackupManifest> {
   const workers = new BlobWorkers(2);
   try {
@@ -52,7 +54,7 @@ export async function storeBackup(
       databases: ["defaultdb"],
       writtenAt: `2026-03-01T00:00:00.${String(backupId.length).padStart(3, "0")}Z`,
     });
-    const writer = repository.baseBackupWriter({ workers, signal: neverAborted });
+    const writer = repository.baseBackupWriter({ workers, previous, signal: neverAborted });
     writer.directory("base", 0o700);
     writer.directory("pg_wal", 0o700);
     for (const [path, content] of files) {

@@ -59,7 +59,7 @@ async function takeBackup(run: BackupRun): Promise<BackupManifest> {
   const identity = await env.sourceDriver.identify(address, { signal });
   const description = await describeService(env, service, address);
   const descriptionVersion = await repository.putDescription(description, { signal });
-  const writer = repository.baseBackupWriter({ workers: env.workers, signal });
+  const writer = repository.baseBackupWriter({ workers: env.workers, previous: undefined, signal });
   const facts = await env.sourceDriver.takeBaseBackup(address, writer, {
     label: `btar ${backupId}`,
     signal,

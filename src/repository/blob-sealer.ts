@@ -1,0 +1,167 @@
+import type { BlobWorkers, SealedBlobs } from "./blob-workers.ts";
+import type { PackPlace, PackWriter } from "./pack-writer.ts";
+
+/** Buffers of this size travel to the workers: fewer, larger messages are faster. */
+const bufferBytes = 4 * 1024 * 1024;
+/** Room in the last buffer that is enough for one more write of an engine: an extent, and what a read brings. */
+const writeRoomBytes = 1024 * 1024 + 256 * 1024;
+const alignment = 8;
+
+/** Where a blob went. */
+export interface SealedPlace extends PackPlace {
+  readonly plainBytes: number;
+  readonly sequence: number;
+}
+
+interface WaitingBlob {
+  readonly role: "extent" | "delta";
+  readonly offset: number;
+  readonly bytes: number;
+  readonly fingerprints: BigUint64Array | undefined;
+  readonly onStored: (place: SealedPlace) => void;
+}
+
+/**
+ * Brings plain bytes into packs: they are gathered in buffers that move to worker threads, and what comes back is
+ * appended in order. Memory is bounded by the number of buffers and of packs on their way.
+ */
+export class BlobSealer {
+  readonly #packs: PackWriter;
+  readonly #workers: BlobWorkers;
+  readonly #level: number;
+  readonly #maxBuffers: number;
+  readonly #afterAppend: () => Promise<void>;
+
+  readonly #freeBuffers: ArrayBuffer[] = [];
+  #bufferCount = 0;
+  #buffer: Buffer | undefined;
+  #used = 0;
+  #reserved = 0;
+  #waiting: WaitingBlob[] = [];
+
+  /** Appending to packs, one buffer after the other. */
+  #appending: Promise<void> = Promise.resolve();
+  #failure: { readonly error: unknown } | undefined;
+  #wake: (() => void) | undefined;
+
+  /** @param options.afterAppend is awaited after the blobs of a buffer were appended */
+  constructor(options: {
+    readonly packs: PackWriter;
+    readonly workers: BlobWorkers;
+    readonly compressionLevel: number;
+    readonly afterAppend: () => Promise<void>;
+  }) {
+    this.#packs = options.packs;
+    this.#workers = options.workers;
+    this.#level = options.compressionLevel;
+    this.#maxBuffers = options.workers.width * 2 + 2;
+    this.#afterAppend = options.afterAppend;
+  }
+
+  /** Room for `bytes`, at most a MiB, to be filled and then kept, or given up by the next call. */
+  reserve(bytes: number): Buffer {
+    if (this.#buffer && this.#used + bytes > bufferBytes) this.#submit();
+    this.#buffer ??= this.#takeBuffer();
+    this.#reserved = bytes;
+    return this.#buffer.subarray(this.#used, this.#used + bytes);
+  }
+
+  /** Makes a blob of what was reserved. `onStored` is called once it has its place in a pack. */
+  keep(
+    role: WaitingBlob["role"],
+    onStored: WaitingBlob["onStored"],
+    fingerprints?: BigUint64Array,
+  ): void {
+    const bytes = this.#reserved;
+    this.#reserved = 0;
+    this.#waiting.push({ role, offset: this.#used, bytes, fingerprints, onStored });
+    this.#used += Math.ceil(bytes / alignment) * alignment;
+  }
+
+  /** A promise when no more may be reserved yet; it rejects when something could not be stored. */
+  drained(): Promise<void> | undefined {
+    if (this.#failure) return Promise.reject(this.#failure.error);
+    if (this.#hasFreeBuffer()) return undefined;
+    return new Promise((resolve, reject) => {
+      this.#wake = () => {
+        if (this.#failure) reject(this.#failure.error);
+        else resolve();
+      };
+    });
+  }
+
+  /** Everything that was kept has its place afterwards. */
+  async finish(): Promise<void> {
+    this.#submit();
+    await this.#appending;
+    if (this.#failure) throw this.#failure.error;
+  }
+
+  #hasFreeBuffer(): boolean {
+    if (this.#freeBuffers.length > 0 || this.#bufferCount < this.#maxBuffers) return true;
+    return this.#buffer !== undefined && this.#used + this.#reserved + writeRoomBytes <= bufferBytes;
+  }
+
+  /** Goes one over the limit in the middle of a write, which cannot wait; `drained` then makes up for it. */
+  #takeBuffer(): Buffer {
+    this.#used = 0;
+    const free = this.#freeBuffers.pop();
+    if (free) return Buffer.from(free);
+    this.#bufferCount += 1;
+    return Buffer.from(new ArrayBuffer(bufferBytes));
+  }
+
+  #submit(): void {
+    const buffer = this.#buffer;
+    this.#buffer = undefined;
+    if (!buffer) return;
+    const blobs = this.#waiting;
+    this.#waiting = [];
+    if (blobs.length === 0) {
+      this.#freeBuffers.push(buffer.buffer as ArrayBuffer);
+      return;
+    }
+    const firstSequence = this.#packs.takeSequences(blobs.length);
+    const sealing = this.#workers.seal({
+      key: this.#packs.key,
+      level: this.#level,
+      buffer: buffer.buffer as ArrayBuffer,
+      firstSequence,
+      blobs: blobs.map(({ role, offset, bytes }) => ({ role, offset, bytes })),
+    });
+    this.#appending = this.#appending
+      .then(() => sealing)
+      .then((sealed) => this.#append(blobs, firstSequence, sealed))
+      .catch((error: unknown) => this.#fail(error));
+    // A rejection that comes before its turn in the chain is not lost, only not reported twice.
+    sealing.catch((error: unknown) => this.#fail(error));
+  }
+
+  async #append(blobs: readonly WaitingBlob[], firstSequence: number, result: SealedBlobs): Promise<void> {
+    if (this.#failure) return;
+    await this.#packs.room();
+    let at = 0;
+    for (const [index, blob] of blobs.entries()) {
+      const sealedBytes = result.sealedBytes[index] ?? 0;
+      const packed = { role: blob.role, plainBytes: blob.bytes, sequence: firstSequence + index };
+      const place = this.#packs.append(packed, [result.sealed.subarray(at, at + sealedBytes)], blob.fingerprints);
+      at += sealedBytes;
+      blob.onStored({ ...place, plainBytes: packed.plainBytes, sequence: packed.sequence });
+    }
+    await this.#afterAppend();
+    if (this.#bufferCount > this.#maxBuffers) this.#bufferCount -= 1;
+    else this.#freeBuffers.push(result.buffer);
+    this.#wakeUp();
+  }
+
+  #fail(error: unknown): void {
+    this.#failure ??= { error };
+    this.#wakeUp();
+  }
+
+  #wakeUp(): void {
+    const wake = this.#wake;
+    this.#wake = undefined;
+    wake?.();
+  }
+}
