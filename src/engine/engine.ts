@@ -32,6 +32,34 @@ export interface FileSink {
   drained(): Promise<void> | undefined;
 }
 
+/** Takes the files of which a server sends only what changed since an earlier base backup; all else is as it was. */
+export interface ChangedFileSink {
+  /** `entry.sizeBytes`: the whole file's, as it is now. */
+  beginChangedFile(entry: FileEntry): Promise<void>;
+  /**
+   * @param pages numbers of pages of 8 KiB in the file, ascending, also from call to call
+   * @param content these pages, one after the other; it may be reused by the caller after the call
+   */
+  changedPages(pages: readonly number[], content: Buffer): Promise<void>;
+  endChangedFile(): Promise<void>;
+}
+
+/** An earlier base backup, whose files the receiver of a new one has. */
+export interface EarlierBackup {
+  readonly log: BaseBackupFacts["log"];
+  readonly engineFacts: BaseBackupFacts["engineFacts"];
+  /** Paths of its files. */
+  readonly files: Iterable<string>;
+  readonly sink: ChangedFileSink;
+}
+
+/** How a base backup was read. */
+export type BackupReading =
+  /** The server sent what changed since the earlier backup. */
+  | { readonly kind: "changes" }
+  /** It sent everything; `reason` says why, when there was an earlier backup to build on. */
+  | { readonly kind: "everything"; readonly reason: string | undefined };
+
 /** How btar reaches a database server. */
 export interface ServerAddress {
   /** A DNS name or IP address. */
@@ -94,6 +122,10 @@ export interface BaseBackupOptions {
   readonly label: string;
   readonly signal: AbortSignal;
   readonly onProgress?: (progress: BaseBackupProgress) => void;
+  /** What the new backup may build on. Whether it does is up to the server; it is told by `onReading`. */
+  readonly since?: EarlierBackup | undefined;
+  /** Called once, before the first file comes. */
+  readonly onReading?: (reading: BackupReading) => void;
 }
 
 /** What comes out of a running log stream, in order. */

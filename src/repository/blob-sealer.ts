@@ -67,11 +67,7 @@ export class BlobSealer {
   }
 
   /** Makes a blob of what was reserved. `onStored` is called once it has its place in a pack. */
-  keep(
-    role: WaitingBlob["role"],
-    onStored: WaitingBlob["onStored"],
-    fingerprints?: BigUint64Array,
-  ): void {
+  keep(role: WaitingBlob["role"], onStored: WaitingBlob["onStored"], fingerprints?: BigUint64Array): void {
     const bytes = this.#reserved;
     this.#reserved = 0;
     this.#waiting.push({ role, offset: this.#used, bytes, fingerprints, onStored });

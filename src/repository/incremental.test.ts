@@ -1,37 +1,26 @@
 import assert from "node:assert/strict";
 import { randomBytes, randomInt } from "node:crypto";
 import { test } from "node:test";
-import { fixtureFiles, neverAborted, openFixture, serviceId, storeBackup } from "../../test/support/backup-fixture.ts";
+import {
+  fixtureFiles,
+  neverAborted,
+  onTopOf,
+  openFixture,
+  serviceId,
+  storeBackup,
+  storedContent,
+} from "../../test/support/backup-fixture.ts";
 import { MemoryObjectStore } from "../object-store/memory/memory-object-store.ts";
 import { BlobWorkers } from "./blob-workers.ts";
 import { extentBytes, pageBytes } from "./file-map.ts";
 import type { BackupManifest } from "./manifest.ts";
 import { objectNames } from "./object-names.ts";
-import { PreviousBackup } from "./previous-backup.ts";
+import type { PreviousBackup } from "./previous-backup.ts";
 import type { Repository } from "./repository.ts";
-
-const noPacks: ReadonlySet<string> = new Set();
-
-function onTopOf(repository: Repository, manifest: BackupManifest, distrusted = noPacks): PreviousBackup {
-  return new PreviousBackup(repository, manifest, { distrusted, signal: neverAborted });
-}
-
-/** Everything that a manifest says, read back. */
-async function contentOf(repository: Repository, manifest: BackupManifest): Promise<Map<string, Buffer>> {
-  const backup = onTopOf(repository, manifest);
-  const files = new Map<string, Buffer>();
-  for (const { path } of manifest.files) {
-    const file = await backup.file(path);
-    const extents: Buffer[] = [];
-    for (const extent of file?.map.extents ?? []) extents.push(await backup.content(extent));
-    files.set(path, Buffer.concat(extents));
-  }
-  return files;
-}
 
 async function assertHolds(repository: Repository, backupId: string, files: ReadonlyMap<string, Buffer>) {
   const manifest = await repository.manifest(backupId);
-  const stored = await contentOf(repository, manifest);
+  const stored = await storedContent(repository, manifest);
   assert.deepEqual([...stored.keys()].sort(), [...files.keys()].sort());
   for (const [path, content] of files) assert.ok(stored.get(path)?.equals(content), `${path} in ${backupId}`);
 }

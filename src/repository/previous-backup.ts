@@ -36,6 +36,8 @@ export interface PreviousFile {
  */
 export class PreviousBackup {
   readonly manifest: BackupManifest;
+  /** Whether something of it is known to be damaged or missing. */
+  readonly isDistrusted: boolean;
   readonly #repository: Repository;
   readonly #signal: AbortSignal;
   readonly #avoided: ReadonlySet<number>;
@@ -54,6 +56,7 @@ export class PreviousBackup {
     this.manifest = manifest;
     this.#repository = repository;
     this.#signal = options.signal;
+    this.isDistrusted = manifest.packs.some(({ sha256 }) => options.distrusted.has(sha256));
     this.#avoided = new Set(
       manifest.packs.flatMap((pack, number) =>
         options.distrusted.has(pack.sha256) || pack.liveBytes < pack.sizeBytes * leastLiveShare ? [number] : [],

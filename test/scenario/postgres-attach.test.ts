@@ -40,7 +40,7 @@ describe("a server with TLS, passwords, and a role that has only LOGIN and REPLI
     server = await startPostgres({
       majorVersion: "18",
       tls,
-      settings: { fsync: "on", max_slot_wal_keep_size: "10GB" },
+      settings: { fsync: "on", max_slot_wal_keep_size: "10GB", summarize_wal: "on" },
       hba: [
         "host all postgres 127.0.0.1/32 trust",
         "hostssl all btar 127.0.0.1/32 scram-sha-256",

@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import type { ObjectStore } from "../../src/object-store/object-store.ts";
 import { BlobWorkers } from "../../src/repository/blob-workers.ts";
 import type { BackupManifest } from "../../src/repository/manifest.ts";
-import type { PreviousBackup } from "../../src/repository/previous-backup.ts";
+import { PreviousBackup } from "../../src/repository/previous-backup.ts";
 import { Repository } from "../../src/repository/repository.ts";
 
 export const masterKey = randomBytes(32);
@@ -28,6 +28,26 @@ function pages(count: number): Buffer {
 /** Opens the repository of the fixture's service in a store. */
 export async function openFixture(store: ObjectStore): Promise<Repository> {
   return await Repository.create({ store, serviceId, masterKey, compressionLevel: 1 });
+}
+
+const noPacks: ReadonlySet<string> = new Set();
+
+/** What a backup on top of `manifest` builds on. */
+export function onTopOf(repository: Repository, manifest: BackupManifest, distrusted = noPacks): PreviousBackup {
+  return new PreviousBackup(repository, manifest, { distrusted, signal: neverAborted });
+}
+
+/** Every file of a backup as the store has it. */
+export async function storedContent(repository: Repository, manifest: BackupManifest): Promise<Map<string, Buffer>> {
+  const backup = onTopOf(repository, manifest);
+  const files = new Map<string, Buffer>();
+  for (const { path } of manifest.files) {
+    const file = await backup.file(path);
+    const extents: Buffer[] = [];
+    for (const extent of file?.map.extents ?? []) extents.push(await backup.content(extent));
+    files.set(path, Buffer.concat(extents));
+  }
+  return files;
 }
 
 /** Takes a backup of `files` as an agent does, on top of `previous`: description, packs, manifest last. */

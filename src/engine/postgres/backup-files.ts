@@ -1,11 +1,15 @@
 import { crc32c } from "@node-rs/crc32";
 import { BtarError } from "../../domain/errors.ts";
-import type { FileSink } from "../engine.ts";
+import type { ChangedFileSink, FileSink } from "../engine.ts";
+import { ChangedFileReader } from "./changed-file-reader.ts";
 import type { ReceivedFile } from "./server-manifest.ts";
 import { type TarEntry, TarReader } from "./tar-reader.ts";
 
 /** Tablespaces lie in the data directory as `pg_tblspc/OID`, links to where they are. */
 const tablespacesDirectory = "pg_tblspc";
+const incrementalPrefix = "INCREMENTAL.";
+const backupLabel = "backup_label";
+const maxLabelBytes = 64 * 1024;
 
 /**
  * Gives the archives of a base backup to a sink as the files of one data directory: those of tablespace OID under
@@ -15,14 +19,20 @@ export class BackupFiles {
   /** What arrived, by path. */
   readonly received = new Map<string, ReceivedFile>();
   readonly #sink: FileSink;
+  readonly #changes: ChangedFileSink | undefined;
   readonly #directories = new Set<string>();
   #archive: { readonly tar: TarReader; readonly prefix: string } | undefined;
+  #changed: ChangedFileReader | undefined;
+  /** The label of an incremental backup, which is not given to the sink as it comes. */
+  #label: { readonly entry: TarEntry; readonly parts: Buffer[] } | undefined;
   #path = "";
   #sizeBytes = 0;
   #crc32c = 0;
 
-  constructor(sink: FileSink) {
+  /** @param changes takes the files of which only changes come; undefined when all files come whole */
+  constructor(sink: FileSink, changes: ChangedFileSink | undefined) {
     this.#sink = sink;
+    this.#changes = changes;
   }
 
   /** @param tablespaceOid undefined for the data directory itself */
@@ -49,14 +59,24 @@ export class BackupFiles {
     if (!this.#archive) throw new Error("no archive was begun");
     for (const event of this.#archive.tar.read(piece)) {
       if (event.kind === "entry") this.#begin({ ...event.entry, path: this.#archive.prefix + event.entry.path });
-      else if (event.kind === "end") this.#endFile();
+      else if (event.kind === "end") await this.#endFile();
       else {
-        const drained = this.#sink.drained();
-        if (drained) await drained;
-        this.#sink.write(event.bytes);
+        await this.#content(event.bytes);
         this.#crc32c = crc32c(event.bytes, this.#crc32c);
       }
     }
+  }
+
+  async #content(bytes: Buffer): Promise<void> {
+    if (this.#changed) await this.#changed.read(bytes);
+    else if (this.#label) this.#label.parts.push(Buffer.from(bytes));
+    else await this.#write(bytes);
+  }
+
+  async #write(bytes: Buffer): Promise<void> {
+    const drained = this.#sink.drained();
+    if (drained) await drained;
+    this.#sink.write(bytes);
   }
 
   #begin(entry: TarEntry): void {
@@ -71,12 +91,29 @@ export class BackupFiles {
     this.#path = path;
     this.#sizeBytes = sizeBytes;
     this.#crc32c = 0;
-    this.#sink.beginFile({ path, sizeBytes, mode, modifiedAt });
+    const name = path.slice(path.lastIndexOf("/") + 1);
+    if (this.#changes && name.startsWith(incrementalPrefix)) {
+      const ownPath = path.slice(0, path.length - name.length) + name.slice(incrementalPrefix.length);
+      this.#changed = new ChangedFileReader({ path: ownPath, sizeBytes, mode, modifiedAt }, this.#changes);
+    } else if (this.#changes && path === backupLabel && sizeBytes <= maxLabelBytes) this.#label = { entry, parts: [] };
+    else this.#sink.beginFile({ path, sizeBytes, mode, modifiedAt });
   }
 
-  #endFile(): void {
-    this.#sink.endFile();
+  async #endFile(): Promise<void> {
+    if (this.#changed) await this.#changed.finish();
+    else if (this.#label) await this.#writeLabel(this.#label.entry, Buffer.concat(this.#label.parts));
+    else this.#sink.endFile();
+    this.#changed = undefined;
+    this.#label = undefined;
     this.received.set(this.#path, { sizeBytes: this.#sizeBytes, crc32c: this.#crc32c });
+  }
+
+  /** What is stored is a whole data directory; with the lines of an increment in its label, no server would start. */
+  async #writeLabel({ path, mode, modifiedAt }: TarEntry, label: Buffer): Promise<void> {
+    const text = label.toString("latin1").replaceAll(/^INCREMENTAL FROM (?:LSN|TLI): .*\n/gm, "");
+    this.#sink.beginFile({ path, sizeBytes: text.length, mode, modifiedAt });
+    await this.#write(Buffer.from(text, "latin1"));
+    this.#sink.endFile();
   }
 
   #directory(path: string, mode: number): void {

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { BtarError, isBtarError } from "../../domain/errors.ts";
 import { type Lsn, lsnToSortable, parseLsn, type TimelineId } from "../../domain/lsn.ts";
-import type { BaseBackupFacts, BaseBackupOptions, FileSink, ServerAddress } from "../engine.ts";
+import type { BaseBackupFacts, BaseBackupOptions, EarlierBackup, FileSink, ServerAddress } from "../engine.ts";
 import type { Row } from "./backend-message.ts";
 import { BackupFiles } from "./backup-files.ts";
 import { ReplicationConnection } from "./replication-connection.ts";
@@ -9,7 +9,8 @@ import { readServerClock } from "./server-clock.ts";
 import { describeServer, type ServerDescription, walPosition } from "./server-description.ts";
 import { protocolViolation, sqlStateOf } from "./server-error.ts";
 import { ServerManifestCheck } from "./server-manifest.ts";
-import { formatStreamName } from "./stream-name.ts";
+import { formatStreamName, parseStreamName } from "./stream-name.ts";
+import { uploadedManifest } from "./uploaded-manifest.ts";
 
 /** Engine's own facts of a PostgreSQL base backup (`BaseBackupFacts.engineFacts`). */
 export interface PostgresBackupFacts {
@@ -34,7 +35,8 @@ const maxArchiveNameBytes = 16 * 1024;
 const keptWarnings = 5;
 
 /**
- * Takes a base backup. The server verifies page checksums while it reads; what arrives is checked against the
+ * Takes a base backup: what changed since an earlier one if there is one and the server can tell (17 and later, with
+ * `summarize_wal`), everything otherwise. The server verifies page checksums while it reads; what arrives is checked against the
  * server's own manifest.
  *
  * `log.end` and `consistentAt` belong together: every transaction that the server had committed by `consistentAt`,
@@ -50,23 +52,107 @@ export async function takeBaseBackup(
   options: BaseBackupOptions,
 ): Promise<BaseBackupFacts> {
   const startedAt = new Date();
-  const warnings: string[] = [];
-  const onNotice = (notice: { readonly message: string }) => {
-    if (warnings.length < keptWarnings) warnings.push(notice.message);
+  const { since } = options;
+  if (!since) return { startedAt, ...(await takeEverything(address, sink, { ...options, reason: undefined })) };
+  let isUnderWay = false;
+  const onReading: BaseBackupOptions["onReading"] = (reading) => {
+    isUnderWay = true;
+    options.onReading?.(reading);
   };
-  await using connection = await ReplicationConnection.open(address, { signal: options.signal, onNotice });
-  const server = await describeServer(connection);
-  connection.send(baseBackupCommand(server, options.label));
-  let received: ReceivedBackup;
   try {
-    received = await new BaseBackupReader({ connection, server, sink, options }).read();
+    return { startedAt, ...(await takeChanges(address, sink, { ...options, since, onReading })) };
   } catch (error) {
-    throw withWarnings(error, warnings);
+    if (isUnderWay || !isRefusal(error)) throw error;
+    return { startedAt, ...(await takeEverything(address, sink, { ...options, reason: error.message })) };
   }
-  return { startedAt, ...(await factsOf(connection, server, received)) };
 }
 
-function baseBackupCommand(server: ServerDescription, label: string): string {
+/** The server could have sent everything: it, or this server's kind, only cannot say what changed. */
+function isRefusal(error: unknown): error is BtarError {
+  return isBtarError(error, "SERVER_REFUSED") || isBtarError(error, "SERVER_PROTOCOL");
+}
+
+type TakenBackup = Omit<BaseBackupFacts, "startedAt">;
+
+async function takeEverything(
+  address: ServerAddress,
+  sink: FileSink,
+  options: BaseBackupOptions & { readonly reason: string | undefined },
+): Promise<TakenBackup> {
+  const warnings = new BackupWarnings();
+  await using connection = await ReplicationConnection.open(address, { ...options, onNotice: warnings.onNotice });
+  const server = await describeServer(connection);
+  connection.send(baseBackupCommand(server, options.label, { isIncremental: false }));
+  const onStart = () => options.onReading?.({ kind: "everything", reason: options.reason });
+  const reader = new BaseBackupReader({
+    connection,
+    server,
+    files: new BackupFiles(sink, undefined),
+    onStart,
+    options,
+  });
+  const received = await warnings.within(() => reader.read());
+  return await factsOf(connection, server, received);
+}
+
+/** @throws {BtarError} SERVER_REFUSED before the first file when the server cannot tell what changed */
+async function takeChanges(
+  address: ServerAddress,
+  sink: FileSink,
+  options: BaseBackupOptions & { readonly since: EarlierBackup },
+): Promise<TakenBackup> {
+  const { since } = options;
+  const warnings = new BackupWarnings();
+  await using connection = await ReplicationConnection.open(address, { ...options, onNotice: warnings.onNotice });
+  const server = await describeServer(connection);
+  refuseOtherServer(server, since);
+  await connection.copyIn("UPLOAD_MANIFEST", uploadedManifest(since));
+  connection.send(baseBackupCommand(server, options.label, { isIncremental: true }));
+  const onStart = () => options.onReading?.({ kind: "changes" });
+  const reader = new BaseBackupReader({
+    connection,
+    server,
+    files: new BackupFiles(sink, since.sink),
+    onStart,
+    options,
+  });
+  const received = await warnings.within(() => reader.read());
+  return await factsOf(connection, server, received);
+}
+
+const incrementalSinceVersion = 170_000;
+
+function refuseOtherServer(server: ServerDescription, { log, engineFacts }: EarlierBackup): void {
+  const refuse = (what: string): BtarError => new BtarError("SERVER_REFUSED", { message: what });
+  if (server.versionNum < incrementalSinceVersion) throw refuse("only PostgreSQL 17 and later can tell what changed");
+  if (parseStreamName(log.stream).systemId !== server.identity.systemId) throw refuse("it is another database cluster");
+  if (server.blockBytes !== 8192) throw refuse(`its block size is ${server.blockBytes}`);
+  // Turning checksums on changes every page without writing WAL of it.
+  if (engineFacts["dataChecksums"] !== server.hasDataChecksums)
+    throw refuse("its page checksums were turned on or off");
+}
+
+/** Which pages are bad is only said in warnings, before the error at the end. */
+class BackupWarnings {
+  readonly #warnings: string[] = [];
+  readonly onNotice = ({ message }: { readonly message: string }): void => {
+    if (this.#warnings.length < keptWarnings) this.#warnings.push(message);
+  };
+
+  async within<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      throw withWarnings(error, this.#warnings);
+    }
+  }
+}
+
+function baseBackupCommand(
+  server: ServerDescription,
+  label: string,
+  { isIncremental }: { readonly isIncremental: boolean },
+): string {
   if (/\p{Cc}/u.test(label)) {
     throw new BtarError("INVALID_INPUT", {
       message: `the label of a base backup cannot contain control characters: ${JSON.stringify(label)}`,
@@ -79,7 +165,7 @@ function baseBackupCommand(server: ServerDescription, label: string): string {
   }
   return (
     `BASE_BACKUP (LABEL ${quoted}, PROGRESS true, CHECKPOINT 'fast', WAIT false, WAL false, TABLESPACE_MAP false, ` +
-    "VERIFY_CHECKSUMS true, MANIFEST 'yes', MANIFEST_CHECKSUMS 'CRC32C')"
+    `VERIFY_CHECKSUMS true, MANIFEST 'yes', MANIFEST_CHECKSUMS 'CRC32C'${isIncremental ? ", INCREMENTAL true" : ""})`
   );
 }
 
@@ -95,6 +181,7 @@ class BaseBackupReader {
   readonly #connection: ReplicationConnection;
   readonly #server: ServerDescription;
   readonly #options: BaseBackupOptions;
+  readonly #onStart: () => void;
   readonly #files: BackupFiles;
   #doneBytes = 0;
   #toldBytes = 0;
@@ -103,18 +190,22 @@ class BaseBackupReader {
   constructor(source: {
     readonly connection: ReplicationConnection;
     readonly server: ServerDescription;
-    readonly sink: FileSink;
+    readonly files: BackupFiles;
+    /** Called when the server has agreed to send the backup. */
+    readonly onStart: () => void;
     readonly options: BaseBackupOptions;
   }) {
     this.#connection = source.connection;
     this.#server = source.server;
     this.#options = source.options;
-    this.#files = new BackupFiles(source.sink);
+    this.#onStart = source.onStart;
+    this.#files = source.files;
   }
 
   /** @see https://www.postgresql.org/docs/current/protocol-replication.html BASE_BACKUP */
   async read(): Promise<ReceivedBackup> {
     const start = this.#position(await this.#result());
+    this.#onStart();
     const archives = (await this.#result()).map(([oid, location = "", kilobytes]) => {
       if (oid !== undefined && !/^\d+$/.test(oid)) throw this.#unexpected(`a tablespace with the OID "${oid}"`);
       this.#totalBytes += Number(kilobytes ?? 0) * 1024;
@@ -262,7 +353,6 @@ async function factsOf(
   };
 }
 
-/** Which pages are bad is only said in warnings, before the error at the end. */
 function withWarnings(error: unknown, warnings: readonly string[]): unknown {
   if (!isBtarError(error, "SERVER_DATA_CORRUPT") || sqlStateOf(error) === undefined || warnings.length === 0) {
     return error;

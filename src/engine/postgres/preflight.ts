@@ -24,6 +24,7 @@ const factsQuery = `
     current_setting('max_replication_slots') as max_slots,
     (select count(*) from pg_replication_slots)::text as used_slots,
     (select setting from pg_settings where name = 'max_slot_wal_keep_size') as slot_room_mb,
+    (select setting from pg_settings where name = 'summarize_wal') as summarize_wal,
     coalesce((select setting from pg_settings where name = 'idle_replication_slot_timeout'), '0') as slot_timeout,
     (select rolreplication or rolsuper from pg_roles where rolname = current_user)::text as may_replicate,
     host(coalesce(inet_client_addr(), '127.0.0.1')) as client_address`;
@@ -96,6 +97,14 @@ function serverFindings(facts: Facts): readonly PreflightFinding[] {
       severity: "error",
       message: `max_wal_senders is ${maxSenders} and ${Math.max(0, freeSenders)} are free; btar needs ${neededSenders}`,
       fix: `ALTER SYSTEM SET max_wal_senders = ${maxSenders + neededSenders - freeSenders}; -- then restart`,
+    });
+  }
+  if (facts["summarize_wal"] === "off") {
+    findings.push({
+      check: "summarize_wal",
+      severity: "warning",
+      message: "summarize_wal is off: each base backup reads the whole database, not only what has changed",
+      fix: "ALTER SYSTEM SET summarize_wal = on; SELECT pg_reload_conf();",
     });
   }
   return findings;

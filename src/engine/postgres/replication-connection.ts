@@ -1,7 +1,14 @@
 import type net from "node:net";
 import { BtarError } from "../../domain/errors.ts";
 import type { ServerAddress } from "../engine.ts";
-import { parseDataRow, parseServerMessage, queryMessage, type Row } from "./backend-message.ts";
+import {
+  copyDataMessage,
+  copyDoneMessage,
+  parseDataRow,
+  parseServerMessage,
+  queryMessage,
+  type Row,
+} from "./backend-message.ts";
 import { FrameReader } from "./frame-reader.ts";
 import { cancelled, protocolViolation, refusal, type ServerMessage, sqlStateOf, unreachable } from "./server-error.ts";
 import { endSocket, openServerSocket, StartUp } from "./server-socket.ts";
@@ -105,6 +112,20 @@ export class ReplicationConnection implements AsyncDisposable {
     if (!hasStarted) throw protocolViolation(this.address, `no copy in answer to ${command}`);
   }
 
+  /**
+   * Sends a command that takes a copy, the copy's pieces, and reads the answer.
+   * @throws {BtarError} SERVER_REFUSED with details.sqlState; the connection can be used on when it was refused at once
+   */
+  async copyIn(command: string, pieces: Iterable<Uint8Array>): Promise<void> {
+    await this.startCopy(command);
+    for (const piece of pieces) {
+      if (this.#socket.destroyed) break; // `next` says why
+      if (!this.#socket.write(copyDataMessage(piece))) await this.#socketDrained();
+    }
+    this.write(copyDoneMessage);
+    while ((await this.next()).kind !== "ready");
+  }
+
   /** The only row of a command's only result. */
   async queryRow(command: string): Promise<Row> {
     const [row] = (await this.query(command))[0] ?? [];
@@ -188,6 +209,7 @@ export class ReplicationConnection implements AsyncDisposable {
       }
       case "C":
         return { kind: "complete", tag: payload.toString("utf8", 0, Math.max(0, payload.length - 1)) };
+      case "G": // CopyIn, CopyOut, CopyBoth
       case "H":
       case "W":
         return { kind: "copy-start" };
@@ -207,6 +229,15 @@ export class ReplicationConnection implements AsyncDisposable {
       default:
         throw protocolViolation(this.address, `an unexpected message of type ${type}`);
     }
+  }
+
+  /** Waits until what was written has left, or the connection has ended. */
+  async #socketDrained(): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const events = ["drain", "close"];
+    for (const event of events) this.#socket.once(event, resolve);
+    await promise;
+    for (const event of events) this.#socket.removeListener(event, resolve);
   }
 
   async #receive(): Promise<void> {
