@@ -32,7 +32,7 @@ export class BlobSealer {
   readonly #maxBuffers: number;
   readonly #afterAppend: () => Promise<void>;
 
-  readonly #freeBuffers: ArrayBuffer[] = [];
+  readonly #freeBuffers: SharedArrayBuffer[] = [];
   #bufferCount = 0;
   #buffer: Buffer | undefined;
   #used = 0;
@@ -104,7 +104,7 @@ export class BlobSealer {
     const free = this.#freeBuffers.pop();
     if (free) return Buffer.from(free);
     this.#bufferCount += 1;
-    return Buffer.from(new ArrayBuffer(bufferBytes));
+    return Buffer.from(new SharedArrayBuffer(bufferBytes));
   }
 
   #submit(): void {
@@ -114,27 +114,36 @@ export class BlobSealer {
     const blobs = this.#waiting;
     this.#waiting = [];
     if (blobs.length === 0) {
-      this.#freeBuffers.push(buffer.buffer as ArrayBuffer);
+      this.#freeBuffers.push(buffer.buffer as SharedArrayBuffer);
       return;
     }
+    const shared = buffer.buffer as SharedArrayBuffer;
     const firstSequence = this.#packs.takeSequences(blobs.length);
     const sealing = this.#workers.seal({
       key: this.#packs.key,
       level: this.#level,
-      buffer: buffer.buffer as ArrayBuffer,
+      buffer: shared,
       firstSequence,
       blobs: blobs.map(({ role, offset, bytes }) => ({ role, offset, bytes })),
     });
     this.#appending = this.#appending
       .then(() => sealing)
-      .then((sealed) => this.#append(blobs, firstSequence, sealed))
+      .then((sealed) => this.#append(blobs, { firstSequence, sealed, buffer: shared }))
       .catch((error: unknown) => this.#fail(error));
     // A rejection that comes before its turn in the chain is not lost, only not reported twice.
     sealing.catch((error: unknown) => this.#fail(error));
   }
 
-  async #append(blobs: readonly WaitingBlob[], firstSequence: number, result: SealedBlobs): Promise<void> {
+  async #append(
+    blobs: readonly WaitingBlob[],
+    sealed: {
+      readonly firstSequence: number;
+      readonly sealed: SealedBlobs;
+      readonly buffer: SharedArrayBuffer;
+    },
+  ): Promise<void> {
     if (this.#failure) return;
+    const { firstSequence, sealed: result, buffer } = sealed;
     await this.#packs.room();
     let at = 0;
     for (const [index, blob] of blobs.entries()) {
@@ -146,7 +155,7 @@ export class BlobSealer {
     }
     await this.#afterAppend();
     if (this.#bufferCount > this.#maxBuffers) this.#bufferCount -= 1;
-    else this.#freeBuffers.push(result.buffer);
+    else this.#freeBuffers.push(buffer);
     this.#wakeUp();
   }
 

@@ -1,52 +1,36 @@
 import { Worker } from "node:worker_threads";
 import { BtarError } from "../domain/errors.ts";
+import type { CompareRequest, RestoreReply, RestoreRequest } from "./restore-requests.ts";
 
-/** Seal parts of `buffer`, which moves to the worker and comes back. */
+/**
+ * Seal parts of `buffer`, which both threads see. Moving buffers from thread to thread would be as fast, but the
+ * garbage collector counts them as new memory each time, and runs far more often.
+ */
 export interface SealRequest {
-  readonly id: number;
   readonly kind: "seal";
   readonly key: Uint8Array;
   readonly level: number;
-  readonly buffer: ArrayBuffer;
+  readonly buffer: SharedArrayBuffer;
   readonly firstSequence: number;
   readonly blobs: readonly { readonly role: "extent" | "delta"; readonly offset: number; readonly bytes: number }[];
 }
 
-/** Open blobs that lie in `sealed`, and write each to its places. */
-export interface OpenRequest {
+type Request = SealRequest | RestoreRequest | CompareRequest | { readonly kind: "end-restore" };
+
+export interface BlobRequest {
   readonly id: number;
-  readonly kind: "open";
-  readonly key: Uint8Array;
-  readonly sealed: Uint8Array;
-  readonly blobs: readonly {
-    readonly offset: number;
-    readonly sealedBytes: number;
-    readonly plainBytes: number;
-    readonly sequence: number;
-    readonly targets: readonly { readonly path: string; readonly position: number }[];
-  }[];
+  readonly request: Request;
 }
 
 export type BlobReply =
   | {
-      readonly id: number;
       readonly kind: "sealed";
-      readonly buffer: ArrayBuffer;
       readonly sealed: Uint8Array;
       readonly sealedBytes: readonly number[];
     }
-  | { readonly id: number; readonly kind: "opened" }
-  | {
-      readonly id: number;
-      readonly kind: "failed";
-      readonly path: string;
-      readonly reason: string;
-      /** The file could not be written; otherwise the blob did not open. */
-      readonly isWrite: boolean;
-    };
+  | RestoreReply;
 
 export interface SealedBlobs {
-  readonly buffer: ArrayBuffer;
   readonly sealed: Uint8Array;
   readonly sealedBytes: readonly number[];
 }
@@ -63,7 +47,6 @@ interface Pending {
 export class BlobWorkers {
   readonly #size: number;
   readonly #threads: Thread[] = [];
-  #nextId = 1;
 
   constructor(size: number) {
     this.#size = Math.max(1, size);
@@ -74,49 +57,55 @@ export class BlobWorkers {
     return this.#size;
   }
 
-  /** Seals blobs; `buffer` is unusable until it comes back with the result. */
-  async seal(request: Omit<SealRequest, "id" | "kind">): Promise<SealedBlobs> {
-    const reply = await this.#ask({ ...request, id: this.#nextId++, kind: "seal" }, [request.buffer]);
-    if (reply.kind !== "sealed")
-      throw new BtarError("INTERNAL", { message: "a worker gave another answer than asked" });
+  /** Seals blobs; `buffer` must not change until the result is there. */
+  async seal(request: Omit<SealRequest, "kind">): Promise<SealedBlobs> {
+    const reply = await this.#leastBusy().ask({ ...request, kind: "seal" }, []);
+    if (reply.kind !== "sealed") throw otherAnswer();
     return reply;
   }
 
   /**
-   * Opens blobs and writes them. `sealed` is unusable afterwards.
+   * Makes files and writes extents. The sealed bytes of `source` are unusable afterwards.
+   * @param names of the packs that the source and the delta come from
    * @throws {BtarError} OBJECT_DAMAGED, or NOT_ENOUGH_ROOM / INTERNAL when a file cannot be written
    */
-  async open(request: Omit<OpenRequest, "id" | "kind">, packName: string): Promise<void> {
-    const { sealed } = request;
-    const owned = sealed.byteOffset === 0 && sealed.byteLength === sealed.buffer.byteLength;
+  async restore(
+    request: Omit<RestoreRequest, "kind">,
+    names: { readonly source: string; readonly delta: string },
+  ): Promise<void> {
+    const sealed = request.source?.sealed;
+    const owned = sealed?.byteOffset === 0 && sealed.byteLength === sealed.buffer.byteLength;
     const moved = owned && sealed.buffer instanceof ArrayBuffer ? [sealed.buffer] : [];
-    const reply = await this.#ask({ ...request, id: this.#nextId++, kind: "open" }, moved);
+    const reply = await this.#leastBusy().ask({ ...request, kind: "restore" }, moved);
     if (reply.kind !== "failed") return;
-    if (reply.isWrite) {
-      const isFull = /ENOSPC|EDQUOT/.test(reply.reason);
-      throw new BtarError(isFull ? "NOT_ENOUGH_ROOM" : "INTERNAL", {
-        message: `${reply.path} cannot be written: ${reply.reason}`,
-        hint: isFull ? "make room on that disk, or restore to another one" : "check the disk and its permissions",
-      });
-    }
+    if (reply.what === "file") throw fileTrouble(reply);
+    const pack = names[reply.what === "delta" ? "delta" : "source"];
     throw new BtarError("OBJECT_DAMAGED", {
-      message: `${packName} is damaged: content of ${reply.path} does not open (${reply.reason})`,
+      message: `${pack} is damaged: content of ${reply.path} does not open (${reply.reason})`,
       hint: "use another backup or another location; `btar status` lists them",
-      details: { object: packName },
+      details: { object: pack },
     });
   }
 
-  /** Closes the files that `open` holds, in every thread; to be called when a restore has ended. */
-  async closeFiles(): Promise<void> {
-    await Promise.all(this.#threads.map((thread) => thread.ask({ id: this.#nextId++, kind: "close-files" }, [])));
+  /**
+   * Makes files that are not there, and compares the content of those that are.
+   * @returns indexes of the extents that differ
+   * @throws {BtarError} NOT_ENOUGH_ROOM / INTERNAL when a file cannot be read or made
+   */
+  async compare(request: Omit<CompareRequest, "kind">): Promise<readonly number[]> {
+    const reply = await this.#leastBusy().ask({ ...request, kind: "compare" }, []);
+    if (reply.kind === "failed") throw fileTrouble(reply);
+    if (reply.kind !== "compared") throw otherAnswer();
+    return reply.differing;
+  }
+
+  /** Closes the files that a restore holds open, in every thread; to be called when it has ended. */
+  async endRestore(): Promise<void> {
+    await Promise.all(this.#threads.map((thread) => thread.ask({ kind: "end-restore" }, [])));
   }
 
   async close(): Promise<void> {
     await Promise.all(this.#threads.splice(0).map((thread) => thread.terminate()));
-  }
-
-  async #ask(request: SealRequest | OpenRequest, moved: ArrayBuffer[]): Promise<BlobReply> {
-    return await this.#leastBusy().ask(request, moved);
   }
 
   #leastBusy(): Thread {
@@ -134,7 +123,20 @@ export class BlobWorkers {
   }
 }
 
+function fileTrouble({ path, reason }: { readonly path: string; readonly reason: string }): BtarError {
+  const isFull = /ENOSPC|EDQUOT/.test(reason);
+  return new BtarError(isFull ? "NOT_ENOUGH_ROOM" : "INTERNAL", {
+    message: `${path} cannot be written: ${reason}`,
+    hint: isFull ? "make room on that disk, or restore to another one" : "check the disk and its permissions",
+  });
+}
+
+function otherAnswer(): BtarError {
+  return new BtarError("INTERNAL", { message: "a worker gave another answer than asked" });
+}
+
 class Thread {
+  #nextId = 1;
   readonly #worker: Worker;
   readonly #pending = new Map<number, Pending>();
 
@@ -145,9 +147,9 @@ class Thread {
       stdin: false,
     });
     this.#worker.unref();
-    this.#worker.on("message", (reply: BlobReply) => {
-      const pending = this.#pending.get(reply.id);
-      this.#pending.delete(reply.id);
+    this.#worker.on("message", ({ id, reply }: { readonly id: number; readonly reply: BlobReply }) => {
+      const pending = this.#pending.get(id);
+      this.#pending.delete(id);
       if (this.#pending.size === 0) this.#worker.unref();
       pending?.resolve(reply);
     });
@@ -165,14 +167,12 @@ class Thread {
     return this.#pending.size;
   }
 
-  ask(
-    request: SealRequest | OpenRequest | { readonly id: number; readonly kind: "close-files" },
-    moved: ArrayBuffer[],
-  ): Promise<BlobReply> {
+  ask(request: Request, moved: ArrayBuffer[]): Promise<BlobReply> {
     return new Promise((resolve, reject) => {
-      this.#pending.set(request.id, { resolve, reject });
+      const id = this.#nextId++;
+      this.#pending.set(id, { resolve, reject });
       this.#worker.ref();
-      this.#worker.postMessage(request, moved);
+      this.#worker.postMessage({ id, request } satisfies BlobRequest, moved);
     });
   }
 

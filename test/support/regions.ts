@@ -40,6 +40,7 @@ export interface JobView {
   readonly state: string;
   readonly trouble: string | null;
   readonly error_code: string | null;
+  readonly result: Readonly<Record<string, unknown>> | null;
 }
 
 export interface EventView {

@@ -2,9 +2,11 @@ import { recordEvent } from "../../catalog/events.ts";
 import type { RunningJob } from "../../catalog/job-queue.ts";
 import { markSecondariesLacking } from "../../catalog/log-ranges.ts";
 import { BtarError, describeError } from "../../domain/errors.ts";
-import type { BaseBackupFacts } from "../../engine/engine.ts";
+import type { BaseBackupFacts, ChangedFileSink, EarlierBackup, ServerIdentity } from "../../engine/engine.ts";
+import { absentPacks } from "../../repository/absent-packs.ts";
 import type { BackupManifest } from "../../repository/manifest.ts";
 import { removeOrphanPacks } from "../../repository/orphan-packs.ts";
+import { PreviousBackup } from "../../repository/previous-backup.ts";
 import type { Repository } from "../../repository/repository.ts";
 import { type AgentEnvironment, patientStore } from "../environment.ts";
 import {
@@ -29,11 +31,12 @@ export async function runBackupJob(env: AgentEnvironment, job: RunningJob): Prom
   const repository = await repositoryForWriting(env, job.serviceId, store, job.signal);
   try {
     const isThere = (await repository.backupIds({ signal: job.signal })).includes(backupId);
-    const manifest = isThere
-      ? await repository.manifest(backupId, { signal: job.signal })
+    const taken: TakenBackup = isThere
+      ? { manifest: await repository.manifest(backupId, { signal: job.signal }), remarks: [] }
       : await takeBackup({ env, job, service, repository, backupId });
-    await recordComplete(env, service, manifest);
-    return { backupId, dataBytes: manifest.dataBytes, storedBytes: manifest.storedBytes };
+    await recordComplete(env, service, taken);
+    const { dataBytes, storedBytes } = taken.manifest;
+    return { backupId, dataBytes, storedBytes, remarks: taken.remarks };
   } catch (error) {
     await recordFailure(env, job, service, { backupId, error });
     throw error;
@@ -48,7 +51,13 @@ interface BackupRun {
   readonly backupId: string;
 }
 
-async function takeBackup(run: BackupRun): Promise<BackupManifest> {
+interface TakenBackup {
+  readonly manifest: BackupManifest;
+  /** What somebody who looks after the service wants to know of how it was taken. */
+  readonly remarks: readonly string[];
+}
+
+async function takeBackup(run: BackupRun): Promise<TakenBackup> {
   const { env, job, service, repository, backupId } = run;
   const { signal } = job;
   // Nothing else writes packs of this service into this store meanwhile.
@@ -59,15 +68,23 @@ async function takeBackup(run: BackupRun): Promise<BackupManifest> {
   const identity = await env.sourceDriver.identify(address, { signal });
   const description = await describeService(env, service, address);
   const descriptionVersion = await repository.putDescription(description, { signal });
-  const writer = repository.baseBackupWriter({ workers: env.workers, previous: undefined, signal });
+  const previous = await openPrevious(run, identity);
+  const writer = repository.baseBackupWriter({ workers: env.workers, previous, signal });
+  const remarks: string[] = [];
   const facts = await env.sourceDriver.takeBaseBackup(address, writer, {
     label: `btar ${backupId}`,
     signal,
+    since: previous && earlierBackup(run, previous, writer),
+    onReading: (reading) => {
+      if (reading.kind === "changes") remarks.push("the server sent what changed since the previous backup");
+      else if (reading.reason !== undefined) remarks.push(`everything was read: ${reading.reason}`);
+    },
     onProgress: ({ doneBytes, totalBytes }) =>
       job.progress({ phase: "reading files", done: doneBytes, total: Math.max(doneBytes, totalBytes), unit: "bytes" }),
   });
   job.progress({ phase: "storing files", done: writer.dataBytes, total: writer.dataBytes, unit: "bytes" });
-  const { stored, dataBytes, storedBytes } = await writer.finish();
+  const { stored, dataBytes, storedBytes, damage } = await writer.finish();
+  for (const error of damage) remarks.push(`stored anew what the previous backup should hold: ${error.message}`);
   await waitForLog(run, facts);
   const manifest: BackupManifest = {
     ...facts,
@@ -83,7 +100,31 @@ async function takeBackup(run: BackupRun): Promise<BackupManifest> {
     storedBytes,
   };
   await repository.putManifest(manifest, { signal });
-  return manifest;
+  return { manifest, remarks };
+}
+
+/** The newest base backup in the store, if it is of the same database cluster. */
+async function openPrevious(run: BackupRun, { systemId }: ServerIdentity): Promise<PreviousBackup | undefined> {
+  const { repository, job } = run;
+  const { signal } = job;
+  const newest = (await repository.backupIds({ signal })).at(-1);
+  if (newest === undefined) return undefined;
+  const manifest = await repository.manifest(newest, { signal });
+  if (manifest.identity.systemId !== systemId) return undefined;
+  return new PreviousBackup(repository, manifest, {
+    distrusted: await absentPacks(repository, manifest.packs, { signal }),
+    signal,
+  });
+}
+
+/**
+ * What the server may build on, so that it sends less. An attempt that is a second one reads everything, since the
+ * first may have failed for that; so does one whose previous backup has lost something.
+ */
+function earlierBackup({ job }: BackupRun, previous: PreviousBackup, sink: ChangedFileSink): EarlierBackup | undefined {
+  if (job.attempt > 1 || previous.isDistrusted) return undefined;
+  const { log, engineFacts, files } = previous.manifest;
+  return { log, engineFacts, files: files.map(({ path }) => path), sink };
 }
 
 /** An attempt that was cut off, or a backup that failed, has left packs that nothing names (P3). */
@@ -141,8 +182,11 @@ async function refuseIfStreamMoved(
   });
 }
 
-async function recordComplete(env: AgentEnvironment, service: ServiceContext, manifest: BackupManifest): Promise<void> {
-  const { row } = service;
+async function recordComplete(
+  env: AgentEnvironment,
+  { row }: ServiceContext,
+  { manifest, remarks }: TakenBackup,
+): Promise<void> {
   await env.catalog.db.transaction().execute(async (trx) => {
     await trx
       .updateTable("base_backup")
@@ -181,7 +225,7 @@ async function recordComplete(env: AgentEnvironment, service: ServiceContext, ma
       service: row,
       kind: "backup_complete",
       severity: "info",
-      message: `base backup ${manifest.backupId} of ${row.name} is complete in ${env.cloud}`,
+      message: [`base backup ${manifest.backupId} of ${row.name} is complete in ${env.cloud}`, ...remarks].join("; "),
     });
   });
 }
