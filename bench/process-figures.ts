@@ -1,42 +1,51 @@
-import { readdirSync, readFileSync } from "node:fs";
-
-/** CPU seconds of a process and its children, dead ones included, at one moment. */
-export interface CpuReading {
-  readonly seconds: number;
-}
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 
 const ticksPerSecond = 100; // USER_HZ, the same on all Linux systems
 
-/** Reads a process and everything below it from /proc. A process that is gone counts nothing. */
-export function cpuOfTree(pid: number): CpuReading {
-  if (pid === 0) return { seconds: 0 };
-  const parents = new Map<number, number>();
+interface ProcessStat {
+  readonly parent: number;
+  readonly ownSeconds: number;
+  /** Of children that have ended and were waited for. */
+  readonly endedChildrenSeconds: number;
+}
+
+/** CPU seconds of a process and everything below it, dead ones included. A process that is gone counts nothing. */
+export function cpuSecondsOfTree(pid: number): number {
+  if (pid === 0) return 0;
+  const all = new Map<number, ProcessStat>();
   for (const name of readdirSync("/proc")) {
     const stat = /^\d+$/.test(name) ? readStat(Number(name)) : undefined;
-    if (stat) parents.set(Number(name), stat.parent);
+    if (stat) all.set(Number(name), stat);
   }
   const isBelow = (candidate: number): boolean => {
-    for (let at: number | undefined = candidate; at !== undefined && at > 1; at = parents.get(at)) {
+    for (let at: number | undefined = candidate; at !== undefined && at > 1; at = all.get(at)?.parent) {
       if (at === pid) return true;
     }
     return false;
   };
-  const members = [...parents.keys()].filter(isBelow);
-  return { seconds: members.reduce((sum, member) => sum + (readStat(member)?.seconds ?? 0), 0) };
+  let seconds = 0;
+  for (const [member, stat] of all) if (isBelow(member)) seconds += stat.ownSeconds + stat.endedChildrenSeconds;
+  return seconds;
 }
 
-export function cpuSeconds(from: CpuReading, to: CpuReading): number {
-  return Math.max(0, to.seconds - from.seconds);
+/** CPU seconds of all programs that this process has run to their end, and of what they ran. */
+export function cpuSecondsOfEndedChildren(): number {
+  return readStat(process.pid)?.endedChildrenSeconds ?? 0;
 }
 
-/** The most memory that a process has had resident so far. */
+/** The most memory that a process has had resident so far, or since `forgetPeakMemory`. */
 export function peakMemoryBytes(pid: number): number {
   if (pid === 0) return 0;
   const match = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"));
   return Number(match?.[1] ?? 0) * 1024;
 }
 
-function readStat(pid: number): { readonly parent: number; readonly seconds: number } | undefined {
+/** The peak begins at what is resident now. */
+export function forgetPeakMemory(pid: number): void {
+  writeFileSync(`/proc/${pid}/clear_refs`, "5"); // proc_pid_clear_refs(5)
+}
+
+function readStat(pid: number): ProcessStat | undefined {
   let text: string;
   try {
     text = readFileSync(`/proc/${pid}/stat`, "utf8");
@@ -45,6 +54,10 @@ function readStat(pid: number): { readonly parent: number; readonly seconds: num
   }
   // The program's name is in parentheses, and may hold spaces.
   const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
-  const ticks = fields.slice(11, 15).reduce((sum, field) => sum + Number(field), 0);
-  return { parent: Number(fields[1]), seconds: ticks / ticksPerSecond };
+  const seconds = (field: number) => Number(fields[field]) / ticksPerSecond;
+  return {
+    parent: Number(fields[1]),
+    ownSeconds: seconds(11) + seconds(12),
+    endedChildrenSeconds: seconds(13) + seconds(14),
+  };
 }

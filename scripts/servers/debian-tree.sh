@@ -3,10 +3,11 @@
 # no root is needed; any Debian or Ubuntu will do. When the folder is there already, nothing is done: it appears under
 # its name only when complete, and of several that come at once one works and the others wait.
 #   debian-tree.sh DIR PACKAGE…
-# Its programs are run by run-in-tree.sh. Packages come from DEBIAN_MIRROR if set, else from the mirror that apt on
-# this machine uses, else from deb.debian.org; their signatures are checked.
+# Its programs are run by run-in-tree.sh. Packages come from Debian's suite DEBIAN_SUITE, else trixie, and from
+# DEBIAN_MIRROR if set, else from the mirror that apt on this machine uses, else from deb.debian.org; their signatures
+# are checked.
 set -euo pipefail
-suite=trixie
+suite=${DEBIAN_SUITE:-trixie}
 
 fail() { echo "debian-tree.sh: $*" >&2; exit 1; }
 

@@ -21,8 +21,10 @@ export class RunningBtar {
     readonly port: number;
     readonly token: string;
     readonly firstServicePort: number;
+    /** Further lines of btar.yaml, instead of those that store the log each second. */
+    readonly settings?: readonly string[];
   }): Promise<RunningBtar> {
-    const { directory, port, token, firstServicePort } = options;
+    const { directory, port, token, firstServicePort, settings = ["log: { max_age_seconds: 1 }"] } = options;
     await mkdir(directory, { recursive: true });
     await chmod(directory, 0o755); // database servers run as another user when this runs as root
     const configuration = join(directory, "btar.yaml");
@@ -35,7 +37,7 @@ export class RunningBtar {
         `  local-north: { store: "file:${cloudDirectory(directory, "local-north")}/store", description: "North of this machine" }`,
         `  local-south: { store: "file:${cloudDirectory(directory, "local-south")}/store", description: "South of this machine" }`,
         `services: { ports: ${firstServicePort}-${firstServicePort + 99} }`,
-        "log: { max_age_seconds: 1 }",
+        ...settings,
         "",
       ].join("\n"),
     );
