@@ -1,13 +1,14 @@
 import { BtarError, isBtarError } from "../domain/errors.ts";
-import { BlobSealer, type SealedPlace } from "./blob-sealer.ts";
+import { BlobSealer } from "./blob-sealer.ts";
 import type { BlobWorkers } from "./blob-workers.ts";
 import { type ChangedPages, mergeExtent } from "./changed-extent.ts";
-import { chooseExtent, isZero, PageFingerprints, type PriorExtent } from "./changed-pages.ts";
-import { DeltaBlobs } from "./delta-blobs.ts";
-import { type Extent, extentBytes, pageBytes, pageLength, partsOf } from "./file-map.ts";
+import { PageFingerprints, type PriorExtent } from "./changed-pages.ts";
+import { ExtentStore } from "./extent-store.ts";
+import { type Extent, extentBytes, type MappedPack, pageBytes, partsOf } from "./file-map.ts";
 import { FileMapGroups } from "./file-map-groups.ts";
 import type { PackWriter } from "./pack-writer.ts";
 import type { PreviousBackup, PreviousFile } from "./previous-backup.ts";
+import { ScatteredFileWriter } from "./scattered-file-writer.ts";
 import { checkRelativePath, type StoredDirectory, type StoredFiles } from "./stored-file.ts";
 import { StoredFileList } from "./stored-file-list.ts";
 
@@ -50,19 +51,16 @@ export interface WrittenFiles {
  * the number of buffers and of packs on their way, whatever the size of the database.
  *
  * It fits the engines' sinks. For files that come whole, the calls are synchronous, and `drained` gives back-pressure
- * and looks up the previous backup; for files of which only changed pages come, they are awaited.
+ * and looks up the previous backup; for files of which only changed pages come, or parts in any order, they are awaited.
  */
 export class BaseBackupWriter {
   readonly #packs: PackWriter;
   readonly #previous: PreviousBackup | undefined;
-  readonly #fingerprints: PageFingerprints;
-  readonly #sealer: BlobSealer;
-  readonly #deltas: DeltaBlobs;
+  readonly #store: ExtentStore;
   readonly #groups: FileMapGroups;
   readonly #files: StoredFileList;
   readonly #directories: StoredDirectory[] = [];
   readonly #damage: BtarError[] = [];
-  readonly #earlierPackCount: number;
 
   #file: OpenFile | undefined;
   #fileWritten = 0;
@@ -70,7 +68,9 @@ export class BaseBackupWriter {
   #extentUsed = 0;
   /** Of a file of which only changed pages come: the first extent that is not dealt with. */
   #nextExtent = 0;
-  #changed: { readonly index: number; readonly pages: number[]; readonly contents: Buffer[] } | undefined;
+  /** Pages of the extent that is dealt with now; they lie in `#changedContent`, one after the other. */
+  #changed: { readonly index: number; readonly pages: number[] } | undefined;
+  readonly #changedContent = Buffer.allocUnsafeSlow(extentBytes);
   #dataBytes = 0;
 
   constructor(options: {
@@ -83,16 +83,15 @@ export class BaseBackupWriter {
     const { packs, previous } = options;
     this.#packs = packs;
     this.#previous = previous;
-    this.#earlierPackCount = previous?.manifest.packs.length ?? 0;
-    this.#fingerprints = new PageFingerprints(options.fingerprintSeed);
     this.#groups = new FileMapGroups({
       ...options,
-      earlierPackCount: this.#earlierPackCount,
-      earlierPack: (number) => earlier(previous).mappedPack(number),
+      earlierPackCount: previous?.manifest.packs.length ?? 0,
+      earlierPack: (number) => mappedPackOf(previous, number),
     });
     this.#files = new StoredFileList(this.#groups, previous);
-    this.#sealer = new BlobSealer({ ...options, afterAppend: () => this.#groups.storeReady() });
-    this.#deltas = new DeltaBlobs(this.#sealer);
+    const sealer = new BlobSealer({ ...options, afterAppend: () => this.#groups.storeReady() });
+    const fingerprints = new PageFingerprints(options.fingerprintSeed);
+    this.#store = new ExtentStore({ packs, previous, sealer, fingerprints });
   }
 
   /** Bytes of files taken so far, those of the previous backup that are still as they were included. */
@@ -132,7 +131,7 @@ export class BaseBackupWriter {
       this.#extentUsed += count;
       this.#fileWritten += count;
       at += count;
-      if (this.#extentUsed === extent.length) this.#endExtent(file, extent);
+      if (this.#extentUsed === extent.length) this.#endExtent(file);
     }
     this.#dataBytes += bytes.length;
   }
@@ -150,7 +149,7 @@ export class BaseBackupWriter {
 
   /** A promise when no more may be written yet; it rejects when something could not be stored. */
   drained(): Promise<void> | undefined {
-    const sealing = this.#sealer.drained();
+    const sealing = this.#store.drained();
     const file = this.#file;
     if (!file || !this.#needsLookup(file)) return sealing;
     return Promise.all([sealing, this.#lookUp(file)]).then(() => undefined);
@@ -182,9 +181,10 @@ export class BaseBackupWriter {
     for (const [at, page] of pages.entries()) {
       const index = Math.floor(page / pagesPerExtent);
       if (this.#changed && this.#changed.index !== index) await this.#endChangedExtent();
-      this.#changed ??= { index, pages: [], contents: [] };
-      this.#changed.pages.push(page % pagesPerExtent);
-      this.#changed.contents.push(Buffer.from(content.subarray(at * pageBytes, (at + 1) * pageBytes)));
+      this.#changed ??= { index, pages: [] };
+      const { pages: gathered } = this.#changed;
+      content.copy(this.#changedContent, gathered.length * pageBytes, at * pageBytes, (at + 1) * pageBytes);
+      gathered.push(page % pagesPerExtent);
     }
   }
 
@@ -197,11 +197,37 @@ export class BaseBackupWriter {
     if (file.missing === 0) this.#files.add(file);
   }
 
+  /**
+   * Opens a file whose parts come in any order. Several may be open at a time, but no file that comes whole meanwhile.
+   * @param path what it is called for now: the extents of the previous backup's file of that name are built on
+   */
+  openFile(path: string): ScatteredFileWriter {
+    let isBuiltOn = this.#previous?.has(path) ?? false;
+    return new ScatteredFileWriter({
+      store: this.#store,
+      priorAt: async (index) => {
+        const prior = isBuiltOn ? await this.#undamaged(() => this.#priorAt(path, index)) : undefined;
+        isBuiltOn &&= prior !== "damaged";
+        return prior === "damaged" ? undefined : prior;
+      },
+      onWritten: (bytes) => {
+        this.#dataBytes += bytes;
+      },
+      onFinished: async (file) => {
+        const previous = await this.#undamaged(async () => await this.#previous?.file(file.entry.path));
+        this.#files.add({ ...file, previous: previous === "damaged" ? undefined : previous });
+      },
+    });
+  }
+
+  /** Everything that was written to scattered files until now is in the store afterwards. */
+  async settle(): Promise<void> {
+    await this.#store.settle();
+  }
+
   /** Stores what is left, and tells what the manifest must name. Every pack is durable then. */
   async finish(): Promise<WrittenFiles> {
-    this.#deltas.close();
-    await this.#sealer.finish();
-    await this.#packs.flush();
+    await this.#store.settle();
     const groups = await this.#groups.finish();
     const packs = await this.#packs.flush();
     const stored = { directories: this.#directories, ...this.#files.finish(groups, packs) };
@@ -220,68 +246,26 @@ export class BaseBackupWriter {
       throw new BtarError("SERVER_PROTOCOL", { message: `${file.entry.path} is longer than was announced` });
     }
     this.#extentUsed = 0;
-    this.#extent = this.#sealer.reserve(Math.min(extentBytes, left));
+    this.#extent = this.#store.reserve(Math.min(extentBytes, left));
     return this.#extent;
   }
 
-  #endExtent(file: OpenFile, content: Buffer): void {
+  #endExtent(file: OpenFile): void {
     this.#extent = undefined;
     const index = partsOf(this.#fileWritten, extentBytes) - 1;
-    const plainBytes = content.length;
-    const fingerprints = this.#fingerprints.ofExtent(content);
     const prior = file.prior.get(index);
     file.prior.delete(index);
-    if (isZero(content)) {
-      this.#locate(file, index, { kind: "hole", plainBytes });
-      return; // its room in the buffer is used again
-    }
-    const choice = prior && chooseExtent(plainBytes, fingerprints, { prior, ofZeros: this.#fingerprints.ofZeros });
-    if (!prior || !choice || choice.kind === "whole") this.#keepWhole(file, index, { plainBytes, fingerprints });
-    else if (choice.kind === "reuse") this.#locate(file, index, choice.extent);
-    else {
-      const parts = choice.pages.map((page) => pageOf(content, page));
-      this.#keepDelta(file, index, { ...choice, plainBytes, prior, parts });
-    }
-  }
-
-  /** Stores what was reserved as a whole extent. */
-  #keepWhole(
-    file: OpenFile,
-    index: number,
-    { plainBytes, fingerprints }: { readonly plainBytes: number; readonly fingerprints: BigUint64Array },
-  ): void {
-    const onStored = (place: SealedPlace) =>
-      this.#locate(file, index, { kind: "whole", plainBytes, blob: this.#numbered(place) });
-    this.#sealer.keep("extent", onStored, fingerprints);
-  }
-
-  #keepDelta(
-    file: OpenFile,
-    index: number,
-    extent: {
-      readonly plainBytes: number;
-      readonly prior: PriorExtent;
-      readonly pages: readonly number[];
-      readonly fingerprints: BigUint64Array;
-      readonly parts: readonly Buffer[];
-    },
-  ): void {
-    const { plainBytes, prior, pages, fingerprints } = extent;
-    this.#deltas.add(extent.parts, ({ delta, deltaOffset }) => {
-      const { firstFingerprint: _, ...blob } = this.#numbered(delta);
-      const place = { base: prior.base, delta: blob, deltaOffset, pages, fingerprints };
-      this.#locate(file, index, { kind: "delta", plainBytes, ...place });
-    });
+    this.#store.keepReserved(prior, (extent) => this.#locate(file, index, extent));
   }
 
   async #endChangedExtent(): Promise<void> {
     const changed = this.#changed;
     this.#changed = undefined;
     if (!changed) return;
-    const { index, pages, contents } = changed;
+    const { index, pages } = changed;
     const file = this.#currentFile();
     await this.#keepExtents(file, index);
-    await this.#mergeExtent(file, index, { pages, content: Buffer.concat(contents) });
+    await this.#mergeExtent(file, index, { pages, content: this.#changedContent });
     this.#nextExtent = index + 1;
   }
 
@@ -301,29 +285,21 @@ export class BaseBackupWriter {
   }
 
   async #mergeExtent(file: OpenFile, index: number, changed: ChangedPages): Promise<void> {
-    await this.#sealer.drained();
-    const previous = earlier(this.#previous);
+    await this.#store.drained();
     const extent = file.previous?.map.extents[index];
     const plainBytes = extentLength(file, index);
     if (changed.pages.some((page) => page >= partsOf(plainBytes, pageBytes))) {
       throw new BtarError("SERVER_PROTOCOL", { message: `${file.entry.path} has pages after its announced end` });
     }
-    const prior = extent && (await priorOf(previous, extent));
     const merged = await mergeExtent({
       ...changed,
-      previous,
+      reader: this.#store.reader,
       extent,
-      prior,
+      prior: extent && (await this.#store.priorOf(extent)),
       plainBytes,
-      fingerprints: this.#fingerprints,
+      fingerprints: this.#store.fingerprints,
     });
-    if (merged.kind === "reuse") this.#locate(file, index, merged.extent);
-    else if (merged.kind === "delta") this.#keepDelta(file, index, { ...merged, plainBytes });
-    else if (isZero(merged.content)) this.#locate(file, index, { kind: "hole", plainBytes });
-    else {
-      this.#sealer.reserve(plainBytes).set(merged.content);
-      this.#keepWhole(file, index, { plainBytes, fingerprints: this.#fingerprints.ofExtent(merged.content) });
-    }
+    this.#store.keepMerged(merged, plainBytes, (place) => this.#locate(file, index, place));
   }
 
   #needsLookup(file: OpenFile): boolean {
@@ -334,23 +310,34 @@ export class BaseBackupWriter {
     return file.lookedUpThrough < Math.min(next, count);
   }
 
-  /** What cannot be read of the previous backup is not built on: its extents are stored whole. */
   async #lookUp(file: OpenFile): Promise<void> {
-    const previous = earlier(this.#previous);
-    try {
-      if (!file.isLookedUp) file.previous = await previous.file(file.entry.path);
+    const found = await this.#undamaged(async () => {
+      if (!file.isLookedUp) file.previous = await this.#previous?.file(file.entry.path);
       const from = file.lookedUpThrough;
       file.lookedUpThrough = from + lookupExtents;
       for (const [offset, extent] of (file.previous?.map.extents ?? []).slice(from, from + lookupExtents).entries()) {
-        const prior = await priorOf(previous, extent);
+        const prior = await this.#store.priorOf(extent);
         if (prior) file.prior.set(from + offset, prior);
       }
+    });
+    if (found === "damaged") file.previous = undefined;
+    file.isLookedUp = true;
+  }
+
+  async #priorAt(path: string, index: number): Promise<PriorExtent | undefined> {
+    const extent = (await this.#previous?.file(path))?.map.extents[index];
+    return extent && (await this.#store.priorOf(extent));
+  }
+
+  /** What cannot be read of the previous backup is not built on: its extents are stored whole. */
+  async #undamaged<T>(read: () => Promise<T>): Promise<T | "damaged"> {
+    try {
+      return await read();
     } catch (error) {
       if (!isBtarError(error, "OBJECT_DAMAGED") && !isBtarError(error, "OBJECT_MISSING")) throw error;
       this.#damage.push(error);
-      file.previous = undefined;
+      return "damaged";
     }
-    file.isLookedUp = true;
   }
 
   #locate(file: OpenFile, index: number, extent: Extent): void {
@@ -358,30 +345,13 @@ export class BaseBackupWriter {
     file.missing -= 1;
     if (file.missing === 0 && file !== this.#file) this.#files.add(file);
   }
-
-  /** Packs that are written now are numbered after those of the previous backup. */
-  #numbered(place: SealedPlace): SealedPlace {
-    return { ...place, pack: place.pack + this.#earlierPackCount };
-  }
-}
-
-async function priorOf(previous: PreviousBackup, extent: Extent): Promise<PriorExtent | undefined> {
-  if (extent.kind === "hole") return undefined;
-  const base = extent.kind === "whole" ? extent.blob : extent.base;
-  if (!previous.mayReuse(base.pack)) return undefined;
-  const baseFingerprints = await previous.fingerprints(base);
-  return { extent, base, baseFingerprints, isReusable: previous.mayReuseExtent(extent) };
 }
 
 function extentLength(file: OpenFile, index: number): number {
   return Math.min(extentBytes, file.entry.sizeBytes - index * extentBytes);
 }
 
-function pageOf(content: Buffer, page: number): Buffer {
-  return content.subarray(page * pageBytes, page * pageBytes + pageLength(content.length, page));
-}
-
-function earlier(previous: PreviousBackup | undefined): PreviousBackup {
+function mappedPackOf(previous: PreviousBackup | undefined, number: number): MappedPack {
   if (!previous) throw new BtarError("INTERNAL", { message: "there is no previous backup to build on" });
-  return previous;
+  return previous.mappedPack(number);
 }

@@ -42,7 +42,7 @@ export class BlobSealer {
   /** Appending to packs, one buffer after the other. */
   #appending: Promise<void> = Promise.resolve();
   #failure: { readonly error: unknown } | undefined;
-  #wake: (() => void) | undefined;
+  #room: PromiseWithResolvers<void> | undefined;
 
   /** @param options.afterAppend is awaited after the blobs of a buffer were appended */
   constructor(options: {
@@ -78,12 +78,8 @@ export class BlobSealer {
   drained(): Promise<void> | undefined {
     if (this.#failure) return Promise.reject(this.#failure.error);
     if (this.#hasFreeBuffer()) return undefined;
-    return new Promise((resolve, reject) => {
-      this.#wake = () => {
-        if (this.#failure) reject(this.#failure.error);
-        else resolve();
-      };
-    });
+    this.#room ??= Promise.withResolvers();
+    return this.#room.promise;
   }
 
   /** Everything that was kept has its place afterwards. */
@@ -165,8 +161,9 @@ export class BlobSealer {
   }
 
   #wakeUp(): void {
-    const wake = this.#wake;
-    this.#wake = undefined;
-    wake?.();
+    const room = this.#room;
+    this.#room = undefined;
+    if (this.#failure) room?.reject(this.#failure.error);
+    else room?.resolve();
   }
 }

@@ -1,8 +1,8 @@
 import { equalsBase, isTooLarge, type PageFingerprints, type PriorExtent } from "./changed-pages.ts";
+import type { ExtentReader } from "./extent-reader.ts";
 import { type Extent, pageBytes, pageLength, partsOf } from "./file-map.ts";
-import type { PreviousBackup } from "./previous-backup.ts";
 
-/** Pages of one extent that a server sent since they have changed; all others are as in the previous backup. */
+/** Pages of one extent that a server sent since they have changed; all others are as they were. */
 export interface ChangedPages {
   /** In the extent, ascending. */
   readonly pages: readonly number[];
@@ -25,7 +25,7 @@ export type ChangedExtent =
   | { readonly kind: "whole"; readonly content: Buffer };
 
 export interface ExtentChange extends ChangedPages {
-  readonly previous: PreviousBackup;
+  readonly reader: Pick<ExtentReader, "content" | "deltaPages">;
   /** As it was; undefined for one that the file has grown by. */
   readonly extent: Extent | undefined;
   /** Undefined when the new backup may not build on it. */
@@ -36,10 +36,10 @@ export interface ExtentChange extends ChangedPages {
 }
 
 /**
- * Lays changed pages over an extent of the previous backup. The delta holds all pages that differ from the base: those
- * of the previous delta that did not change again are taken from the store. A page beyond what the file had, and that
- * was not sent, is zeros.
- * @throws {BtarError} OBJECT_MISSING, OBJECT_DAMAGED when the previous backup cannot be read
+ * Lays changed pages over an extent of the previous backup, or of the one that is being written. The delta holds all
+ * pages that differ from the base: those of the previous delta that did not change again are taken from the store. A
+ * page beyond what the file had, and that was not sent, is zeros.
+ * @throws {BtarError} OBJECT_MISSING, OBJECT_DAMAGED when what was there cannot be read
  */
 export async function mergeExtent(change: ExtentChange): Promise<ChangedExtent> {
   const { extent, prior, plainBytes, pages } = change;
@@ -85,13 +85,13 @@ async function deltaPages(change: ExtentChange, prior: PriorExtent): Promise<rea
     .sort((a, b) => a.page - b.page);
 }
 
-async function earlierDelta({ previous, pages, plainBytes }: ExtentChange, prior: PriorExtent): Promise<DeltaPage[]> {
+async function earlierDelta({ reader, pages, plainBytes }: ExtentChange, prior: PriorExtent): Promise<DeltaPage[]> {
   const { extent } = prior;
   if (extent.kind !== "delta") return [];
   const isSentAgain = new Set(pages);
   const isNeeded = (page: number) => !isSentAgain.has(page) && page < partsOf(plainBytes, pageBytes);
   if (!extent.pages.some(isNeeded)) return [];
-  const content = await previous.deltaPages(extent);
+  const content = await reader.deltaPages(extent);
   return extent.pages.flatMap((page, index) => {
     if (!isNeeded(page)) return [];
     const bytes = content.subarray(index * pageBytes, index * pageBytes + pageLength(extent.plainBytes, page));
@@ -109,10 +109,10 @@ function isUnchanged({ extent, prior, plainBytes }: ExtentChange, changed: reado
   );
 }
 
-async function wholeExtent({ previous, extent, plainBytes, pages, content }: ExtentChange): Promise<ChangedExtent> {
+async function wholeExtent({ reader, extent, plainBytes, pages, content }: ExtentChange): Promise<ChangedExtent> {
   const whole = Buffer.alloc(plainBytes);
   const isAllNew = pages.length === partsOf(plainBytes, pageBytes);
-  if (extent && !isAllNew) (await previous.content(extent)).copy(whole, 0, 0, plainBytes);
+  if (extent && !isAllNew) (await reader.content(extent)).copy(whole, 0, 0, plainBytes);
   for (const [index, page] of pages.entries()) {
     content.copy(whole, page * pageBytes, index * pageBytes, index * pageBytes + pageLength(plainBytes, page));
   }

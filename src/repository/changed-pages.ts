@@ -2,7 +2,7 @@ import { xxh64 } from "@node-rs/xxhash";
 import { type Extent, type ExtentBlob, extentBytes, pageBytes, pageLength, partsOf } from "./file-map.ts";
 
 /** A delta of more than this share of its extent is stored as a whole extent. */
-const largestDeltaShare = 0.4;
+const largestDeltaShare = 0.75;
 
 const zeros = Buffer.alloc(extentBytes);
 

@@ -1,9 +1,6 @@
 import type { BlobSealer, SealedPlace } from "./blob-sealer.ts";
 import { extentBytes } from "./file-map.ts";
 
-/** Once this much is gathered, one more delta might not fit. */
-const closeAtBytes = extentBytes / 2;
-
 /** Where the pages of one extent went. */
 export interface DeltaPlace {
   readonly delta: SealedPlace;
@@ -13,7 +10,8 @@ export interface DeltaPlace {
 /** Gathers the pages of many deltas to blobs of up to a MiB, which compress better than a few pages alone. */
 export class DeltaBlobs {
   readonly #sealer: BlobSealer;
-  readonly #gathered = Buffer.alloc(extentBytes);
+  /** Room for a blob, and for the delta that does not fit into it any more. */
+  readonly #gathered = Buffer.alloc(2 * extentBytes);
   #used = 0;
   #waiting: { readonly deltaOffset: number; readonly onStored: (place: DeltaPlace) => void }[] = [];
 
@@ -21,21 +19,27 @@ export class DeltaBlobs {
     this.#sealer = sealer;
   }
 
-  /** Takes the pages of an extent's delta, at most half a MiB. They may be part of what was reserved last. */
+  /** Takes the pages of an extent's delta, less than a MiB. They may be part of what was reserved last. */
   add(pages: readonly Uint8Array[], onStored: (place: DeltaPlace) => void): void {
-    this.#waiting.push({ deltaOffset: this.#used, onStored });
+    const start = this.#used;
+    let end = start;
     for (const page of pages) {
-      this.#gathered.set(page, this.#used);
-      this.#used += page.length;
+      this.#gathered.set(page, end);
+      end += page.length;
     }
-    if (this.#used >= closeAtBytes) this.close();
+    if (end > extentBytes) {
+      this.close();
+      this.#gathered.copyWithin(0, start, end);
+    }
+    this.#waiting.push({ deltaOffset: this.#used, onStored });
+    this.#used += end - start;
   }
 
   /** Ends the blob that is being gathered; what was reserved and not kept is given up. */
   close(): void {
     if (this.#used === 0) return;
     const waiting = this.#waiting;
-    this.#sealer.reserve(this.#used).set(this.#gathered.subarray(0, this.#used));
+    this.#gathered.copy(this.#sealer.reserve(this.#used), 0, 0, this.#used);
     this.#sealer.keep("delta", (delta) => {
       for (const { deltaOffset, onStored } of waiting) onStored({ delta, deltaOffset });
     });

@@ -58,7 +58,7 @@ test("changed pages are stored as deltas of one depth, and whole extents again w
     const extents = (await backup.file("base/5/1"))?.map.extents ?? [];
     assert.deepEqual([...new Set(extents.map(({ kind }) => kind))], ["delta"]);
   }
-  const most = withPage(versions.at(-1) ?? Buffer.alloc(0), ...Array.from({ length: 60 }, (_, page) => page));
+  const most = withPage(versions.at(-1) ?? Buffer.alloc(0), ...Array.from({ length: 100 }, (_, page) => page));
   await storeBackup(repository, "backup-13", new Map([["base/5/1", most]]), onTopOf(repository, manifest));
   const last = onTopOf(repository, await repository.manifest("backup-13"));
   const kinds = ((await last.file("base/5/1"))?.map.extents ?? []).map(({ kind }) => kind);

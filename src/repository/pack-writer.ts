@@ -1,9 +1,11 @@
 import { createHash, type Hash, randomBytes } from "node:crypto";
+import { BtarError } from "../domain/errors.ts";
 import type { ObjectStore } from "../object-store/object-store.ts";
-import { type BlobRole, packKey, sealBlob } from "./blob.ts";
+import { type BlobRef, type BlobRole, openBlob, packKey, sealBlob } from "./blob.ts";
 import type { DataKey } from "./data-keys.ts";
 import type { MappedPack } from "./file-map.ts";
 import { objectNames } from "./object-names.ts";
+import { missingObject } from "./repository.ts";
 
 /** A pack is closed once it holds this much. */
 const packTargetBytes = 16 * 1024 * 1024;
@@ -109,6 +111,28 @@ export class PackWriter {
     const pack = this.#stored[number];
     if (!pack) throw new Error(`pack ${number} is not closed yet`);
     return pack;
+  }
+
+  /**
+   * Reads a blob of a pack, once it is stored. It must have been closed, or be closed by `flush`.
+   * @throws {BtarError} OBJECT_MISSING, OBJECT_DAMAGED
+   */
+  async read(role: BlobRole, blob: BlobRef): Promise<Buffer> {
+    const { sha256 } = await this.stored(blob.pack);
+    const name = objectNames.pack(this.#serviceId, sha256);
+    const range = { offset: blob.offset, lengthBytes: blob.sealedBytes };
+    const sealed = await this.#store.get(name, { range, signal: this.#signal });
+    if (!sealed) throw missingObject(name, this.#store);
+    try {
+      return openBlob(this.key, { ...blob, role, sealed });
+    } catch (cause) {
+      throw new BtarError("OBJECT_DAMAGED", {
+        message: `${name}, which was just stored, is damaged: a ${role} in it does not open`,
+        hint: "check the store's disks and the network to it; the backup is taken again",
+        details: { object: name },
+        cause,
+      });
+    }
   }
 
   /** Packs that are closed: all numbers below are on their way or stored. */

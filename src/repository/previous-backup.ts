@@ -1,5 +1,7 @@
 import { BtarError } from "../domain/errors.ts";
-import { type BlobRole, openBlob, packKey } from "./blob.ts";
+import { type BlobRef, type BlobRole, openBlob, packKey } from "./blob.ts";
+import { BlobCache } from "./blob-cache.ts";
+import { ExtentReader } from "./extent-reader.ts";
 import {
   type DeltaExtent,
   decodeFileMapGroup,
@@ -7,8 +9,6 @@ import {
   type ExtentBlob,
   type FileMap,
   type MappedPack,
-  pageBytes,
-  pageLength,
   renumberExtent,
 } from "./file-map.ts";
 import type { BackupManifest } from "./manifest.ts";
@@ -16,8 +16,6 @@ import { objectNames } from "./object-names.ts";
 import { missingObject, type Repository } from "./repository.ts";
 import type { NeededPack, StoredGroup } from "./stored-file.ts";
 
-/** What is kept of groups, fingerprints and deltas that were read; each is a few MiB at most. */
-const cachedBlobs = 24;
 /** A pack of which less than this share is still in use is emptied, so that it can be removed. */
 const leastLiveShare = 0.25;
 /** A group of which less than this share of the files is still in use is written anew. */
@@ -45,7 +43,8 @@ export class PreviousBackup {
   readonly #filesInGroup: readonly number[];
   readonly #numberOf: ReadonlyMap<string, number>;
   readonly #fingerprintPlaces: (MappedPack["fingerprints"] | undefined)[];
-  readonly #cache = new Map<string, Promise<unknown>>();
+  readonly #groups = new BlobCache();
+  readonly #extents = new ExtentReader(this);
 
   /** @param options.distrusted SHA-256 of packs that are known to be damaged or missing */
   constructor(
@@ -108,7 +107,7 @@ export class PreviousBackup {
   async file(path: string): Promise<PreviousFile | undefined> {
     const place = this.#placeOf.get(path);
     if (!place) return undefined;
-    const files = await this.#cached(`group ${place.group}`, () => this.#readGroup(place.group));
+    const files = await this.#groups.read(`group ${place.group}`, () => this.#readGroup(place.group));
     const map = files[place.indexInGroup];
     if (!map) throw damaged(path, "its file map is missing");
     const isWorthKeeping = (this.#filesInGroup[place.group] ?? 0) >= files.length * leastUsedShare;
@@ -118,46 +117,32 @@ export class PreviousBackup {
 
   /** Fingerprints of a whole extent's pages. */
   async fingerprints(blob: ExtentBlob): Promise<BigUint64Array> {
-    const place = this.#fingerprintPlaces[blob.pack];
-    if (!place) throw new BtarError("INTERNAL", { message: "fingerprints were asked for before their file" });
-    const all = await this.#cached(`fingerprints ${blob.pack}`, async () => {
-      const plain = await this.#readBlob("fingerprints", { ...place, pack: blob.pack });
-      return new BigUint64Array(new Uint8Array(plain).buffer);
-    });
-    const count = Math.ceil(blob.plainBytes / pageBytes);
-    const own = all.subarray(blob.firstFingerprint, blob.firstFingerprint + count);
-    if (own.length !== count) throw damaged(`pack ${blob.pack}`, "fingerprints are missing");
-    return own;
+    return await this.#extents.fingerprints(blob);
   }
 
   /** The pages of a delta, one after the other. */
   async deltaPages(extent: DeltaExtent): Promise<Buffer> {
-    const { delta, deltaOffset, pages, plainBytes } = extent;
-    const all = await this.#cached(`delta ${delta.pack}/${delta.offset}`, () => this.#readBlob("delta", delta));
-    return all.subarray(
-      deltaOffset,
-      pages.reduce((end, page) => end + pageLength(plainBytes, page), deltaOffset),
-    );
+    return await this.#extents.deltaPages(extent);
   }
 
   /** The whole content of an extent; the caller owns it. */
   async content(extent: Extent): Promise<Buffer> {
-    const content = Buffer.alloc(extent.plainBytes);
-    if (extent.kind === "hole") return content;
-    const base = await this.#readBlob("extent", extent.kind === "whole" ? extent.blob : extent.base);
-    base.copy(content, 0, 0, extent.plainBytes);
-    if (extent.kind === "whole") return content;
-    const pages = await this.deltaPages(extent);
-    let at = 0;
-    for (const page of extent.pages) {
-      at += pages.copy(content, page * pageBytes, at, at + pageLength(extent.plainBytes, page));
-    }
-    return content;
+    return await this.#extents.content(extent);
+  }
+
+  async fingerprintsOf(pack: number): Promise<BlobRef> {
+    const place = this.#fingerprintPlaces[pack];
+    if (!place) throw new BtarError("INTERNAL", { message: "fingerprints were asked for before their file" });
+    return { ...place, pack };
+  }
+
+  lacksFingerprints(pack: number): BtarError {
+    return damaged(`pack ${pack}`, "fingerprints are missing");
   }
 
   async #readGroup(number: number): Promise<readonly FileMap[]> {
     const place = this.group(number);
-    const plain = await this.#readBlob("file-map", place);
+    const plain = await this.readBlob("file-map", place);
     const group = decodeFileMapGroup(plain, objectNames.pack(this.#repository.serviceId, this.pack(place.pack).sha256));
     const numbers = group.packs.map((pack) => {
       // Of files that the previous backup no longer had, a pack may be named that it does not need.
@@ -172,16 +157,7 @@ export class PreviousBackup {
     }));
   }
 
-  async #readBlob(
-    role: BlobRole,
-    blob: {
-      readonly pack: number;
-      readonly offset: number;
-      readonly sealedBytes: number;
-      readonly plainBytes: number;
-      readonly sequence: number;
-    },
-  ): Promise<Buffer> {
+  async readBlob(role: BlobRole, blob: BlobRef): Promise<Buffer> {
     const { store, keys, serviceId } = this.#repository;
     const pack = this.pack(blob.pack);
     const name = objectNames.pack(serviceId, pack.sha256);
@@ -194,19 +170,6 @@ export class PreviousBackup {
     } catch (cause) {
       throw damaged(name, `a ${role} in it does not open`, cause);
     }
-  }
-
-  /** Reads what is not kept, and forgets what was asked for the longest ago. */
-  async #cached<T>(name: string, read: () => Promise<T>): Promise<T> {
-    const known = this.#cache.get(name) as Promise<T> | undefined;
-    const value = known ?? read();
-    this.#cache.delete(name);
-    this.#cache.set(name, value);
-    for (const oldest of this.#cache.keys()) {
-      if (this.#cache.size <= cachedBlobs) break;
-      this.#cache.delete(oldest);
-    }
-    return await value;
   }
 }
 

@@ -1,3 +1,4 @@
+import type { BlobRef } from "./blob.ts";
 import { type Extent, type FileMap, pageBytes } from "./file-map.ts";
 import type { FileMapGroups } from "./file-map-groups.ts";
 import type { StoredPack } from "./pack-writer.ts";
@@ -116,6 +117,19 @@ function isSameMap(map: FileMap, previous: FileMap | undefined): boolean {
   if (map.sizeBytes !== previous?.sizeBytes) return false;
   return map.extents.every((extent, index) => {
     const before = previous.extents[index];
-    return extent === before || (extent.kind === "hole" && before?.kind === "hole");
+    return before !== undefined && isSameExtent(extent, before);
   });
+}
+
+function isSameExtent(one: Extent, other: Extent): boolean {
+  if (one.kind !== other.kind || one.plainBytes !== other.plainBytes) return false;
+  if (one.kind === "whole" && other.kind === "whole") return isSameBlob(one.blob, other.blob);
+  if (one.kind !== "delta" || other.kind !== "delta") return true;
+  return (
+    isSameBlob(one.base, other.base) && isSameBlob(one.delta, other.delta) && one.deltaOffset === other.deltaOffset
+  );
+}
+
+function isSameBlob(one: BlobRef, other: BlobRef): boolean {
+  return one.pack === other.pack && one.offset === other.offset;
 }
