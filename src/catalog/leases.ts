@@ -3,7 +3,7 @@ import type { CatalogDatabase } from "./catalog.ts";
 
 /** Continuous work for a service in a cloud, done by one agent at a time. */
 export interface Duty {
-  readonly duty: "archive-log" | "watch-slot" | "copy-log";
+  readonly duty: "archive-log" | "watch-slot" | "copy-log" | "merge-log";
   readonly serviceId: string;
   readonly cloud: string;
 }

@@ -1,8 +1,8 @@
 import { sql } from "kysely";
 import type { CatalogDatabase } from "./catalog.ts";
 
-/** A piece of log that was stored at a location. */
-export interface RecordedPiece {
+/** Log without a gap that was stored at a location: a piece, or several. */
+export interface RecordedLog {
   readonly serviceId: string;
   readonly cloud: string;
   readonly stream: string;
@@ -10,32 +10,33 @@ export interface RecordedPiece {
   readonly end: string;
   readonly newestCommitMicros: bigint | undefined;
   readonly sizeBytes: number;
+  readonly pieceCount: number;
   readonly storedAt: Date;
 }
 
 /**
- * Records that a piece is stored at a location: extends the range that it follows on, joins it with the one that
- * begins where it ends, or begins a new range after a gap. Recording a piece twice changes nothing.
+ * Records that log is stored at a location: extends the range that it follows on, joins it with the one that begins
+ * where it ends, or begins a new range after a gap. Recording it twice changes nothing.
  */
-export async function recordLogPiece(db: CatalogDatabase, piece: RecordedPiece): Promise<void> {
+export async function recordLog(db: CatalogDatabase, log: RecordedLog): Promise<void> {
   await db.transaction().execute(async (trx) => {
     const ranges = await trx
       .selectFrom("log_range")
       .selectAll()
-      .where("service_id", "=", piece.serviceId)
-      .where("cloud", "=", piece.cloud)
-      .where("stream", "=", piece.stream)
-      .where("start_position", "<=", piece.end)
-      .where("end_position", ">=", piece.start)
+      .where("service_id", "=", log.serviceId)
+      .where("cloud", "=", log.cloud)
+      .where("stream", "=", log.stream)
+      .where("start_position", "<=", log.end)
+      .where("end_position", ">=", log.start)
       .orderBy("start_position")
       .forUpdate()
       .execute();
-    if (ranges.some((range) => range.start_position <= piece.start && range.end_position >= piece.end)) return;
+    if (ranges.some((range) => range.start_position <= log.start && range.end_position >= log.end)) return;
     const first = ranges[0];
-    const start = first && first.start_position < piece.start ? first.start_position : piece.start;
+    const start = first && first.start_position < log.start ? first.start_position : log.start;
     const last = ranges.at(-1);
-    const end = last && last.end_position > piece.end ? last.end_position : piece.end;
-    const commits = [...ranges.map((range) => range.newest_commit_micros), piece.newestCommitMicros ?? null].flatMap(
+    const end = last && last.end_position > log.end ? last.end_position : log.end;
+    const commits = [...ranges.map((range) => range.newest_commit_micros), log.newestCommitMicros ?? null].flatMap(
       (micros) => (micros === null ? [] : [BigInt(micros)]),
     );
     const newest = commits.reduce<bigint | undefined>((a, b) => (a === undefined || b > a ? b : a), undefined);
@@ -46,24 +47,24 @@ export async function recordLogPiece(db: CatalogDatabase, piece: RecordedPiece):
     const coveredUntil = Math.max(...covered);
     await trx
       .deleteFrom("log_range")
-      .where("service_id", "=", piece.serviceId)
-      .where("cloud", "=", piece.cloud)
-      .where("stream", "=", piece.stream)
+      .where("service_id", "=", log.serviceId)
+      .where("cloud", "=", log.cloud)
+      .where("stream", "=", log.stream)
       .where("start_position", "in", [...ranges.map((range) => range.start_position), ""])
       .execute();
     await trx
       .insertInto("log_range")
       .values({
-        service_id: piece.serviceId,
-        cloud: piece.cloud,
-        stream: piece.stream,
+        service_id: log.serviceId,
+        cloud: log.cloud,
+        stream: log.stream,
         start_position: start,
         end_position: end,
         newest_commit_micros: newest === undefined ? null : String(newest),
         covered_until: coveredUntil === 0 ? null : new Date(coveredUntil),
-        stored_at: piece.storedAt,
-        piece_count: ranges.reduce((sum, range) => sum + range.piece_count, 1),
-        stored_bytes: ranges.reduce((sum, range) => sum + range.stored_bytes, piece.sizeBytes),
+        stored_at: log.storedAt,
+        piece_count: ranges.reduce((sum, range) => sum + range.piece_count, log.pieceCount),
+        stored_bytes: ranges.reduce((sum, range) => sum + range.stored_bytes, log.sizeBytes),
       })
       .execute();
   });
@@ -89,6 +90,23 @@ export async function newestLogRange(
   return (
     row && { stream: row.stream, start: row.start_position, end: row.end_position, coveredUntil: row.covered_until }
   );
+}
+
+/** Up to where a location holds a stream's log without a gap from a position on; undefined: it does not hold that. */
+export async function endOfLogFrom(
+  db: CatalogDatabase,
+  from: { readonly serviceId: string; readonly cloud: string; readonly stream: string; readonly position: string },
+): Promise<string | undefined> {
+  const row = await db
+    .selectFrom("log_range")
+    .select("end_position")
+    .where("service_id", "=", from.serviceId)
+    .where("cloud", "=", from.cloud)
+    .where("stream", "=", from.stream)
+    .where("start_position", "<=", from.position)
+    .where("end_position", ">=", from.position)
+    .executeTakeFirst();
+  return row?.end_position;
 }
 
 /**

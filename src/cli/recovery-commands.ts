@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import type { JobAnswer, ServiceAnswer } from "./api-answers.ts";
 import { type CommandContext, clientCommand, type FindAccess, segment } from "./command-context.ts";
+import { formatBytes } from "./format.ts";
 import { followJob } from "./job-progress.ts";
 import { collectPairs, seconds } from "./setting-options.ts";
 import { answerWhenRunning } from "./wait-for-service.ts";
@@ -23,6 +24,9 @@ interface RestoreOptions extends TargetOptions {
   readonly location: string;
   readonly to: string;
   readonly tablespaceMapping?: readonly string[];
+  readonly tablespaceMappingAll?: string;
+  readonly delta?: boolean;
+  readonly database?: string;
   readonly wait: boolean;
 }
 
@@ -60,11 +64,18 @@ export function addRecoveryCommands(program: Command, findAccess: FindAccess, re
       .description("restore only the files, ready to start under a server of your own")
       .requiredOption("--service <name>", "service to restore")
       .requiredOption("--location <cloud>", "cloud to restore from; the files are written on its agent's host")
-      .requiredOption("--to <directory>", "directory that is empty or does not exist yet"),
+      .requiredOption("--to <directory>", "directory that is empty or does not exist yet; with --delta an older one"),
   )
+    .option("--delta", "restore over an older restore or a stopped server: read and write only what differs")
     .option("--tablespace-mapping <old=new>", "where a tablespace goes; may be repeated", collectPairs)
+    .option("--tablespace-mapping-all <directory>", "where all other tablespaces go: below it, by OID")
+    .option("--database <name>", "one database alone cannot be restored: says why, and what to do instead")
     .option("--no-wait", "do not wait for the end")
-    .addHelpText("after", "\nExample:\n  btar restore --service shop --location local-south --to /srv/pg/restored");
+    .addHelpText(
+      "after",
+      "\nExamples:\n  btar restore --service shop --location local-south --to /srv/pg/restored\n" +
+        "  btar restore --service shop --location local-south --to /srv/pg/data --delta",
+    );
   clientCommand(restore, findAccess, (context) => restoreFiles(context, restore.opts(), resolvePath));
 }
 
@@ -102,7 +113,12 @@ async function restoreFiles(context: CommandContext, options: RestoreOptions, re
     directory: resolvePath(options.to),
     ...(options.at !== undefined && { target_time: options.at }),
     ...(options.backup !== undefined && { backup_name: options.backup }),
+    ...(options.delta && { delta: true }),
     tablespace_mapping: Object.fromEntries(mapping),
+    ...(options.tablespaceMappingAll !== undefined && {
+      tablespace_directory: resolvePath(options.tablespaceMappingAll),
+    }),
+    ...(options.database !== undefined && { database: options.database }),
   });
   if (!options.wait) {
     output.answer(asked, () => `the restore was asked for; watch it with: btar jobs watch ${asked.job.id}`);
@@ -110,11 +126,16 @@ async function restoreFiles(context: CommandContext, options: RestoreOptions, re
   }
   const job = await followJob(context, asked.job.id);
   const directory = resolvePath(options.to);
-  const version = job.result?.["version"];
+  const { version, keptBytes, dataBytes } = job.result ?? {};
+  const kept =
+    options.delta && typeof keptBytes === "number" && typeof dataBytes === "number"
+      ? `${formatBytes(keptBytes)} of ${formatBytes(dataBytes)} were there already, and kept\n`
+      : "";
   output.answer(
     { job },
     () =>
       `restored to ${directory}${typeof version === "string" ? `, PostgreSQL ${version}` : ""}\n` +
+      kept +
       "Give it to the user that PostgreSQL runs as (chown -R), then start it; it recovers by itself:\n" +
       `  pg_ctl -D ${directory} start`,
   );

@@ -16,7 +16,7 @@ export const restoreBody = Type.Object(
   {
     location: text("Cloud to restore from, at whose agent the files are written"),
     directory: Type.String({
-      description: "Absolute path on that agent's host; empty or absent",
+      description: "Absolute path on that agent's host; empty or absent, unless `delta` is true",
       minLength: 1,
       maxLength: 4096,
     }),
@@ -24,7 +24,18 @@ export const restoreBody = Type.Object(
     backup_name: Type.Optional(
       nullable(text("Base backup to start from; without target_time nothing later is replayed", 128)),
     ),
+    delta: Type.Optional(
+      Type.Boolean({
+        description:
+          "Restore over an older restore, or over a stopped server's data directory: only what differs is read and " +
+          "written, what the backup does not have is removed",
+      }),
+    ),
     tablespace_mapping: Type.Optional(textsByName("Where tablespaces go: original path to new one")),
+    tablespace_directory: Type.Optional(
+      nullable(text("Where tablespaces go that are not mapped: below it, by OID; by default below directory", 4096)),
+    ),
+    database: Type.Optional(nullable(text("Always refused, with what to do instead", 128))),
   },
   closed,
 );

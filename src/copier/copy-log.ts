@@ -1,5 +1,8 @@
 import type { ObjectStore } from "../object-store/object-store.ts";
-import { historyName, objectNames, parseLogPieceName } from "../repository/object-names.ts";
+import { logRuns, type LogSpan, piecesLacking } from "../repository/log-cover.ts";
+import type { LogPiece } from "../repository/log-piece.ts";
+import { objectNames } from "../repository/object-names.ts";
+import { listLogPieces } from "../repository/repository.ts";
 import { checkSealedObject } from "../repository/sealed-object.ts";
 import { copyObject } from "./copy-object.ts";
 
@@ -8,41 +11,57 @@ export interface MissingLogObject {
   readonly key: string;
   readonly stream: string;
   /** Undefined for the stream's history. */
-  readonly piece:
-    | { readonly start: string; readonly end: string; readonly newestCommitMicros: bigint | undefined }
-    | undefined;
-  readonly sizeBytes: number;
+  readonly piece: LogPiece | undefined;
   readonly storedAt: Date;
 }
 
-/**
- * What the destination lacks of a service's log, stream by stream in order of position.
- * @param options.after per stream, the key after which to look; the listing before it is not read again
- */
-export async function* missingLog(options: {
+interface Comparison {
   readonly source: ObjectStore;
   readonly destination: ObjectStore;
   readonly serviceId: string;
-  readonly after: ReadonlyMap<string, string>;
   readonly signal: AbortSignal;
-}): AsyncGenerator<MissingLogObject> {
-  const { source, destination, serviceId, signal } = options;
-  const streams = await source.listFolders(objectNames.log(serviceId), { signal });
-  for (const stream of streams) {
-    const prefix = objectNames.logStream(serviceId, stream);
-    const after = options.after.get(stream);
-    const from = after === undefined ? { signal } : { signal, after };
-    const there = destination.list(prefix, from)[Symbol.asyncIterator]();
-    let next = await there.next();
-    for await (const object of source.list(prefix, from)) {
-      while (!next.done && next.value.key < object.key) next = await there.next();
-      if (!next.done && next.value.key === object.key) continue;
-      const name = object.key.slice(prefix.length);
-      const piece = name === historyName ? undefined : parseLogPieceName(name);
-      yield { key: object.key, stream, piece, sizeBytes: object.sizeBytes, storedAt: object.storedAt };
-    }
-    await there.return?.();
+}
+
+/**
+ * What the destination lacks of a service's log, stream by stream, the history first, then pieces by position. It
+ * lacks a piece when it does not hold that log, in whatever pieces: both stores merge theirs by themselves.
+ */
+export async function* missingLog(comparison: Comparison): AsyncGenerator<MissingLogObject> {
+  const { source, destination, serviceId, signal } = comparison;
+  for (const stream of await source.listFolders(objectNames.log(serviceId), { signal })) {
+    yield* missingHistory(comparison, stream);
+    const listing = { serviceId, stream, signal };
+    yield* lacking(listLogPieces(source, listing), logRuns(listLogPieces(destination, listing)), serviceId);
   }
+}
+
+/** The same of one stream, from a position up to which the destination is known to hold all. */
+export async function* missingLogFrom(
+  { source, serviceId, signal }: Omit<Comparison, "destination">,
+  position: { readonly stream: string; readonly end: string },
+): AsyncGenerator<MissingLogObject> {
+  const { stream, end } = position;
+  const pieces = listLogPieces(source, { serviceId, stream, from: end, signal });
+  yield* lacking(pieces, [{ start: "", end }], serviceId);
+}
+
+async function* lacking(
+  pieces: AsyncIterable<LogPiece>,
+  there: AsyncIterable<LogSpan> | Iterable<LogSpan>,
+  serviceId: string,
+): AsyncGenerator<MissingLogObject> {
+  for await (const piece of piecesLacking(pieces, there)) {
+    const { stream, storedAt } = piece;
+    yield { key: objectNames.logPiece(serviceId, piece), stream, piece, storedAt };
+  }
+}
+
+async function* missingHistory(comparison: Comparison, stream: string): AsyncGenerator<MissingLogObject> {
+  const { source, destination, serviceId, signal } = comparison;
+  const key = objectNames.logHistory(serviceId, stream);
+  const history = await source.head(key, { signal });
+  if (!history || (await destination.head(key, { signal }))) return;
+  yield { key, stream, piece: undefined, storedAt: history.storedAt };
 }
 
 /** Copies one log object and verifies it at the destination (C4, C6). Returns the bytes sent. */
@@ -57,18 +76,18 @@ export async function copyLogObject(options: {
 }
 
 /**
- * The order to copy in: what the newest base backup needs first, in log order, so that the destination soon holds
- * something that can be restored to a recent time; then the rest, newest first (E5).
+ * The order to copy in (E5). First, in log order, what the newest base backup needs, so that the destination soon holds
+ * something that can be restored to a recent time. Then the rest, newest first, which can wait for log that comes.
  */
 export function orderLogCopies(
   missing: readonly MissingLogObject[],
   newestBackup: { readonly stream: string; readonly start: string } | undefined,
-): readonly MissingLogObject[] {
-  if (!newestBackup) return missing;
+): { readonly first: readonly MissingLogObject[]; readonly later: readonly MissingLogObject[] } {
   const isNeeded = (object: MissingLogObject) =>
+    !newestBackup ||
     object.stream > newestBackup.stream ||
     (object.stream === newestBackup.stream && (!object.piece || object.piece.end > newestBackup.start));
-  const needed = missing.filter(isNeeded);
-  const older = missing.filter((object) => !isNeeded(object)).reverse();
-  return [...needed, ...older];
+  const first = missing.filter(isNeeded);
+  const later = missing.filter((object) => !isNeeded(object)).reverse();
+  return { first, later };
 }

@@ -87,6 +87,6 @@ function logChain(backup: WindowBackup, ranges: readonly WindowLogRange[]): read
 }
 
 /** Streams of one server differ in what follows the last `-` (PostgreSQL: the timeline). */
-function serverOf(stream: string): string {
+export function serverOf(stream: string): string {
   return stream.slice(0, stream.lastIndexOf("-"));
 }

@@ -32,6 +32,35 @@ export interface FileSink {
   drained(): Promise<void> | undefined;
 }
 
+/** Files that come in parts are written by extents of this many bytes. */
+export const fileExtentBytes = 1024 * 1024;
+
+/** Bytes of an extent, from `offset` in it on. */
+export interface ExtentPart {
+  readonly offset: number;
+  readonly bytes: Buffer;
+}
+
+/** A file whose parts come in any order, and again: later ones lie over earlier ones. */
+export interface ScatteredFile {
+  /**
+   * Writes parts of extent number `index`; what is never written is zeros. It is slow to write to an extent in many
+   * calls. The bytes may be reused once the promise is fulfilled, which is the back-pressure, too.
+   */
+  write(index: number, parts: readonly ExtentPart[]): Promise<void>;
+  /** Gives the file its name and size. A file that is never finished is none of the backup. */
+  finish(entry: FileEntry): Promise<void>;
+}
+
+/** Takes files that come in parts, many at a time, and that get their names at the end. */
+export interface ScatteredFileSink {
+  directory(path: string, mode: number): void;
+  /** @param path what it is called for now: an earlier backup's file of that name is what it is compared with */
+  openFile(path: string): ScatteredFile;
+  /** Everything that was written until now is stored afterwards. */
+  settle(): Promise<void>;
+}
+
 /** Takes the files of which a server sends only what changed since an earlier base backup; all else is as it was. */
 export interface ChangedFileSink {
   /** `entry.sizeBytes`: the whole file's, as it is now. */
@@ -138,7 +167,7 @@ export type LogEvent =
       /** Small text that a restore into this stream needs (PostgreSQL: the timeline history file). */
       readonly history?: Buffer | undefined;
     }
-  /** Log bytes: they follow on the last ones without a gap. The receiver owns `bytes`. */
+  /** Log bytes: they follow on the last ones without a gap. `bytes` are valid until the next event is asked for. */
   | {
       readonly kind: "bytes";
       readonly start: string;

@@ -62,6 +62,20 @@ export interface LogRestorer {
   finish(): Promise<void>;
 }
 
+/**
+ * Hands the pieces of a plan to `restorer`, histories first, then pieces in the plan's order. It is cut off by `signal`
+ * when the server has what it needs.
+ */
+export type FeedLog = (restorer: LogRestorer, signal: AbortSignal) => Promise<void>;
+
+/** Where the tablespaces of a restore go. */
+export interface TablespaceChoice {
+  /** Original location to new one. */
+  readonly mapping: ReadonlyMap<string, string>;
+  /** Directory that all others go below; undefined: below the files' own directory. */
+  readonly directory?: string | undefined;
+}
+
 export interface RecoveryResult {
   /** Where replay ended, the engine's notation for people. */
   readonly stoppedAt: string;
@@ -107,9 +121,12 @@ export interface ServerDriver {
   // recovery
   /** Directory below `directory` that the files of a base backup are restored into. */
   filesDirectory(directory: string): string;
+  /** Position of the first log that a recovery of a base backup reads, in its stream and those that follow it. */
+  firstLogPosition(facts: BaseBackupFacts): string;
   /**
    * Chooses the log that a recovery needs, and where it ends. Pure but for reading pieces.
-   * @param pieces all stored pieces from the backup's start on, of all streams, in order of their names
+   * @param pieces all stored pieces that end after `firstLogPosition`, of the backup's stream and those that follow it,
+   *   in order of their names; pieces within others may be left out
    * @param history timeline histories by stream name, where stored
    * @throws {BtarError} RECOVERY_TARGET_UNREACHABLE, LOG_GAP
    */
@@ -120,23 +137,46 @@ export interface ServerDriver {
     readonly history: ReadonlyMap<string, Uint8Array>;
     readonly readPiece: (piece: LogPieceRef) => Promise<Uint8Array>;
   }): Promise<RecoveryPlan>;
+  /**
+   * Directories of a base backup that are not to lie in the files' directory at the same path.
+   * @returns path in the backup to absolute path
+   * @throws {BtarError} INVALID_INPUT when the choice does not fit the backup
+   */
+  tablespacePlaces(
+    filesDirectory: string,
+    facts: BaseBackupFacts,
+    choice: TablespaceChoice,
+  ): ReadonlyMap<string, string>;
+  /**
+   * Finds out whether the files of a base backup may be restored over those of a directory.
+   * @param options.isUnfinished a restore into it was broken off
+   * @throws {BtarError} TARGET_DIRECTORY_NOT_EMPTY, WRONG_STATE
+   */
+  checkRestoreOver(
+    filesDirectory: string,
+    facts: BaseBackupFacts,
+    options: { readonly isUnfinished: boolean },
+  ): Promise<void>;
+  /** Paths of files without which no server starts; a restore writes them last. */
+  readonly completedBy: readonly string[];
   logRestorer(filesDirectory: string, facts: BaseBackupFacts, plan: RecoveryPlan): LogRestorer;
   /**
    * Turns restored files into a server directory that recovers by itself when started: recovery settings, links,
    * no leftovers of the source. Used alone for "only the files"; `recover` calls for it too.
-   * @param tablespaceMapping original location to new one; without an entry they go below the server's directory
+   * @param tablespaces as they were restored, or are to be moved now
    */
   prepareRecovery(
     filesDirectory: string,
     request: {
       readonly facts: BaseBackupFacts;
       readonly plan: RecoveryPlan;
-      readonly tablespaceMapping: ReadonlyMap<string, string>;
+      readonly tablespaces: TablespaceChoice;
     },
   ): Promise<void>;
   /**
    * Starts a prepared directory under `spec`, waits until all is replayed and the server accepts writes on its own
    * history, and resets the accounts to `spec.accounts`.
+   * @param request.feedLog fetches the log while the server replays it; without it, `logRestorer` has written the log
    */
   recover(
     directory: string,
@@ -144,6 +184,7 @@ export interface ServerDriver {
     request: {
       readonly facts: BaseBackupFacts;
       readonly plan: RecoveryPlan;
+      readonly feedLog?: FeedLog;
       readonly signal: AbortSignal;
       readonly onProgress?: (progress: RecoveryProgress) => void;
     },

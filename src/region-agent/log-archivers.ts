@@ -1,11 +1,18 @@
+import { SharedRoom } from "./duties/tasks-in-order.ts";
+
 /** A running log archiver that can be asked to store what it holds back. */
 export interface FlushableArchiver {
   /** Stores everything up to `position` without waiting for more, as soon as it has arrived. */
   storeThrough(position: string): void;
 }
 
+/** Pieces of log that may be on their way to the store at once beside one of each service: each holds 16 MiB. */
+const sharedUploads = 4;
+
 /** The log archivers of this agent, by service. */
 export class LogArchivers {
+  /** Bounds the memory of all archivers together. */
+  readonly uploadRoom = new SharedRoom(sharedUploads);
   readonly #running = new Map<string, FlushableArchiver>();
 
   add(serviceId: string, archiver: FlushableArchiver): void {

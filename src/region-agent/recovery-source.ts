@@ -1,14 +1,20 @@
 import { recoveryByLocation } from "../catalog/recovery.ts";
-import { BtarError } from "../domain/errors.ts";
+import { BtarError, isBtarError } from "../domain/errors.ts";
 import { parseTargetTime } from "../domain/recovery-target-time.ts";
+import { serverOf } from "../domain/recovery-window.ts";
 import type { BaseBackupFacts, LogPieceRef, RecoveryPlan, RecoveryTarget } from "../engine/engine.ts";
 import type { LogRestorer } from "../engine/server.ts";
+import { systemClock } from "../platform/clock.ts";
+import { widestPieces } from "../repository/log-cover.ts";
 import type { LogPiece } from "../repository/log-piece.ts";
 import type { BackupManifest } from "../repository/manifest.ts";
+import { type LogPart, readLog } from "../repository/read-log.ts";
 import type { Repository } from "../repository/repository.ts";
 import type { AgentEnvironment } from "./environment.ts";
 
 const piecesReadAtOnce = 4;
+/** Waits before log is listed again, in case a store gives old listings for a while. */
+const planAgainMs = [0, 1000, 4000, 15_000] as const;
 
 /** Everything that a recovery starts from. */
 export interface RecoverySource {
@@ -42,23 +48,54 @@ export async function openRecoverySource(
   const { repository, backupId, target, signal } = request;
   const manifest = await repository.manifest(backupId, { signal });
   const facts: BaseBackupFacts = manifest;
-  const pieces: LogPiece[] = [];
-  const history = new Map<string, Uint8Array>();
-  for (const stream of await repository.logStreams({ signal })) {
-    const text = await repository.logHistory(stream, { signal });
-    if (text) history.set(stream, text);
-    for await (const piece of repository.logPieces(stream, { signal })) pieces.push(piece);
-  }
-  const plan = await env.serverDriver.planRecovery({
-    facts,
-    target,
-    pieces,
-    history,
-    readPiece: (piece) => repository.logPiece(piece, { signal }),
-  });
+  const { plan, pieces, history } = await planLog(env, { repository, facts, target, signal });
   const chosen = new Set(plan.pieces.map(nameOf));
   const logBytes = pieces.reduce((sum, piece) => sum + (chosen.has(nameOf(piece)) ? piece.sizeBytes : 0), 0);
   return { manifest, facts, plan, history, logBytes };
+}
+
+interface PlanRequest {
+  readonly repository: Repository;
+  readonly facts: BaseBackupFacts;
+  readonly target: RecoveryTarget;
+  readonly signal: AbortSignal;
+}
+
+interface PlannedLog {
+  readonly plan: RecoveryPlan;
+  readonly pieces: readonly LogPiece[];
+  readonly history: ReadonlyMap<string, Uint8Array>;
+}
+
+/** Log that is merged while the plan is made is listed, and planned, again. */
+async function planLog(env: AgentEnvironment, request: PlanRequest): Promise<PlannedLog> {
+  for (const waitMs of planAgainMs) {
+    try {
+      return await planListedLog(env, request);
+    } catch (error) {
+      if (!isBtarError(error, "OBJECT_MISSING")) throw error;
+      await systemClock.sleep(waitMs, request.signal);
+    }
+  }
+  return await planListedLog(env, request);
+}
+
+async function planListedLog(env: AgentEnvironment, request: PlanRequest): Promise<PlannedLog> {
+  const { repository, facts, target, signal } = request;
+  const own = facts.log.stream;
+  const from = env.serverDriver.firstLogPosition(facts);
+  const pieces: LogPiece[] = [];
+  const history = new Map<string, Uint8Array>();
+  for (const stream of await repository.logStreams({ signal })) {
+    // Earlier timelines, and databases that were at the same address, do not lead on from the backup.
+    if (serverOf(stream) !== serverOf(own) || stream < own) continue;
+    const text = await repository.logHistory(stream, { signal });
+    if (text) history.set(stream, text);
+    for await (const piece of widestPieces(repository.logPieces(stream, { signal, from }))) pieces.push(piece);
+  }
+  const readPiece = (piece: LogPieceRef) => repository.logPiece(piece, { signal });
+  const plan = await env.serverDriver.planRecovery({ facts, target, pieces, history, readPiece });
+  return { plan, pieces, history };
 }
 
 /** Fetches the chosen log, several pieces at once, and hands it to the engine. */
@@ -73,21 +110,22 @@ export async function restoreLog(request: {
   for (const [stream, text] of source.history) {
     if (streams.has(stream)) await restorer.history(stream, text);
   }
-  const ahead: { readonly piece: LogPieceRef; readonly bytes: Promise<Buffer> }[] = [];
+  const ahead: { readonly stream: string; readonly parts: Promise<readonly LogPart[]> }[] = [];
   const writeNext = async () => {
     const next = ahead.shift();
-    if (next) await restorer.write(next.piece.stream, next.piece.start, await next.bytes);
+    if (!next) return;
+    for (const { start, bytes } of await next.parts) await restorer.write(next.stream, start, bytes);
   };
   try {
     for (const piece of source.plan.pieces) {
-      const bytes = repository.logPiece(piece, { signal });
-      bytes.catch(() => undefined); // thrown by writeNext in its turn
-      ahead.push({ piece, bytes });
+      const parts = readLog(repository, piece, { signal });
+      parts.catch(() => undefined); // thrown by writeNext in its turn
+      ahead.push({ stream: piece.stream, parts });
       if (ahead.length >= piecesReadAtOnce) await writeNext();
     }
     while (ahead.length > 0) await writeNext();
   } finally {
-    await Promise.allSettled(ahead.map(({ bytes }) => bytes));
+    await Promise.allSettled(ahead.map(({ parts }) => parts));
   }
   await restorer.finish();
 }
@@ -102,9 +140,11 @@ export async function withAlternatives(
     readonly sourceServiceId: string;
     readonly fromCloud: string;
     readonly backupId: string;
+    /** What is there now, for people. */
+    readonly left?: string;
   },
 ): Promise<unknown> {
-  const { error, sourceServiceId, fromCloud, backupId } = failure;
+  const { error, sourceServiceId, fromCloud, backupId, left = "nothing was left behind" } = failure;
   if (!(error instanceof BtarError) || error.kind !== "damaged") return error;
   const locations = await recoveryByLocation(env.catalog.db, sourceServiceId);
   const others = locations.flatMap(({ cloud, reach }) =>
@@ -114,8 +154,8 @@ export async function withAlternatives(
   );
   const hint =
     others.length > 0
-      ? `nothing was left behind; base backups that may do instead: ${others.slice(0, 5).join(", ")}`
-      : "nothing was left behind; no other complete base backup of the service is known";
+      ? `${left}; base backups that may do instead: ${others.slice(0, 5).join(", ")}`
+      : `${left}; no other complete base backup of the service is known`;
   return new BtarError(error.code, { message: error.message, hint, details: error.details, cause: error });
 }
 

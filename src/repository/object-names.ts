@@ -10,8 +10,11 @@ export const objectNames = {
   packs: (serviceId: string) => `${serviceId}/pack/`,
   log: (serviceId: string) => `${serviceId}/log/`,
   logStream: (serviceId: string, stream: string) => `${serviceId}/log/${stream}/`,
-  logPiece: (serviceId: string, piece: Omit<LogPiece, "sizeBytes" | "storedAt">) =>
-    `${serviceId}/log/${piece.stream}/${logPieceName(piece)}`,
+  logPiece: (serviceId: string, piece: LogPieceName) =>
+    `${serviceId}/log/${piece.stream}/${logFolder(piece.start)}/${logPieceName(piece)}`,
+  /** Sorts before all pieces that begin at `position` or later, and after all others. */
+  logFrom: (serviceId: string, stream: string, position: string) =>
+    `${serviceId}/log/${stream}/${logFolder(position)}/${position}`,
   logHistory: (serviceId: string, stream: string) => `${serviceId}/log/${stream}/${historyName}`,
   descriptions: (serviceId: string) => `${serviceId}/service/`,
   description: (serviceId: string, version: string) => `${serviceId}/service/${version}`,
@@ -22,20 +25,31 @@ export const objectNames = {
 /** Sorts after every piece, which start with a hexadecimal digit. */
 export const historyName = "history";
 
-const pieceName = /^([0-9A-Z]+)-([0-9A-Z]+)-([0-9a-f]{14})$/;
+/** What the name of a log piece says. */
+export type LogPieceName = Pick<LogPiece, "stream" | "start" | "end" | "newestCommitMicros">;
 
-function logPieceName(piece: Pick<LogPiece, "start" | "end" | "newestCommitMicros">): string {
+const folderDigits = 8;
+const pieceName = /^([0-9A-F]{8})\/([0-9A-F]{16})-([0-9A-F]{16})-([0-9a-f]{14})$/;
+
+/** Pieces lie in folders by the upper half of their start, so that a folder of files stays small. */
+function logFolder(position: string): string {
+  return position.slice(0, folderDigits);
+}
+
+function logPieceName(piece: Omit<LogPieceName, "stream">): string {
   const newest = (piece.newestCommitMicros ?? 0n).toString(16).padStart(14, "0");
   return `${piece.start}-${piece.end}-${newest}`;
 }
 
-/** What the name of a log object says; undefined for the stream's history. */
-export function parseLogPieceName(
-  name: string,
-): { readonly start: string; readonly end: string; readonly newestCommitMicros: bigint | undefined } | undefined {
+/**
+ * What the name of a log object says; undefined for the stream's history.
+ * @param name below the stream's folder
+ * @throws {BtarError} UNSUPPORTED_FORMAT
+ */
+export function parseLogPieceName(name: string): Omit<LogPieceName, "stream"> | undefined {
   if (name === historyName) return undefined;
-  const [, start, end, newest] = pieceName.exec(name) ?? [];
-  if (start === undefined || end === undefined || newest === undefined || start >= end) {
+  const [, folder, start, end, newest] = pieceName.exec(name) ?? [];
+  if (start === undefined || end === undefined || newest === undefined || start >= end || folder !== logFolder(start)) {
     throw new BtarError("UNSUPPORTED_FORMAT", {
       message: `"${name}" is not the name of a log piece`,
       hint: "something other than btar wrote below log/; move it away",

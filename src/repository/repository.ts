@@ -3,9 +3,9 @@ import type { ObjectStore } from "../object-store/object-store.ts";
 import { BaseBackupWriter } from "./base-backup-writer.ts";
 import type { BlobWorkers } from "./blob-workers.ts";
 import { type DataKeys, ensureDataKeys, loadDataKeys } from "./data-keys.ts";
-import type { LogPiece } from "./log-piece.ts";
+import { earliestStart, type LogPiece, maxPieceReach, reachOf } from "./log-piece.ts";
 import { type BackupManifest, decodeManifest, encodeManifest } from "./manifest.ts";
-import { historyName, objectNames, parseLogPieceName } from "./object-names.ts";
+import { type LogPieceName, objectNames, parseLogPieceName } from "./object-names.ts";
 import { PackWriter } from "./pack-writer.ts";
 import type { PreviousBackup } from "./previous-backup.ts";
 import { type ObjectRole, openObject, sealObject } from "./sealed-object.ts";
@@ -104,20 +104,21 @@ export class Repository {
    * Stores a piece of log.
    * @returns its object's size; 0 when it was there already
    */
-  async putLogPiece(
-    piece: Pick<LogPiece, "stream" | "start" | "end" | "newestCommitMicros">,
-    bytes: Uint8Array,
-    options: CallOptions = {},
-  ): Promise<number> {
+  async putLogPiece(piece: LogPieceName, bytes: Uint8Array, options: CallOptions = {}): Promise<number> {
+    if (reachOf(piece) > maxPieceReach) {
+      throw new BtarError("INTERNAL", { message: `the piece of log ${piece.start} to ${piece.end} is too long` });
+    }
     return await this.#putSealed("logPiece", objectNames.logPiece(this.serviceId, piece), bytes, options);
   }
 
-  /** @throws {BtarError} OBJECT_MISSING, OBJECT_DAMAGED */
-  async logPiece(
-    piece: Pick<LogPiece, "stream" | "start" | "end" | "newestCommitMicros">,
-    options: CallOptions = {},
-  ): Promise<Buffer> {
+  /** @throws {BtarError} OBJECT_MISSING (it may have been merged: list again), OBJECT_DAMAGED */
+  async logPiece(piece: LogPieceName, options: CallOptions = {}): Promise<Buffer> {
     return await this.#getSealed("logPiece", objectNames.logPiece(this.serviceId, piece), options);
+  }
+
+  /** Removes a piece whose log another piece holds, or nobody needs. */
+  async removeLogPiece(piece: LogPieceName, options: CallOptions = {}): Promise<void> {
+    await this.store.delete(objectNames.logPiece(this.serviceId, piece), options);
   }
 
   /** Small text that belongs to a stream (PostgreSQL: its timeline's history). */
@@ -136,15 +137,17 @@ export class Repository {
     return await this.store.listFolders(objectNames.log(this.serviceId), options);
   }
 
-  /** Pieces of a stream in order of position, from the first one whose name comes after `after` (an object key). */
-  async *logPieces(stream: string, options: CallOptions & { readonly after?: string } = {}): AsyncGenerator<LogPiece> {
-    const prefix = objectNames.logStream(this.serviceId, stream);
-    for await (const object of this.store.list(prefix, options)) {
-      const name = object.key.slice(prefix.length);
-      if (name === historyName) continue;
-      const parsed = parseLogPieceName(name);
-      if (parsed) yield { stream, ...parsed, sizeBytes: object.sizeBytes, storedAt: object.storedAt };
-    }
+  /**
+   * Pieces of a stream in order of their start, then their end. They may overlap: `widestPieces` leaves out those that
+   * others hold. Costs what is listed, not what the stream has.
+   * @param options.from only pieces that end after this position
+   * @param options.to only pieces that begin before this position
+   */
+  async *logPieces(
+    stream: string,
+    options: CallOptions & { readonly from?: string; readonly to?: string } = {},
+  ): AsyncGenerator<LogPiece> {
+    yield* listLogPieces(this.store, { ...options, serviceId: this.serviceId, stream });
   }
 
   /** @returns the version that it was stored as */
@@ -179,6 +182,27 @@ export class Repository {
     const sealed = await this.store.get(name, options);
     if (!sealed) throw missingObject(name, this.store);
     return await openObject({ role, name, keys: this.keys, sealed });
+  }
+}
+
+/** As `Repository.logPieces`, for whoever has no key. */
+export async function* listLogPieces(
+  store: ObjectStore,
+  request: CallOptions & {
+    readonly serviceId: string;
+    readonly stream: string;
+    readonly from?: string | undefined;
+    readonly to?: string | undefined;
+  },
+): AsyncGenerator<LogPiece> {
+  const { serviceId, stream, from, to, signal } = request;
+  const prefix = objectNames.logStream(serviceId, stream);
+  const after = from === undefined ? {} : { after: objectNames.logFrom(serviceId, stream, earliestStart(from)) };
+  for await (const object of store.list(prefix, { signal, ...after })) {
+    const named = parseLogPieceName(object.key.slice(prefix.length));
+    if (!named || (from !== undefined && named.end <= from)) continue;
+    if (to !== undefined && named.start >= to) return;
+    yield { stream, ...named, sizeBytes: object.sizeBytes, storedAt: object.storedAt };
   }
 }
 

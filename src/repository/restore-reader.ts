@@ -40,7 +40,8 @@ export class RestoreReader {
   async group(number: number): Promise<FileMapGroup> {
     const place = this.#manifest.groups[number];
     const pack = place && this.#manifest.packs[place.pack];
-    if (!place || !pack) throw new BtarError("OBJECT_DAMAGED", { message: `file map ${number} is not in the manifest` });
+    if (!place || !pack)
+      throw new BtarError("OBJECT_DAMAGED", { message: `file map ${number} is not in the manifest` });
     return decodeFileMapGroup(await this.#blob("file-map", pack, place), this.nameOf(pack));
   }
 
@@ -102,7 +103,8 @@ export class RestoreReader {
       return new BigUint64Array(new Uint8Array(plain).buffer);
     });
     const own = all.subarray(blob.firstFingerprint, blob.firstFingerprint + partsOf(blob.plainBytes, pageBytes));
-    if (own.length !== partsOf(blob.plainBytes, pageBytes)) throw damaged(this.nameOf(pack), "fingerprints are missing");
+    if (own.length !== partsOf(blob.plainBytes, pageBytes))
+      throw damaged(this.nameOf(pack), "fingerprints are missing");
     return own;
   }
 

@@ -87,7 +87,11 @@ export class RestoreTree {
           if (!roots.has(place)) await look(place);
         } else if (files.has(place) && status.isFile() && status.nlink === 1) {
           // Its content is compared later.
-        } else if (target !== undefined && status.isSymbolicLink() && resolve(folder, await readlink(place)) === target) {
+        } else if (
+          target !== undefined &&
+          status.isSymbolicLink() &&
+          resolve(folder, await readlink(place)) === target
+        ) {
           // The link to where the directory is.
         } else if (folder === directory || !roots.has(folder) || isDirectory || files.has(place)) {
           await (status.isDirectory() ? removeTree(place) : unlink(place));

@@ -21,7 +21,8 @@ export class RestoreWork {
       }
       path = request.files[0]?.path ?? "";
       what = "delta";
-      const delta = request.delta && openBlob(request.delta.key, { ...request.delta, ...request.delta.blob, role: "delta" });
+      const delta =
+        request.delta && openBlob(request.delta.key, { ...request.delta, ...request.delta.blob, role: "delta" });
       for (const extent of request.extents) {
         const file = request.files[extent.file];
         if (!file) continue;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { copyBaseBackup } from "../../src/copier/copy-base-backup.ts";
-import { copyLogObject, missingLog } from "../../src/copier/copy-log.ts";
+import { copyLogObject, missingLog, missingLogFrom } from "../../src/copier/copy-log.ts";
 import { BtarError } from "../../src/domain/errors.ts";
 import { MemoryObjectStore } from "../../src/object-store/memory/memory-object-store.ts";
 import type { ObjectStore } from "../../src/object-store/object-store.ts";
@@ -130,9 +130,11 @@ test("C6: log is copied piece by piece; a damaged piece is found and named", asy
     const piece = { stream, start: at(start), end: at(start + 16), newestCommitMicros: 5n };
     await repository.putLogPiece(piece, Buffer.alloc(16, start));
   }
-  const missing = async (after = new Map<string, string>()) => {
+  const missing = async (from?: string) => {
     const keys: string[] = [];
-    for await (const { key } of missingLog({ source, destination, serviceId, after, signal })) keys.push(key);
+    const request = { source, destination, serviceId, signal };
+    const found = from === undefined ? missingLog(request) : missingLogFrom(request, { stream, end: from });
+    for await (const { key } of found) keys.push(key);
     return keys;
   };
   const keys = await missing();
@@ -140,7 +142,7 @@ test("C6: log is copied piece by piece; a damaged piece is found and named", asy
   const [first = "", second = "", third = ""] = keys;
   await copyLogObject({ source, destination, key: second, signal });
   assert.deepEqual(await missing(), [first, third]);
-  assert.deepEqual(await missing(new Map([[stream, first]])), [third]);
+  assert.deepEqual(await missing(at(48)), [third]);
   await source.flipByte(first);
   const error = await rejectsWith("OBJECT_DAMAGED", () => copyLogObject({ source, destination, key: first, signal }));
   assert.ok(error.message.includes(first));

@@ -43,7 +43,9 @@ test("P3: a backup on top of another that is cut off at any call to the store le
     const repository = await openFixture(store);
     const first = await storeBackup(repository, "backup-1", before);
     store.failWith("STORE_UNREACHABLE", { afterCalls });
-    const cutOff = await storeBackup(repository, "backup-2", after, onTopOf(repository, first)).catch((error: unknown) => error);
+    const cutOff = await storeBackup(repository, "backup-2", after, onTopOf(repository, first)).catch(
+      (error: unknown) => error,
+    );
     isThrough = !(cutOff instanceof Error);
     store.heal();
     assert.deepEqual(await repository.backupIds(), isThrough ? ["backup-1", "backup-2"] : ["backup-1"]);

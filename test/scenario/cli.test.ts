@@ -77,7 +77,10 @@ suite("commands against a running btar", () => {
       const shown = await run("backup", "get", "shop", name);
       return /^secondary +local-south: complete$/m.test(shown.stdout);
     });
-    assert.match((await run("backup", "list", "shop")).stdout, new RegExp(`^${name} +complete .* MiB .* MiB `, "m"));
+    assert.match(
+      (await run("backup", "list", "shop")).stdout,
+      new RegExp(`^${name} +complete .* MiB .* (?:B|KiB|MiB) `, "m"),
+    );
 
     const fork = await run("fork", "shop", "shop-2", "--cloud", "local-south", "--backup", name, "--wait");
     assert.equal(fork.code, 0, fork.stderr);
@@ -92,6 +95,12 @@ suite("commands against a running btar", () => {
     assert.ok(existsSync(join(target, "PG_VERSION")));
     const again = await run("restore", "--service", "shop", "--location", "local-south", "--to", "restored");
     assert.equal(again.code, 4, "a directory that holds something is not written to");
+    const over = await run("restore", "--service", "shop", "--location", "local-south", "--to", "restored", "--delta");
+    assert.equal(over.code, 0, over.stderr);
+    assert.match(over.stdout, /^\d+\.\d MiB of \d+\.\d MiB were there already, and kept$/m);
+    const one = await run("restore", "--service", "shop", "--location", "local-south", "--to", "x", "--database", "a");
+    assert.equal(one.code, 1);
+    assert.match(one.stderr, /database a cannot be restored alone.*btar fork shop/s);
 
     const status = await run("status", "shop");
     assert.match(status.stdout, /^shop +RUNNING +local-south \(secondary\) +[1-9]/m);

@@ -195,7 +195,7 @@ function collect(log: AsyncIterable<LogEvent>) {
         const { start, end, newestCommitMicros } = event;
         const piece = { stream, start, end, newestCommitMicros };
         collected.pieces.push(piece);
-        collected.contents.set(piece, event.bytes);
+        collected.contents.set(piece, Buffer.from(event.bytes));
       }
     }
   };

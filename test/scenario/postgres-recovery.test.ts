@@ -4,9 +4,10 @@ import { mkdir, readdir, readFile, readlink, rm } from "node:fs/promises";
 import path from "node:path";
 import { after, test } from "node:test";
 import { promisify } from "node:util";
+import { BtarError } from "../../src/domain/errors.ts";
 import { lsnFromSortable, parseLsn } from "../../src/domain/lsn.ts";
-import type { RecoveryTarget } from "../../src/engine/engine.ts";
-import type { RecoveryProgress, ServerSpec } from "../../src/engine/server.ts";
+import type { RecoveryPlan, RecoveryTarget } from "../../src/engine/engine.ts";
+import type { FeedLog, RecoveryProgress, ServerSpec } from "../../src/engine/server.ts";
 import { rejectsWith } from "../support/assert-error.ts";
 import { type BaseCopy, readLog, type StoredLog, takeBaseCopy } from "../support/base-copy.ts";
 import {
@@ -20,6 +21,7 @@ import {
   specOf,
 } from "../support/managed-postgres.ts";
 import { ownByServerUser, startPostgres } from "../support/postgres-server.ts";
+import { until } from "../support/regions.ts";
 
 /** Servers of the sources, which are stopped once their log has been read. */
 const sourceServers = await ManagedServers.create();
@@ -132,6 +134,47 @@ test("a recovery whose server was killed goes on when it is run again", async ()
   assert.deepEqual(again, result, "a recovery that is complete tells its result again");
 });
 
+test("a server replays while its log is still being fetched, holds little of it, and waits for what is late", async () => {
+  await using servers = await ManagedServers.create();
+  const source = await sourceOf("18", { isLarge: true });
+  const directory = servers.directoryOf("fed");
+  const { plan, files } = await restoreFiles(servers, source, directory, { kind: "latest" });
+  const spec = await specOf("fed", "18");
+  let isReplaying = false;
+  const onProgress = ({ fraction }: RecoveryProgress) => {
+    isReplaying ||= fraction > 0;
+  };
+  const half = Math.floor(plan.pieces.length / 2);
+  const feedLog = feedOf(source, plan, async (index) => {
+    if (index < half) return;
+    // The server has come to what is there, and waits.
+    await until("the server replays", async () => isReplaying);
+  });
+  const request = { ...source.copy, plan, feedLog, signal: noSignal, onProgress };
+  await servers.driver.recover(directory, spec, request);
+  assert.deepEqual(await rowsOf(spec), [1, 2, 3, 4, 5]);
+  assert.deepEqual(await query(internalOf(spec, "defaultdb"), "select count(*)::int from filler"), [[300_000]]);
+  assert.deepEqual(await readdir(path.join(files, "..")).then((names) => names.includes("log-ahead")), false);
+});
+
+test("a recovery whose log cannot be fetched fails with the reason, and is not taken for complete", async () => {
+  await using servers = await ManagedServers.create();
+  const source = await sourceOf("18", { isLarge: true });
+  const directory = servers.directoryOf("unfed");
+  const { plan } = await restoreFiles(servers, source, directory, { kind: "latest" });
+  const spec = await specOf("unfed", "18");
+  const feedLog = feedOf(source, plan, async (index) => {
+    if (index === Math.floor(plan.pieces.length / 2))
+      throw new BtarError("OBJECT_MISSING", { message: "a piece is gone" });
+  });
+  const request = { ...source.copy, plan, signal: noSignal };
+  await rejectsWith("OBJECT_MISSING", () => servers.driver.recover(directory, spec, { ...request, feedLog }));
+  assert.deepEqual(await servers.driver.status(directory), { state: "absent" });
+  // With all of its log, the same directory goes on.
+  await servers.driver.recover(directory, spec, { ...request, feedLog: feedOf(source, plan) });
+  assert.deepEqual(await rowsOf(spec), [1, 2, 3, 4, 5]);
+});
+
 test("F7: a cancelled recovery leaves no server running", async () => {
   await using servers = await ManagedServers.create();
   const source = await sourceOf("18", { isLarge: true });
@@ -204,7 +247,7 @@ test("files alone are ready to start: with links, without leftovers, and with a 
   const location = source.copy.facts.engineFacts.tablespaces as { oid: string; location: string }[];
   const [{ oid, location: original } = { oid: "", location: "" }] = location;
   const elsewhere = path.join(servers.root, "elsewhere");
-  const request = { ...source.copy, plan, tablespaceMapping: new Map([[original, elsewhere]]) };
+  const request = { ...source.copy, plan, tablespaces: { mapping: new Map([[original, elsewhere]]) } };
   await servers.driver.prepareRecovery(files, request);
   await servers.driver.prepareRecovery(files, request); // can be repeated
 
@@ -286,6 +329,19 @@ function committedAt(source: Source, row: number): bigint {
 
 /** Puts files and log of the source into a directory, as the engine's caller does. */
 async function restore(servers: ManagedServers, source: Source, directory: string, target: RecoveryTarget) {
+  const { plan, files } = await restoreFiles(servers, source, directory, target);
+  const restorer = servers.driver.logRestorer(files, source.copy.facts, plan);
+  for (const [stream, content] of source.history) await restorer.history(stream, content);
+  await Promise.all(
+    plan.pieces.toReversed().map(async (piece) => {
+      await restorer.write(piece.stream, piece.start, await source.log.readPiece(piece));
+    }),
+  );
+  await restorer.finish();
+  return { plan, files };
+}
+
+async function restoreFiles(servers: ManagedServers, source: Source, directory: string, target: RecoveryTarget) {
   const { driver } = servers;
   const files = driver.filesDirectory(directory);
   const plan = await driver.planRecovery({
@@ -297,23 +353,33 @@ async function restore(servers: ManagedServers, source: Source, directory: strin
   });
   await mkdir(directory);
   await promisify(execFile)("cp", ["-a", source.copy.files, files]);
-  const restorer = driver.logRestorer(files, source.copy.facts, plan);
-  for (const [stream, content] of source.history) await restorer.history(stream, content);
-  await Promise.all(
-    plan.pieces.toReversed().map(async (piece) => {
-      await restorer.write(piece.stream, piece.start, await source.log.readPiece(piece));
-    }),
-  );
-  await restorer.finish();
   return { plan, files };
+}
+
+/** Hands on the log while the server replays it, as slowly as `beforePiece` makes it. */
+function feedOf(
+  source: Source,
+  plan: RecoveryPlan,
+  beforePiece: (index: number) => Promise<void> = async () => {},
+): FeedLog {
+  return async (restorer, signal) => {
+    for (const [stream, content] of source.history) await restorer.history(stream, content);
+    for (const [index, piece] of plan.pieces.entries()) {
+      await beforePiece(index);
+      signal.throwIfAborted();
+      await restorer.write(piece.stream, piece.start, await source.log.readPiece(piece));
+    }
+    await restorer.finish();
+  };
 }
 
 async function fork(servers: ManagedServers, source: Source, name: string, target: RecoveryTarget) {
   const directory = servers.directoryOf(name);
-  const { plan } = await restore(servers, source, directory, target);
+  const { plan } = await restoreFiles(servers, source, directory, target);
   const settings = { max_connections: 40, log_min_duration_statement: 1234 };
   const spec = await specOf(name, source.spec.majorVersion, { pg: settings });
-  const result = await servers.driver.recover(directory, spec, { facts: source.copy.facts, plan, signal: noSignal });
+  const request = { facts: source.copy.facts, plan, feedLog: feedOf(source, plan), signal: noSignal };
+  const result = await servers.driver.recover(directory, spec, request);
   return { spec, plan, result };
 }
 

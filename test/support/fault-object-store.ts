@@ -26,6 +26,8 @@ export class FaultObjectStore implements ObjectStore {
   readonly #calls: { readonly operation: StoreOperation; readonly key: string }[] = [];
   #fault: Fault | undefined;
   #heal: () => void = () => undefined;
+  /** What listings tell of, whatever is there by now. */
+  #listed: readonly StoredObject[] | undefined;
 
   constructor(store: ObjectStore) {
     this.store = store;
@@ -57,9 +59,17 @@ export class FaultObjectStore implements ObjectStore {
     this.#strike(options, work);
   }
 
+  /** Listings stay as they are now until `heal`, whatever comes and goes. */
+  async staleListings(): Promise<void> {
+    const listed: StoredObject[] = [];
+    for await (const object of this.store.list("")) listed.push(object);
+    this.#listed = listed;
+  }
+
   /** All calls go through again, those that stalled too. */
   heal(): void {
     this.#fault = undefined;
+    this.#listed = undefined;
     this.#heal();
     this.#heal = () => undefined;
   }
@@ -137,7 +147,9 @@ export class FaultObjectStore implements ObjectStore {
     options: StoreCallOptions & { readonly after?: string } = {},
   ): AsyncGenerator<StoredObject> {
     await this.#enter("list", prefix, options);
-    for await (const object of this.store.list(prefix, options)) {
+    const { after = "" } = options;
+    const listed = this.#listed?.filter(({ key }) => key.startsWith(prefix) && key > after);
+    for await (const object of listed ?? this.store.list(prefix, options)) {
       await this.#enter("list", prefix, options);
       yield object;
     }
@@ -145,7 +157,10 @@ export class FaultObjectStore implements ObjectStore {
 
   async listFolders(prefix: string, options: StoreCallOptions = {}): Promise<readonly string[]> {
     await this.#enter("listFolders", prefix, options);
-    return await this.store.listFolders(prefix, options);
+    if (!this.#listed) return await this.store.listFolders(prefix, options);
+    const below = this.#listed.filter(({ key }) => key.startsWith(prefix)).map(({ key }) => key.slice(prefix.length));
+    const folders = below.filter((rest) => rest.includes("/")).map((rest) => rest.slice(0, rest.indexOf("/")));
+    return [...new Set(folders)].sort();
   }
 
   async delete(key: string, options: StoreCallOptions = {}): Promise<void> {

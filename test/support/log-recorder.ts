@@ -71,7 +71,7 @@ export class LogRecorder {
       } else if (event.kind === "caught-up") this.caughtUp = event;
       else if (event.kind === "bytes") {
         if (event.start !== this.#position) throw new Error(`${event.start} follows on ${this.#position}`);
-        this.streams.at(-1)?.pieces.push(event.bytes);
+        this.streams.at(-1)?.pieces.push(Buffer.from(event.bytes));
         this.#position = event.end;
         const micros = event.newestCommitMicros ?? 0n;
         if (micros > this.newestCommitMicros) this.newestCommitMicros = micros;

@@ -53,6 +53,7 @@ export interface RegionsOptions {
   /** The store of a cloud; a folder by default. */
   readonly storeOf?: (cloud: string) => ObjectStore;
   readonly retainedLogBytes?: number;
+  readonly maxPieceBytes?: number;
 }
 
 interface Parts {
@@ -274,7 +275,7 @@ async function testConfiguration(directory: string, options: RegionsOptions): Pr
       ports: { first, last },
     },
     backups: { intervalHours: 24, retentionDays: 2, compressionLevel: 1 },
-    log: { maxAgeSeconds: 0.2, maxPieceBytes: 4 * 1024 * 1024 },
+    log: { maxAgeSeconds: 0.2, maxPieceBytes: options.maxPieceBytes ?? 4 * 1024 * 1024 },
     limits: {
       additionalClouds: 3,
       retainedLogBytes: options.retainedLogBytes ?? 1024 * 1024 * 1024,

@@ -130,6 +130,7 @@ async function takeBackup(context: ControlPlaneContext, row: ServiceRow, request
 }
 
 async function restore(context: ControlPlaneContext, row: ServiceRow, body: Static<typeof restoreBody>) {
+  if (body.database != null) throw singleDatabase(row, body);
   const cloud = await forkLocation(context, row, body.location);
   const chosen = await chooseBackup(context, {
     source: row,
@@ -145,12 +146,26 @@ async function restore(context: ControlPlaneContext, row: ServiceRow, body: Stat
     input: {
       ...chosen,
       directory: body.directory,
-      delta: false,
+      delta: body.delta ?? false,
       tablespaceMapping: body.tablespace_mapping ?? {},
+      ...(body.tablespace_directory != null && { tablespaceDirectory: body.tablespace_directory }),
     },
     priority: 10,
   });
   return jobFields(await findJob(context, { project: row.project, id }));
+}
+
+function singleDatabase(
+  row: ServiceRow,
+  { database, location, target_time: at }: Static<typeof restoreBody>,
+): BtarError {
+  const time = at == null ? "" : ` --at ${at}`;
+  return new BtarError("INVALID_INPUT", {
+    message: `database ${database} cannot be restored alone: the databases of a server share its log, transactions and users`,
+    hint:
+      `fork the service, then take the database from the fork: btar fork ${row.name} ${row.name}-fork ` +
+      `--cloud ${location}${time} --wait, then pg_dump --create --dbname of the fork's ${database}`,
+  });
 }
 
 async function pitrFields(context: ControlPlaneContext, row: ServiceRow) {

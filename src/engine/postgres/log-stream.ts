@@ -211,20 +211,31 @@ class WalLogStream implements LogStream {
     if (head.start !== this.#received) {
       throw this.#unexpected(`WAL from ${formatLsn(head.start)} instead of ${formatLsn(this.#received)}`);
     }
-    const all = await this.#connection.payload(length);
-    const scannedOnly = this.#start > head.start ? Math.min(length, Number(this.#start - head.start)) : 0;
-    this.#scanner.feed(all.subarray(0, scannedOnly));
-    this.#newestCommitMicros = undefined;
-    const bytes = all.subarray(scannedOnly);
-    this.#scanner.feed(bytes);
-    this.#received += BigInt(length);
     this.#serverEnd = head.serverEnd;
     this.#lastKeepalive = undefined;
     this.#waitsSince = undefined;
-    if (bytes.length === 0) return;
+    for (let left = length; left > 0; ) {
+      const received = await this.#connection.fragment();
+      if (!received) throw this.#unexpected("a message of WAL that ends too soon");
+      left -= received.length;
+      const event = this.#scan(received);
+      if (event) yield event;
+    }
+  }
+
+  /** @returns what is given out of bytes that follow on the last ones */
+  #scan(received: Buffer): LogEvent | undefined {
+    const ahead = this.#start - this.#received;
+    const scannedOnly = ahead > 0n ? Math.min(received.length, Number(ahead)) : 0;
+    this.#scanner.feed(received.subarray(0, scannedOnly));
+    this.#newestCommitMicros = undefined;
+    const bytes = received.subarray(scannedOnly);
+    this.#scanner.feed(bytes);
+    this.#received += BigInt(received.length);
+    if (bytes.length === 0) return undefined;
     const start = lsnToSortable(this.#received - BigInt(bytes.length));
     const newestCommitMicros = this.#newestCommitMicros;
-    yield { kind: "bytes", start, end: lsnToSortable(this.#received), bytes, newestCommitMicros };
+    return { kind: "bytes", start, end: lsnToSortable(this.#received), bytes, newestCommitMicros };
   }
 
   /**

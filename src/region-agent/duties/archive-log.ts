@@ -1,8 +1,9 @@
 import { recordEvent } from "../../catalog/events.ts";
-import { markSecondariesLacking, newestLogRange, recordCovered, recordLogPiece } from "../../catalog/log-ranges.ts";
+import { markSecondariesLacking, newestLogRange, recordCovered, recordLog } from "../../catalog/log-ranges.ts";
 import { requestBaseBackup } from "../../catalog/backups.ts";
 import { BtarError, describeError } from "../../domain/errors.ts";
 import type { LogEvent, LogStream, ServerAddress } from "../../engine/engine.ts";
+import { type LogRun, logRuns } from "../../repository/log-cover.ts";
 import type { Repository } from "../../repository/repository.ts";
 import { type AgentEnvironment, patientStore } from "../environment.ts";
 import type { FlushableArchiver } from "../log-archivers.ts";
@@ -14,9 +15,12 @@ import {
   type ServiceContext,
 } from "../service-context.ts";
 import { locationWaiting, setLocationTrouble } from "./location-trouble.ts";
-import { LogPieceBuilder } from "./log-piece-builder.ts";
+import { LogPieceBuilder, type PendingPiece } from "./log-piece-builder.ts";
+import { TasksInOrder } from "./tasks-in-order.ts";
 
 const coveredEveryMs = 1000;
+/** As many pieces as are stored at once may lie behind one that was not stored when an archiver died. */
+const mostStoredAhead = 8;
 
 /**
  * Stores the log of a service in its primary store while it is produced (P2), from where the stored log ends. Ends
@@ -131,8 +135,9 @@ async function recordNewBeginning(
 }
 
 /**
- * Where the stored log ends. The catalog may be behind the store, when the agent died after storing a piece: what the
- * store has beyond it is taken into the catalog first.
+ * Where the stored log ends without a gap. The catalog may be behind the store, when the agent died after storing a
+ * piece: what the store has beyond it is taken into the catalog first. Pieces are stored several at once; those that
+ * came to lie behind one that did not are passed over, and stored once more.
  */
 async function resumePosition({
   env,
@@ -143,16 +148,35 @@ async function resumePosition({
   const serviceId = service.row.id;
   const known = await newestLogRange(env.catalog.db, { serviceId, cloud: env.cloud });
   const streams = known ? [known.stream] : await repository.logStreams({ signal });
+  let end = known && { stream: known.stream, position: known.end };
   for (const stream of streams) {
-    for await (const piece of repository.logPieces(stream, { signal })) {
-      if (known && piece.end <= known.end) continue;
-      await recordLogPiece(env.catalog.db, { ...piece, serviceId, cloud: env.cloud });
+    const from = known ? { from: known.end } : {};
+    for await (const run of logRuns(repository.logPieces(stream, { signal, ...from }))) {
+      if (end?.stream === stream && isStoredAhead(run, { after: end.position, isKnown: known !== undefined })) break;
+      await recordLog(env.catalog.db, { ...run, serviceId, cloud: env.cloud, stream });
+      end = { stream, position: run.end };
     }
   }
-  const newest = await newestLogRange(env.catalog.db, { serviceId, cloud: env.cloud });
-  return newest && { stream: newest.stream, position: newest.end };
+  return end;
 }
 
+/** Without a catalog, a few pieces behind a gap are taken for such; the server still has what lies in it. */
+function isStoredAhead(
+  run: LogRun,
+  { after, isKnown }: { readonly after: string; readonly isKnown: boolean },
+): boolean {
+  return run.start > after && (isKnown || run.pieceCount < mostStoredAhead);
+}
+
+interface StoredPiece extends PendingPiece {
+  readonly sizeBytes: number;
+  readonly storedAt: Date;
+}
+
+/**
+ * Pieces are sealed and stored while the next one gathers. Only what is stored without a gap is recorded, and
+ * acknowledged to the server. Nothing more is received while there is no room for another piece.
+ */
 class LogArchiver implements FlushableArchiver {
   readonly #env: AgentEnvironment;
   readonly #service: ServiceContext;
@@ -160,6 +184,9 @@ class LogArchiver implements FlushableArchiver {
   readonly #stream: LogStream;
   readonly #signal: AbortSignal;
   readonly #pending: LogPieceBuilder;
+  readonly #uploads: TasksInOrder<StoredPiece>;
+  #submitted: Promise<void> = Promise.resolve();
+  #dueTimer: { readonly atMs: number; readonly timer: NodeJS.Timeout } | undefined;
   #stored: { readonly stream: string; readonly end: string } | undefined;
   #coveredAtMs = 0;
 
@@ -176,44 +203,61 @@ class LogArchiver implements FlushableArchiver {
     this.#stream = options.stream;
     this.#signal = options.signal;
     this.#pending = new LogPieceBuilder(options.env.configuration.log);
+    this.#uploads = new TasksInOrder({
+      room: options.env.archivers.uploadRoom,
+      deliver: (pieces) => this.#record(pieces),
+    });
   }
 
   storeThrough(position: string): void {
     this.#pending.wantThrough(position);
+    this.#watchAge();
   }
 
   async run(): Promise<void> {
-    for await (const event of this.#stream) {
-      await this.#take(event);
-      if (this.#pending.isDue(Date.now())) await this.#store();
+    try {
+      for await (const event of this.#stream) {
+        await this.#take(event);
+        this.#watchAge();
+        await this.#submitted;
+        this.#uploads.check();
+      }
+      await this.#storeAll();
+    } catch (error) {
+      // The server is gone, perhaps for good: what it has sent is stored all the same.
+      if (!this.#signal.aborted) await this.#storeAll();
+      throw error;
+    } finally {
+      clearTimeout(this.#dueTimer?.timer);
+      await this.#uploads.close();
     }
-    await this.#store();
   }
 
   async #take(event: LogEvent): Promise<void> {
     switch (event.kind) {
       case "stream":
-        await this.#store();
+        await this.#storeAll();
         if (event.history) await this.#repository.putLogHistory(event.stream, event.history, { signal: this.#signal });
         this.#pending.beginStream(event.stream);
         this.#stored = { stream: event.stream, end: event.start };
         break;
       case "bytes":
-        this.#pending.add(event, Date.now());
+        this.#pending.add(event, performance.now());
         break;
       case "caught-up":
         await this.#covered(event.at);
         break;
       case "flush-wanted":
-        await this.#store();
+        this.#store();
         break;
     }
   }
 
-  /** Without a commit pending, what is stored covers the time up to `at`. */
+  /** Without a commit on its way, what is stored covers the time up to `at`. */
   async #covered(at: Date): Promise<void> {
-    const now = Date.now();
-    if (this.#pending.holdsCommit || !this.#stored || now - this.#coveredAtMs < coveredEveryMs) return;
+    const now = performance.now();
+    const isAllStored = !this.#pending.holdsCommit && this.#uploads.isIdle;
+    if (!isAllStored || !this.#stored || now - this.#coveredAtMs < coveredEveryMs) return;
     this.#coveredAtMs = now;
     await recordCovered(this.#env.catalog.db, {
       serviceId: this.#service.row.id,
@@ -224,16 +268,50 @@ class LogArchiver implements FlushableArchiver {
     });
   }
 
-  /** The object first, then what the catalog says of it, then the server may drop its own. */
-  async #store(): Promise<void> {
+  /** Makes a piece of what is pending when that is due, now or later. */
+  #watchAge(): void {
+    const atMs = this.#pending.dueAtMs;
+    if (atMs === this.#dueTimer?.atMs) return;
+    clearTimeout(this.#dueTimer?.timer);
+    this.#dueTimer = undefined;
+    if (atMs === undefined) return;
+    const leftMs = atMs - performance.now();
+    if (leftMs <= 0) this.#store();
+    else this.#dueTimer = { atMs, timer: setTimeout(() => this.#store(), leftMs) };
+  }
+
+  async #storeAll(): Promise<void> {
+    this.#store();
+    await this.#submitted;
+    await this.#uploads.finish();
+  }
+
+  /** Has what is pending stored, as soon as there is room for it. */
+  #store(): void {
     const piece = this.#pending.take();
     if (!piece) return;
+    const submitted = this.#submitted.then(() => this.#uploads.add(() => this.#put(piece)));
+    submitted.catch(() => undefined); // whoever takes the next event awaits it
+    this.#submitted = submitted;
+  }
+
+  async #put(piece: PendingPiece): Promise<StoredPiece> {
+    const beganAtMs = performance.now();
     const sizeBytes = await this.#repository.putLogPiece(piece, piece.bytes, { signal: this.#signal });
-    const storedAt = new Date();
+    this.#pending.stored(piece, performance.now() - beganAtMs);
+    return { ...piece, sizeBytes, storedAt: new Date() };
+  }
+
+  /** The objects first, then what the catalog says of them, then the server may drop its own. */
+  async #record(pieces: readonly StoredPiece[]): Promise<void> {
+    const { db } = this.#env.catalog;
     const serviceId = this.#service.row.id;
-    await recordLogPiece(this.#env.catalog.db, { ...piece, serviceId, cloud: this.#env.cloud, sizeBytes, storedAt });
-    await markSecondariesLacking(this.#env.catalog.db, serviceId, storedAt);
-    this.#stored = { stream: piece.stream, end: piece.end };
-    this.#stream.acknowledge(piece.end);
+    for await (const run of logRuns(pieces)) {
+      const stream = pieces[0]?.stream ?? "";
+      await recordLog(db, { ...run, serviceId, cloud: this.#env.cloud, stream });
+      await markSecondariesLacking(db, serviceId, pieces[0]?.storedAt ?? run.storedAt);
+      this.#stored = { stream, end: run.end };
+      this.#stream.acknowledge(run.end);
+    }
   }
 }

@@ -5,6 +5,7 @@ import type { AgentEnvironment } from "../environment.ts";
 import { archiveLog } from "./archive-log.ts";
 import { copyLog } from "./copy-log.ts";
 import { setLocationTrouble } from "./location-trouble.ts";
+import { mergeLogs } from "./merge-log.ts";
 import { watchReservation } from "./watch-reservation.ts";
 
 const reconcileEveryMs = 1000;
@@ -83,10 +84,19 @@ export class Duties {
       .where("state", "=", "active")
       .where("is_paused", "=", false)
       .execute();
+    const merged = await db
+      .selectFrom("location")
+      .innerJoin("service", "service.id", "location.service_id")
+      .select("location.service_id")
+      .where("location.cloud", "=", cloud)
+      .where("location.state", "=", "active")
+      .where("service.deleted_at", "is", null)
+      .execute();
     return [
       ...archived.map(({ id }) => ({ duty: "archive-log" as const, serviceId: id, cloud })),
       ...archived.map(({ id }) => ({ duty: "watch-slot" as const, serviceId: id, cloud })),
       ...copied.map(({ service_id }) => ({ duty: "copy-log" as const, serviceId: service_id, cloud })),
+      ...merged.map(({ service_id }) => ({ duty: "merge-log" as const, serviceId: service_id, cloud })),
     ];
   }
 
@@ -122,7 +132,8 @@ export class Duties {
 
   async #show(duty: Duty, trouble: string): Promise<void> {
     this.#env.logger.warn({ ...duty, trouble }, "a duty failed and is begun again");
-    if (duty.duty === "watch-slot") return; // the location's trouble is that of its log
+    // The location's trouble is that of its log being stored.
+    if (duty.duty === "watch-slot" || duty.duty === "merge-log") return;
     await setLocationTrouble(this.#env, duty.serviceId, duty.cloud, trouble).catch((error: unknown) =>
       this.#env.logger.warn(
         { reason: describeError(error) },
@@ -140,6 +151,8 @@ async function carryOut(env: AgentEnvironment, { duty, serviceId }: Duty, signal
       return await watchReservation(env, serviceId, signal);
     case "copy-log":
       return await copyLog(env, serviceId, signal);
+    case "merge-log":
+      return await mergeLogs(env, serviceId, signal);
   }
 }
 

@@ -9,14 +9,15 @@ function chunk(start: number, bytes: number, newestCommitMicros?: bigint) {
   return { start: text(start), end: text(start + bytes), bytes: Buffer.alloc(bytes, start), newestCommitMicros };
 }
 
-test("P2: log with a commit is due when its first byte is 5 s old", () => {
+test("P2: log with a commit becomes a piece so early that it is stored before its first byte is 5 s old", () => {
   const builder = new LogPieceBuilder(limits);
   builder.beginStream("s-1");
   builder.add(chunk(0, 10, 7n), 1000);
   builder.add(chunk(10, 10), 4000);
-  assert.equal(builder.isDue(5999), false);
-  assert.equal(builder.isDue(6000), true);
-  assert.deepEqual(builder.take(), {
+  assert.equal(builder.isDue(5499), false);
+  assert.equal(builder.isDue(5500), true);
+  const piece = builder.take();
+  assert.deepEqual(piece, {
     stream: "s-1",
     start: "0000000000000000",
     end: "0000000000000020",
@@ -24,6 +25,38 @@ test("P2: log with a commit is due when its first byte is 5 s old", () => {
     bytes: Buffer.concat([Buffer.alloc(10, 0), Buffer.alloc(10, 10)]),
   });
   assert.equal(builder.isDue(100_000), false);
+});
+
+test("P2: the longer storing takes, the earlier log becomes a piece, but not before half its greatest age", () => {
+  const builder = new LogPieceBuilder(limits);
+  const dueAfter = (tookMs: number) => {
+    builder.add(chunk(0, 10, 1n), 0);
+    const piece = builder.take();
+    assert.ok(piece);
+    builder.stored(piece, tookMs);
+    builder.add(chunk(10, 10, 1n), 0);
+    const dueAtMs = builder.dueAtMs;
+    builder.take();
+    return dueAtMs;
+  };
+  assert.equal(dueAfter(1000), 3500);
+  assert.equal(dueAfter(60_000), 2500);
+});
+
+test("memory of large pieces is used again, and what was taken stays as it is until it is stored", () => {
+  const builder = new LogPieceBuilder({ maxAgeSeconds: 5, maxPieceBytes: 100_000 });
+  builder.add(chunk(0, 90_000), 0);
+  builder.add(chunk(90_000, 10_000), 0);
+  const first = builder.take();
+  assert.ok(first);
+  builder.add(chunk(1, 100_000), 0);
+  const second = builder.take();
+  assert.deepEqual(first.bytes, Buffer.concat([Buffer.alloc(90_000, 0), Buffer.alloc(10_000, 90_000)]));
+  builder.stored(first, 1);
+  builder.add(chunk(2, 300_000), 0);
+  const third = builder.take();
+  assert.equal(third?.bytes.buffer, first.bytes.buffer);
+  assert.deepEqual([second?.bytes, third?.bytes], [Buffer.alloc(100_000, 1), Buffer.alloc(300_000, 2)]);
 });
 
 test("P2: log is due at once when it has reached the largest size", () => {

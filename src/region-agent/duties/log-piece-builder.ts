@@ -9,19 +9,34 @@ export interface PendingPiece {
 
 /** Log that holds no commit can wait longer: nothing that a recovery could reach is in it. */
 const quietFactor = 12;
+/** The time that storing takes is kept free of the greatest age: at least and at most this part of it. */
+const leastMargin = 0.1;
+const mostMargin = 0.5;
+/** How much of an earlier, longer time to store is still expected for the next piece. */
+const memory = 0.8;
 
-/** Decides when log becomes a piece: when it is old or large enough, so that pieces are neither late nor tiny. */
+const firstBufferBytes = 64 * 1024;
+/** What comes at once, and is not divided. */
+const largestChunkBytes = 512 * 1024;
+const buffersKept = 2;
+
+/**
+ * Gathers log, and decides when it becomes a piece: when it is large, or so old that it is stored before it has reached
+ * the greatest age. So pieces are neither late nor tiny. Times are milliseconds of a clock that never jumps.
+ */
 export class LogPieceBuilder {
   readonly #maxAgeMs: number;
   readonly #maxBytes: number;
+  readonly #spareBuffers: Buffer[] = [];
   #stream = "";
-  #chunks: Buffer[] = [];
+  #buffer: Buffer = Buffer.alloc(0);
   #bytes = 0;
   #start = "";
   #end = "";
   #newestCommitMicros: bigint | undefined;
   #firstAtMs = 0;
   #wantedThrough = "";
+  #storingMs = 0;
 
   constructor(limits: { readonly maxAgeSeconds: number; readonly maxPieceBytes: number }) {
     this.#maxAgeMs = limits.maxAgeSeconds * 1000;
@@ -37,16 +52,24 @@ export class LogPieceBuilder {
     return this.#newestCommitMicros !== undefined;
   }
 
+  /** When what is pending becomes a piece, if nothing more comes; undefined: nothing is pending. */
+  get dueAtMs(): number | undefined {
+    if (this.isEmpty) return undefined;
+    if (this.#bytes >= this.#maxBytes || this.#wantedThrough > this.#start) return this.#firstAtMs;
+    return this.#firstAtMs + (this.holdsCommit ? this.#maxAgeMs - this.#marginMs : this.#maxAgeMs * quietFactor);
+  }
+
   /** The following bytes belong to this stream. Whatever was pending must have been taken. */
   beginStream(stream: string): void {
     this.#stream = stream;
   }
 
+  /** @param chunk its bytes are copied */
   add(
     chunk: {
       readonly start: string;
       readonly end: string;
-      readonly bytes: Buffer;
+      readonly bytes: Uint8Array;
       readonly newestCommitMicros: bigint | undefined;
     },
     nowMs: number,
@@ -55,7 +78,8 @@ export class LogPieceBuilder {
       this.#start = chunk.start;
       this.#firstAtMs = nowMs;
     }
-    this.#chunks.push(chunk.bytes);
+    this.#makeRoom(this.#bytes + chunk.bytes.length);
+    this.#buffer.set(chunk.bytes, this.#bytes);
     this.#bytes += chunk.bytes.length;
     this.#end = chunk.end;
     const commit = chunk.newestCommitMicros;
@@ -70,11 +94,8 @@ export class LogPieceBuilder {
   }
 
   isDue(nowMs: number): boolean {
-    if (this.isEmpty) return false;
-    if (this.#bytes >= this.#maxBytes) return true;
-    if (this.#wantedThrough > this.#start) return true;
-    const limit = this.holdsCommit ? this.#maxAgeMs : this.#maxAgeMs * quietFactor;
-    return nowMs - this.#firstAtMs >= limit;
+    const dueAtMs = this.dueAtMs;
+    return dueAtMs !== undefined && nowMs >= dueAtMs;
   }
 
   /** @returns what is pending, and forgets it; undefined when there is nothing */
@@ -85,12 +106,37 @@ export class LogPieceBuilder {
       start: this.#start,
       end: this.#end,
       newestCommitMicros: this.#newestCommitMicros,
-      bytes:
-        this.#chunks.length === 1 ? (this.#chunks[0] ?? Buffer.alloc(0)) : Buffer.concat(this.#chunks, this.#bytes),
+      bytes: this.#buffer.subarray(0, this.#bytes),
     };
-    this.#chunks = [];
+    this.#buffer = Buffer.alloc(0);
     this.#bytes = 0;
     this.#newestCommitMicros = undefined;
     return piece;
+  }
+
+  /** A piece that was taken is stored, and its memory may be used again. */
+  stored({ bytes }: PendingPiece, tookMs: number): void {
+    this.#storingMs = Math.max(tookMs, this.#storingMs * memory);
+    // A server that has become quiet does not keep the memory of a busy one.
+    const isLarge = bytes.buffer.byteLength === this.#maxBytes + largestChunkBytes;
+    const isWorthKeeping = isLarge && bytes.length > this.#maxBytes / 2 && this.#spareBuffers.length < buffersKept;
+    if (isWorthKeeping) this.#spareBuffers.push(Buffer.from(bytes.buffer));
+    else this.#spareBuffers.length = 0;
+  }
+
+  get #marginMs(): number {
+    const expected = this.#storingMs * 1.5;
+    return Math.min(this.#maxAgeMs * mostMargin, Math.max(this.#maxAgeMs * leastMargin, expected));
+  }
+
+  #makeRoom(bytes: number): void {
+    if (bytes <= this.#buffer.length) return;
+    const doubled = Math.max(firstBufferBytes, this.#buffer.length * 2, bytes);
+    const isLarge = doubled > this.#maxBytes / 2;
+    const roomy =
+      (isLarge ? this.#spareBuffers.pop() : undefined) ??
+      Buffer.allocUnsafeSlow(isLarge ? this.#maxBytes + largestChunkBytes : doubled);
+    roomy.set(this.#buffer.subarray(0, this.#bytes));
+    this.#buffer = roomy;
   }
 }

@@ -88,12 +88,13 @@ async function rebuild(run: ForkRun): Promise<Rebuilt> {
   });
   const description = await repository.description(source.manifest.descriptionVersion, { signal });
   await checkRoom(run, source);
-  await restoreEverything(run, repository, source);
+  await restoreBackup(run, repository, source);
   job.progress({ phase: "replaying the log", done: 0, total: 1, unit: "fraction" });
   const fork = await claimPort(env, run.fork);
   const recovery = await env.serverDriver.recover(run.directory, specOf(env, fork), {
     facts: source.facts,
     plan: source.plan,
+    feedLog: (restorer, signal) => restoreLog({ repository, source, restorer, signal }),
     signal,
     onProgress: ({ fraction, position }) =>
       job.progress({ phase: "replaying the log", done: fraction, total: 1, unit: "fraction", detail: position }),
@@ -101,13 +102,12 @@ async function rebuild(run: ForkRun): Promise<Rebuilt> {
   return { fork, recovery, description };
 }
 
-async function restoreEverything(run: ForkRun, repository: Repository, source: RecoverySource): Promise<void> {
+async function restoreBackup(run: ForkRun, repository: Repository, source: RecoverySource): Promise<void> {
   const { env, job, directory } = run;
-  const filesDirectory = env.serverDriver.filesDirectory(directory);
   await restoreFiles({
     repository,
     manifest: source.manifest,
-    directory: filesDirectory,
+    directory: env.serverDriver.filesDirectory(directory),
     workers: env.workers,
     signal: job.signal,
     owner: env.serverOwner,
@@ -115,9 +115,6 @@ async function restoreEverything(run: ForkRun, repository: Repository, source: R
     onProgress: ({ doneBytes, totalBytes }) =>
       job.progress({ phase: "restoring files", done: doneBytes, total: totalBytes, unit: "bytes" }),
   });
-  job.progress({ phase: "restoring the log", done: source.logBytes, total: source.logBytes, unit: "bytes" });
-  const restorer = env.serverDriver.logRestorer(filesDirectory, source.facts, source.plan);
-  await restoreLog({ repository, source, restorer, signal: job.signal });
 }
 
 async function checkRoom({ env, directory }: ForkRun, source: RecoverySource): Promise<void> {

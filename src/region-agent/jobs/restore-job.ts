@@ -1,99 +1,103 @@
-import { lstat, readdir, realpath, rm } from "node:fs/promises";
-import { basename, dirname, isAbsolute, join, relative } from "node:path";
 import type { RunningJob } from "../../catalog/job-queue.ts";
 import { BtarError } from "../../domain/errors.ts";
-import { restoreFiles } from "../../repository/restore-files.ts";
+import type { TablespaceChoice } from "../../engine/server.ts";
+import type { Repository } from "../../repository/repository.ts";
+import { type RestoreProgress, restoreFiles } from "../../repository/restore-files.ts";
 import { type AgentEnvironment, patientStore } from "../environment.ts";
-import { openRecoverySource, restoreLog, targetOf, withAlternatives } from "../recovery-source.ts";
+import { openRecoverySource, type RecoverySource, restoreLog, targetOf, withAlternatives } from "../recovery-source.ts";
 import { repositoryForReading } from "../service-context.ts";
 import { textInput } from "./job-input.ts";
+import { RestoreDirectory, unfinishedMark } from "./restore-directory.ts";
 
 /**
  * Restores only the files of a service on this agent's host, ready to start, for people who run their own server.
- * What a failed or cancelled restore has written is removed.
+ * What a failed or cancelled restore has written is removed, but for a delta: that one leaves a directory that cannot
+ * be started, and that the next one goes on with.
  */
 export async function runRestoreJob(env: AgentEnvironment, job: RunningJob): Promise<Record<string, unknown>> {
-  const fromCloud = textInput(job, "fromCloud");
-  const backupId = textInput(job, "backupId");
-  const directory = await checkedDirectory(env, textInput(job, "directory"), job.attempt);
-  const { signal } = job;
+  const [fromCloud, backupId] = [textInput(job, "fromCloud"), textInput(job, "backupId")];
+  const directory = await RestoreDirectory.find(env, textInput(job, "directory"));
+  const isDelta = job.input["delta"] === true;
+  if (!isDelta) await directory.removeAttempt(job.id);
   try {
+    const { signal } = job;
     const store = patientStore(env, fromCloud, (reason) => job.waiting(reason));
     const repository = await repositoryForReading(env, job.serviceId, store, signal);
     const source = await openRecoverySource(env, { repository, backupId, target: targetOf(job.input), signal });
-    await restoreFiles({
-      repository,
-      manifest: source.manifest,
-      directory,
-      workers: env.workers,
-      signal,
-      isSynced: true,
-      onProgress: ({ doneBytes, totalBytes }) =>
-        job.progress({ phase: "restoring files", done: doneBytes, total: totalBytes, unit: "bytes" }),
-    });
-    job.progress({ phase: "restoring the log", done: source.logBytes, total: source.logBytes, unit: "bytes" });
-    const restorer = env.serverDriver.logRestorer(directory, source.facts, source.plan);
-    await restoreLog({ repository, source, restorer, signal });
-    await env.serverDriver.prepareRecovery(directory, {
-      facts: source.facts,
-      plan: source.plan,
-      tablespaceMapping: mappingOf(job),
-    });
-    return { directory, backupId, version: source.manifest.identity.version };
+    const result = await restoreInto(directory, { env, job, repository, source, isDelta });
+    return { directory: directory.path, backupId, version: source.manifest.identity.version, ...result };
   } catch (error) {
-    await emptyDirectory(directory);
-    throw await withAlternatives(env, { error, sourceServiceId: job.serviceId, fromCloud, backupId });
+    if (!isDelta) await directory.removeAttempt(job.id);
+    const left = isDelta ? { left: "the directory cannot be started until a restore with --delta completes it" } : {};
+    throw await withAlternatives(env, { error, sourceServiceId: job.serviceId, fromCloud, backupId, ...left });
   }
 }
 
-/** The directory is absolute, its parent exists, it is empty or absent, and allowed by `restore_roots`. */
-async function checkedDirectory(env: AgentEnvironment, wanted: string, attempt: number): Promise<string> {
-  const refuse = (what: string, hint: string) => new BtarError("INVALID_INPUT", { message: `${wanted} ${what}`, hint });
-  if (!isAbsolute(wanted)) throw refuse("is no absolute path", "give the directory's full path on the agent's host");
-  const parent = await realpath(dirname(wanted)).catch((cause: unknown) => {
-    throw new BtarError("INVALID_INPUT", {
-      message: `${dirname(wanted)} does not exist on the host of the agent of ${env.cloud}`,
-      hint: "make it first",
-      cause,
-    });
-  });
-  const directory = join(parent, basename(wanted));
-  const roots = env.configuration.restoreRoots;
-  if (roots && !roots.some((root) => isInside(root, directory))) {
-    throw refuse("is not below any of restore_roots", `allowed: ${roots.join(", ")}`);
+interface RestoreRun {
+  readonly env: AgentEnvironment;
+  readonly job: RunningJob;
+  readonly repository: Repository;
+  readonly source: RecoverySource;
+  readonly isDelta: boolean;
+}
+
+async function restoreInto(directory: RestoreDirectory, run: RestoreRun): Promise<Record<string, unknown>> {
+  const { env, job, repository, source } = run;
+  const { signal } = job;
+  const { facts, plan, manifest } = source;
+  const { serverDriver } = env;
+  const tablespaces = tablespacesOf(job);
+  const places = serverDriver.tablespacePlaces(directory.path, facts, tablespaces);
+  // Into an empty directory, a delta is a restore like any other.
+  const isOver = run.isDelta && !(await directory.isEmpty());
+  if (isOver) {
+    await serverDriver.checkRestoreOver(directory.path, facts, { isUnfinished: await directory.isUnfinished() });
+  } else if (!(await directory.isEmpty())) {
+    throw notEmpty(directory.path);
   }
-  const found = await lstat(directory).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === "ENOENT") return undefined;
-    throw error;
+  await directory.begin(job.id, places, { isOver: run.isDelta });
+  const restored = await restoreFiles({
+    repository,
+    manifest,
+    directory: directory.path,
+    relocated: places,
+    keptNames: [unfinishedMark],
+    completedBy: serverDriver.completedBy,
+    isDelta: run.isDelta,
+    workers: env.workers,
+    signal,
+    isSynced: true,
+    onProgress: (progress) => showProgress(job, progress),
   });
-  if (!found) return directory;
-  if (!found.isDirectory()) throw refuse("is no directory", "give a directory that is empty or does not exist yet");
-  // What an attempt that was cut off has written is ours: the first attempt found the directory empty.
-  if (attempt > 1) await emptyDirectory(directory);
-  if ((await readdir(directory)).length > 0) {
-    throw new BtarError("TARGET_DIRECTORY_NOT_EMPTY", {
-      message: `${directory} is not empty`,
-      hint: "restore into a directory that is empty or does not exist yet",
-    });
-  }
-  return directory;
+  job.progress({ phase: "restoring the log", done: source.logBytes, total: source.logBytes, unit: "bytes" });
+  const restorer = serverDriver.logRestorer(directory.path, facts, plan);
+  await restoreLog({ repository, source, restorer, signal });
+  await serverDriver.prepareRecovery(directory.path, { facts, plan, tablespaces });
+  await directory.complete();
+  return { dataBytes: manifest.dataBytes, keptBytes: restored.keptBytes, removedCount: restored.removedCount };
 }
 
-function isInside(root: string, path: string): boolean {
-  const way = relative(root, path);
-  return way !== "" && !way.startsWith("..") && !isAbsolute(way);
+function showProgress(job: RunningJob, { doneBytes, totalBytes, keptBytes }: RestoreProgress): void {
+  const kept = keptBytes > 0 ? { detail: `${percent(keptBytes, doneBytes)} % of it was there already` } : {};
+  job.progress({ phase: "restoring files", done: doneBytes, total: totalBytes, unit: "bytes", ...kept });
 }
 
-async function emptyDirectory(directory: string): Promise<void> {
-  const names = await readdir(directory).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === "ENOENT") return [];
-    throw error;
+function percent(part: number, whole: number): number {
+  return whole > 0 ? Math.floor((100 * part) / whole) : 0;
+}
+
+function notEmpty(directory: string): BtarError {
+  return new BtarError("TARGET_DIRECTORY_NOT_EMPTY", {
+    message: `${directory} is not empty`,
+    hint: "restore into a directory that is empty or does not exist yet; --delta restores over an older one",
   });
-  for (const name of names) await rm(join(directory, name), { recursive: true, force: true });
 }
 
-function mappingOf(job: RunningJob): ReadonlyMap<string, string> {
-  const mapping = job.input["tablespaceMapping"];
-  if (typeof mapping !== "object" || mapping === null) return new Map();
-  return new Map(Object.entries(mapping).flatMap(([from, to]) => (typeof to === "string" ? [[from, to]] : [])));
+function tablespacesOf(job: RunningJob): TablespaceChoice {
+  const { tablespaceMapping: mapping, tablespaceDirectory: directory } = job.input;
+  const entries = typeof mapping === "object" && mapping !== null ? Object.entries(mapping) : [];
+  return {
+    mapping: new Map(entries.flatMap(([from, to]) => (typeof to === "string" ? [[from, to]] : []))),
+    directory: typeof directory === "string" ? directory : undefined,
+  };
 }

@@ -1,4 +1,4 @@
-import { cp, mkdir, readFile, readlink, rename, rmdir, stat, symlink } from "node:fs/promises";
+import { mkdir, readFile, readlink, rename, rmdir, stat, symlink } from "node:fs/promises";
 import path from "node:path";
 import { BtarError } from "../../../domain/errors.ts";
 import { formatLsn } from "../../../domain/lsn.ts";
@@ -12,8 +12,10 @@ import {
   writeFileDurably,
 } from "../../../platform/files.ts";
 import type { BaseBackupFacts, RecoveryPlan } from "../../engine.ts";
+import type { TablespaceChoice } from "../../server.ts";
 import { lastStream, type RecoveryFacts, recoveryEnd, recoveryFacts } from "./backup-facts.ts";
 import { quoteSetting } from "./configuration-text.ts";
+import { tablespacePlaces } from "./tablespaces.ts";
 import type { SettingValue } from "./user-settings.ts";
 
 /** Of the server that was backed up: it is not running here, and what it had open or reserved is not ours. */
@@ -40,8 +42,7 @@ const writtenByBtar = "# Written by btar for a restore";
 export interface PreparationRequest {
   readonly facts: BaseBackupFacts;
   readonly plan: RecoveryPlan;
-  /** Original location of a tablespace to where it is put; the others stay in the data directory. */
-  readonly tablespaceMapping: ReadonlyMap<string, string>;
+  readonly tablespaces: TablespaceChoice;
 }
 
 /**
@@ -57,7 +58,7 @@ export async function prepareRecovery(filesDirectory: string, request: Preparati
   for (const name of leftovers) await removeTree(path.join(filesDirectory, name));
   await removeTree(path.join(filesDirectory, "pg_replslot"));
   for (const name of neededDirectories) await makeDirectory(filesDirectory, name, mode);
-  await placeTablespaces(filesDirectory, facts, request.tablespaceMapping);
+  await placeTablespaces(filesDirectory, request);
   await cleanBackupLabel(filesDirectory);
   await writeSettings(filesDirectory, request, facts);
   await writeFileDurably(path.join(filesDirectory, "recovery.signal"), "", { mode: 0o600 });
@@ -72,54 +73,36 @@ async function makeDirectory(filesDirectory: string, name: string, mode: number)
 }
 
 /**
- * Files of tablespaces lie in `pg_tblspc/OID`, where PostgreSQL wants links: they are moved and linked to. Without a
- * mapping they go to `tablespaces/OID` in the data directory itself. PostgreSQL allows for that (a base backup does
- * not take them twice), and a restore has everything in one place.
+ * PostgreSQL wants links to tablespaces. Files that were restored to `pg_tblspc/OID` itself are moved and linked to.
  */
-async function placeTablespaces(
-  filesDirectory: string,
-  facts: RecoveryFacts,
-  mapping: ReadonlyMap<string, string>,
-): Promise<void> {
-  for (const { oid, location } of facts.tablespaces) {
-    const mapped = mapping.get(location);
-    const target = path.resolve(mapped ?? path.join(filesDirectory, "tablespaces", oid));
-    const link = path.join(filesDirectory, "pg_tblspc", oid);
+async function placeTablespaces(filesDirectory: string, { facts, tablespaces }: PreparationRequest): Promise<void> {
+  for (const [name, target] of tablespacePlaces(filesDirectory, facts, tablespaces)) {
+    const link = path.join(filesDirectory, name);
+    const isOwn = target.startsWith(`${filesDirectory}${path.sep}`);
     const status = await lstatIfThere(link);
     if (status?.isSymbolicLink()) {
       if ((await readlink(link)) === target) continue; // placed by an earlier attempt
-      throw notEmpty(location, target, `${link} leads elsewhere already`);
+      throw notEmpty(name, target, `${link} leads elsewhere already`);
     }
-    // Without a directory an earlier attempt has moved it, and was broken off then.
+    // Without a directory the files are at their place already.
     if (status) {
-      if (mapped === undefined) await removeTree(target);
-      else await removeEmpty(location, target);
+      if (isOwn) await removeTree(target);
+      else await removeEmpty(name, target);
       await mkdir(path.dirname(target), { recursive: true, mode: 0o700 });
-      await moveDirectory(link, target);
+      await rename(link, target);
     }
     await symlink(target, link);
     await syncDirectory(path.dirname(link));
   }
 }
 
-async function removeEmpty(location: string, target: string): Promise<void> {
+async function removeEmpty(name: string, target: string): Promise<void> {
   try {
     await rmdir(target);
   } catch (error) {
     if (isErrno(error, "ENOENT")) return;
-    if (isErrno(error, "ENOTEMPTY", "EEXIST", "ENOTDIR"))
-      throw notEmpty(location, target, "it is not an empty directory");
+    if (isErrno(error, "ENOTEMPTY", "EEXIST", "ENOTDIR")) throw notEmpty(name, target, "it is not an empty directory");
     throw error;
-  }
-}
-
-async function moveDirectory(from: string, to: string): Promise<void> {
-  try {
-    await rename(from, to);
-  } catch (error) {
-    if (!isErrno(error, "EXDEV")) throw error;
-    await cp(from, to, { recursive: true, preserveTimestamps: true, errorOnExist: true, force: false });
-    await removeTree(from);
   }
 }
 
@@ -211,9 +194,9 @@ function targetSettings(request: PreparationRequest): [string, SettingValue][] {
   ];
 }
 
-function notEmpty(location: string, target: string, why: string): BtarError {
+function notEmpty(name: string, target: string, why: string): BtarError {
   return new BtarError("TARGET_DIRECTORY_NOT_EMPTY", {
-    message: `tablespace ${location} cannot be put into ${target}: ${why}`,
+    message: `tablespace ${name} cannot be put into ${target}: ${why}`,
     hint: "map it to an empty directory, or to one that does not exist",
   });
 }

@@ -6,13 +6,14 @@ import { microsToDate, parseTargetTime } from "../../../domain/recovery-target-t
 import { systemClock, throwIfCancelled } from "../../../platform/clock.ts";
 import { giveTree, lstatIfThere, unlinkIfThere } from "../../../platform/files.ts";
 import type { BaseBackupFacts, RecoveryPlan } from "../../engine.ts";
-import type { RecoveryProgress, RecoveryResult, ServerSpec } from "../../server.ts";
+import type { FeedLog, RecoveryProgress, RecoveryResult, ServerSpec } from "../../server.ts";
 import { parseTimelineHistory } from "../timeline-history.ts";
 import { putUser } from "./accounts.ts";
 import { recoveryFacts } from "./backup-facts.ts";
 import { type Configuration, reloadConfiguration, writeConfiguration } from "./configure.ts";
 import { layOut, readServerState, type ServerDirectory, writeServerState } from "./directory.ts";
 import type { Admission } from "./host-access.ts";
+import { feedingRestoreCommand, removeFeed, WalFeed } from "./log-feed.ts";
 import {
   findPostmaster,
   isLeftover,
@@ -35,6 +36,7 @@ export interface Recovery extends StartRequest {
   readonly spec: ServerSpec;
   readonly facts: BaseBackupFacts;
   readonly plan: RecoveryPlan;
+  readonly feedLog?: FeedLog | undefined;
   readonly onProgress?: ((progress: RecoveryProgress) => void) | undefined;
 }
 
@@ -72,7 +74,7 @@ export async function recoverServer(recovery: Recovery): Promise<RecoveryResult>
       await prepare(recovery);
       await writeServerState(directory, { ...description, state: "recovering" });
     }
-    await pastLeftovers(recovery.signal, () => replay(recovery));
+    await replayFed(recovery);
     await stopPostmaster(directory, logger);
     const recovered = await readResult(recovery, { isResumed });
     await openUp(recovery, walSegmentBytes);
@@ -116,8 +118,34 @@ async function prepare(recovery: Recovery): Promise<void> {
   }
   await layOut(directory);
   await checkTraversable(directory.root, runAs);
-  await prepareRecovery(directory.data, { facts, plan, tablespaceMapping: new Map() });
+  await prepareRecovery(directory.data, { facts, plan, tablespaces: { mapping: new Map() } });
   if (runAs) await giveTree(directory.data, runAs);
+}
+
+/** Replays log that is in `pg_wal`, or that is fetched meanwhile. */
+async function replayFed(recovery: Recovery): Promise<void> {
+  const { feedLog, directory, logger } = recovery;
+  if (!feedLog) return await pastLeftovers(recovery.signal, () => replay(recovery));
+  // One that an earlier attempt started waits for a feed that is gone.
+  await stopPostmaster(directory, logger);
+  const ending = new AbortController();
+  const signal = AbortSignal.any([recovery.signal, ending.signal]);
+  const feed = await WalFeed.open({ ...recovery, signal });
+  let failure: { readonly error: unknown } | undefined;
+  const feeding = feedLog(feed, signal).catch((error: unknown) => {
+    failure = { error };
+    ending.abort();
+  });
+  try {
+    await Promise.race([feed.begun, feeding]);
+    await pastLeftovers(signal, () => replay({ ...recovery, signal }));
+  } catch (error) {
+    throw failure ? failure.error : error;
+  } finally {
+    ending.abort(); // a server that has reached its target needs no more
+    await feeding;
+    await feed.close();
+  }
 }
 
 /** Has the server replay the log and begin its own timeline, unless it has done so before. */
@@ -146,7 +174,7 @@ async function startReplay(recovery: Recovery): Promise<StartedPostmaster> {
   await writeConfiguration({ ...configurationOf(recovery, walSegmentBytes, "nobody"), recoverySettings });
   const overrides = {
     listen_addresses: "127.0.0.1",
-    restore_command: reportingRestoreCommand,
+    restore_command: recovery.feedLog ? feedingRestoreCommand(replayedSegmentFile) : reportingRestoreCommand,
     timezone: "UTC", // of the times in the log that `readResult` reads
     max_logical_replication_workers: "0", // subscriptions would go to work as soon as recovery ends
     // Where it finds a fault in the log, the summarizer sleeps for ten seconds, and the shutdown waits for it.
@@ -162,6 +190,7 @@ async function isPromoted(directory: ServerDirectory): Promise<boolean> {
 
 async function openUp(recovery: Recovery, walSegmentBytes: number): Promise<void> {
   const { directory, spec, address } = recovery;
+  await removeFeed(directory);
   for (const name of [replayedSegmentFile, "backup_label.old"]) await unlinkIfThere(path.join(directory.data, name));
   await writeConfiguration(configurationOf(recovery, walSegmentBytes, "internal"));
   await pastLeftovers(recovery.signal, () =>

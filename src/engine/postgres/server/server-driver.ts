@@ -1,7 +1,9 @@
 import { BtarError } from "../../../domain/errors.ts";
+import { lsnToSortable, walSegmentStart } from "../../../domain/lsn.ts";
 import type { Logger } from "../../../platform/logger.ts";
 import type { BaseBackupFacts, RecoveryPlan, ServerAddress } from "../../engine.ts";
 import type {
+  FeedLog,
   LogRestorer,
   RecoveryProgress,
   RecoveryResult,
@@ -11,9 +13,11 @@ import type {
   ServerSpec,
   ServerStatus,
 } from "../../server.ts";
+import { recoveryFacts } from "./backup-facts.ts";
 import { createDatabase, dropDatabase, dropUser, listAccounts, putUser } from "./accounts.ts";
 import { reloadConfiguration, writeConfiguration } from "./configure.ts";
 import { readServerState, type ServerDirectory, type ServerState, serverDirectory } from "./directory.ts";
+import { checkRestoreOver, controlFile } from "./existing-directory.ts";
 import { initializeServer } from "./initialize.ts";
 import { type ConfiguredBasedirs, ServerInstallations } from "./installations.ts";
 import { WalRestorer } from "./log-restorer.ts";
@@ -24,6 +28,7 @@ import { recoverServer } from "./recover.ts";
 import type { RunAs } from "./run-as.ts";
 import { boundLog, lastLogLines } from "./server-log.ts";
 import { startServer } from "./start.ts";
+import { tablespacePlaces } from "./tablespaces.ts";
 
 export interface PostgresServerOptions {
   /** Where server programs of npm packages are installed to, such as DATA/servers. */
@@ -112,9 +117,18 @@ export class PostgresServerDriver implements ServerDriver {
     return serverDirectory(directory).data;
   }
 
+  firstLogPosition(facts: BaseBackupFacts): string {
+    const { logStart, walSegmentBytes } = recoveryFacts(facts);
+    return lsnToSortable(walSegmentStart(logStart, walSegmentBytes));
+  }
+
   async planRecovery(request: RecoveryRequest): Promise<RecoveryPlan> {
     return await planRecovery(request);
   }
+
+  readonly tablespacePlaces = tablespacePlaces;
+  readonly checkRestoreOver = checkRestoreOver;
+  readonly completedBy = [controlFile];
 
   logRestorer(filesDirectory: string, facts: BaseBackupFacts, plan: RecoveryPlan): LogRestorer {
     return new WalRestorer(filesDirectory, facts, plan);
@@ -130,6 +144,7 @@ export class PostgresServerDriver implements ServerDriver {
     request: {
       readonly facts: BaseBackupFacts;
       readonly plan: RecoveryPlan;
+      readonly feedLog?: FeedLog;
       readonly signal: AbortSignal;
       readonly onProgress?: (progress: RecoveryProgress) => void;
     },
