@@ -122,12 +122,11 @@ export class BaseBackupWriter {
 
   write(bytes: Uint8Array): void {
     const file = this.#currentFile();
-    // Into memory that threads share, `copy` is half as fast again as `set`.
-    const source = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
     for (let at = 0; at < bytes.length; ) {
       const extent = this.#extent ?? this.#beginExtent(file);
       const count = Math.min(bytes.length - at, extent.length - this.#extentUsed);
-      source.copy(extent, this.#extentUsed, at, at + count);
+      // Into memory that threads share, `fill` is several times as fast as `set` and `copy`.
+      extent.fill(bytes.subarray(at, at + count), this.#extentUsed, this.#extentUsed + count);
       this.#extentUsed += count;
       this.#fileWritten += count;
       at += count;

@@ -143,7 +143,8 @@ class Thread {
   constructor(onEnd: (thread: Thread) => void) {
     const extension = import.meta.url.endsWith(".ts") ? "ts" : "js";
     this.#worker = new Worker(new URL(`./blob-worker.${extension}`, import.meta.url), {
-      resourceLimits: { maxYoungGenerationSizeMb: 8, maxOldGenerationSizeMb: 96 },
+      // Few objects, but much memory behind them, which is given back when objects are collected: often, then.
+      resourceLimits: { maxYoungGenerationSizeMb: 1, maxOldGenerationSizeMb: 96 },
       stdin: false,
     });
     this.#worker.unref();

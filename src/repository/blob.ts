@@ -1,5 +1,6 @@
 import { createCipheriv, createDecipheriv, hkdfSync } from "node:crypto";
 import { constants, zstdCompressSync, zstdDecompressSync } from "node:zlib";
+import { strideBytes, TupleFilter, undoTupleFilter } from "./tuple-filter.ts";
 
 /**
  * A blob is one piece of sealed content in a pack: zstd, then AES-256-GCM. Its nonce is a number that is used once
@@ -17,8 +18,14 @@ export interface BlobRef {
   readonly sequence: number;
 }
 
-/** Bytes that sealing adds. */
-export const blobTagBytes = 16;
+const tagBytes = 16;
+
+/** First byte of what is sealed: whether pages went through the tuple filter before they were compressed. */
+const asItIs = Buffer.of(0);
+const filtered = Buffer.of(1);
+
+/** A thread's own: what it returns is compressed before it is used again. */
+const filter = new TupleFilter();
 
 /** The key that all packs of one writer's run share. `session`: 16 random bytes of that run. */
 export function packKey(dataKey: Uint8Array, session: Uint8Array): Buffer {
@@ -30,15 +37,18 @@ export function sealBlob(
   key: Uint8Array,
   blob: { readonly role: BlobRole; readonly sequence: number; readonly plain: Uint8Array; readonly level: number },
 ): readonly Buffer[] {
-  const packed = zstdCompressSync(blob.plain, {
-    chunkSize: 64 * 1024,
-    params: { [constants.ZSTD_c_compressionLevel]: blob.level },
+  const pages = blob.role === "extent" || blob.role === "delta" ? filter.apply(blob.plain) : undefined;
+  const packed = zstdCompressSync(pages ?? blob.plain, {
+    // What compresses well fits into one; larger ones would only be garbage sooner.
+    chunkSize: 32 * 1024,
+    // With a window that fits the processor's cache, a MiB becomes no larger, in three quarters of the time.
+    params: { [constants.ZSTD_c_compressionLevel]: blob.level, [constants.ZSTD_c_windowLog]: 18 },
   });
   const cipher = createCipheriv("aes-256-gcm", key, nonce(blob.sequence));
   cipher.setAAD(roleText[blob.role]);
-  const text = cipher.update(packed);
+  const text = [cipher.update(pages ? filtered : asItIs), cipher.update(packed)];
   cipher.final();
-  return [text, cipher.getAuthTag()];
+  return [...text, cipher.getAuthTag()];
 }
 
 /** @throws Error when a byte differs, or it is another blob than the one asked for */
@@ -51,20 +61,23 @@ export function openBlob(
     readonly plainBytes: number;
   },
 ): Buffer {
-  const textBytes = blob.sealed.length - blobTagBytes;
-  if (textBytes < 0) throw new Error("cut short");
+  const textBytes = blob.sealed.length - tagBytes;
+  if (textBytes < 1) throw new Error("cut short");
   const decipher = createDecipheriv("aes-256-gcm", key, nonce(blob.sequence));
   decipher.setAAD(roleText[blob.role]);
   decipher.setAuthTag(blob.sealed.subarray(textBytes));
-  const packed = decipher.update(blob.sealed.subarray(0, textBytes));
+  const text = decipher.update(blob.sealed.subarray(0, textBytes));
   decipher.final();
+  const isFiltered = text[0] === filtered[0];
+  if (!isFiltered && text[0] !== asItIs[0]) throw new Error(`it begins with ${text[0]}, which has no meaning`);
+  const length = blob.plainBytes + (isFiltered ? strideBytes(blob.plainBytes) : 0);
   // A chunk a little larger than the output makes zstd write it in one go.
-  const plain = zstdDecompressSync(packed, {
-    chunkSize: blob.plainBytes + 1024,
-    maxOutputLength: Math.max(blob.plainBytes, 1),
+  const plain = zstdDecompressSync(text.subarray(1), {
+    chunkSize: length + 1024,
+    maxOutputLength: Math.max(length, 1),
   });
-  if (plain.length !== blob.plainBytes) throw new Error(`${plain.length} bytes instead of ${blob.plainBytes}`);
-  return plain;
+  if (plain.length !== length) throw new Error(`${plain.length} bytes instead of ${length}`);
+  return isFiltered ? undoTupleFilter(plain, blob.plainBytes) : plain;
 }
 
 const roleText: Readonly<Record<BlobRole, Buffer>> = {

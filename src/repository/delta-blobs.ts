@@ -39,7 +39,8 @@ export class DeltaBlobs {
   close(): void {
     if (this.#used === 0) return;
     const waiting = this.#waiting;
-    this.#gathered.copy(this.#sealer.reserve(this.#used), 0, 0, this.#used);
+    // Into memory that threads share, `fill` is several times as fast as `set` and `copy`.
+    this.#sealer.reserve(this.#used).fill(this.#gathered.subarray(0, this.#used));
     this.#sealer.keep("delta", (delta) => {
       for (const { deltaOffset, onStored } of waiting) onStored({ delta, deltaOffset });
     });

@@ -123,8 +123,8 @@ export class ExtentStore {
       const parts = choice.pages.map((page) => pageOf(content, page));
       this.#keepDelta({ ...choice, plainBytes, prior, parts }, onPlaced);
     } else {
-      // Into memory that threads share, `copy` is half as fast again as `set`.
-      if (!isReserved) content.copy(this.#sealer.reserve(plainBytes));
+      // Into memory that threads share, `fill` is several times as fast as `set` and `copy`.
+      if (!isReserved) this.#sealer.reserve(plainBytes).fill(content, 0, plainBytes);
       this.#keepWhole(plainBytes, fingerprints, onPlaced);
     }
   }

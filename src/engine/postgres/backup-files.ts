@@ -27,12 +27,20 @@ export class BackupFiles {
   #label: { readonly entry: TarEntry; readonly parts: Buffer[] } | undefined;
   #path = "";
   #sizeBytes = 0;
-  #crc32c = 0;
+  #crc32c: number | undefined;
+  readonly #isChecksummed: boolean;
 
-  /** @param changes takes the files of which only changes come; undefined when all files come whole */
-  constructor(sink: FileSink, changes: ChangedFileSink | undefined) {
+  /**
+   * @param options.changes takes the files of which only changes come; undefined when all files come whole
+   * @param options.isChecksummed whether the server's manifest has checksums, which are then made here as well
+   */
+  constructor(
+    sink: FileSink,
+    options: { readonly changes: ChangedFileSink | undefined; readonly isChecksummed: boolean },
+  ) {
     this.#sink = sink;
-    this.#changes = changes;
+    this.#changes = options.changes;
+    this.#isChecksummed = options.isChecksummed;
   }
 
   /** @param tablespaceOid undefined for the data directory itself */
@@ -61,22 +69,26 @@ export class BackupFiles {
       if (event.kind === "entry") this.#begin({ ...event.entry, path: this.#archive.prefix + event.entry.path });
       else if (event.kind === "end") await this.#endFile();
       else {
-        await this.#content(event.bytes);
-        this.#crc32c = crc32c(event.bytes, this.#crc32c);
+        const taken = this.#content(event.bytes);
+        if (taken) await taken;
+        if (this.#isChecksummed) this.#crc32c = crc32c(event.bytes, this.#crc32c);
       }
     }
   }
 
-  async #content(bytes: Buffer): Promise<void> {
-    if (this.#changed) await this.#changed.read(bytes);
-    else if (this.#label) this.#label.parts.push(Buffer.from(bytes));
-    else await this.#write(bytes);
+  /** A promise only when there is something to wait for, as it mostly is not. */
+  #content(bytes: Buffer): Promise<void> | undefined {
+    if (this.#changed) return this.#changed.read(bytes);
+    if (!this.#label) return this.#write(bytes);
+    this.#label.parts.push(Buffer.from(bytes));
+    return undefined;
   }
 
-  async #write(bytes: Buffer): Promise<void> {
+  #write(bytes: Buffer): Promise<void> | undefined {
     const drained = this.#sink.drained();
-    if (drained) await drained;
+    if (drained) return drained.then(() => this.#sink.write(bytes));
     this.#sink.write(bytes);
+    return undefined;
   }
 
   #begin(entry: TarEntry): void {
@@ -90,7 +102,7 @@ export class BackupFiles {
     if (this.received.has(path) || this.#directories.has(path)) throw unexpected(`"${path}" twice`);
     this.#path = path;
     this.#sizeBytes = sizeBytes;
-    this.#crc32c = 0;
+    this.#crc32c = this.#isChecksummed ? 0 : undefined;
     const name = path.slice(path.lastIndexOf("/") + 1);
     if (this.#changes && name.startsWith(incrementalPrefix)) {
       const ownPath = path.slice(0, path.length - name.length) + name.slice(incrementalPrefix.length);

@@ -82,12 +82,13 @@ async function takeEverything(
   const warnings = new BackupWarnings();
   await using connection = await ReplicationConnection.open(address, { ...options, onNotice: warnings.onNotice });
   const server = await describeServer(connection);
-  connection.send(baseBackupCommand(server, options.label, { isIncremental: false }));
+  const isChecksummed = !connection.protectsBytes;
+  connection.send(baseBackupCommand(server, options.label, { isIncremental: false, isChecksummed }));
   const onStart = () => options.onReading?.({ kind: "everything", reason: options.reason });
   const reader = new BaseBackupReader({
     connection,
     server,
-    files: new BackupFiles(sink, undefined),
+    files: new BackupFiles(sink, { changes: undefined, isChecksummed }),
     onStart,
     options,
   });
@@ -107,12 +108,13 @@ async function takeChanges(
   const server = await describeServer(connection);
   refuseOtherServer(server, since);
   await connection.copyIn("UPLOAD_MANIFEST", uploadedManifest(since));
-  connection.send(baseBackupCommand(server, options.label, { isIncremental: true }));
+  const isChecksummed = !connection.protectsBytes;
+  connection.send(baseBackupCommand(server, options.label, { isIncremental: true, isChecksummed }));
   const onStart = () => options.onReading?.({ kind: "changes" });
   const reader = new BaseBackupReader({
     connection,
     server,
-    files: new BackupFiles(sink, since.sink),
+    files: new BackupFiles(sink, { changes: since.sink, isChecksummed }),
     onStart,
     options,
   });
@@ -151,7 +153,7 @@ class BackupWarnings {
 function baseBackupCommand(
   server: ServerDescription,
   label: string,
-  { isIncremental }: { readonly isIncremental: boolean },
+  { isIncremental, isChecksummed }: { readonly isIncremental: boolean; readonly isChecksummed: boolean },
 ): string {
   if (/\p{Cc}/u.test(label)) {
     throw new BtarError("INVALID_INPUT", {
@@ -160,12 +162,13 @@ function baseBackupCommand(
     });
   }
   const quoted = `'${label.replaceAll("'", "''")}'`;
+  const checksums = isChecksummed ? "'CRC32C'" : "'NONE'";
   if (server.versionNum < 150_000) {
-    return `BASE_BACKUP LABEL ${quoted} PROGRESS FAST NOWAIT MANIFEST 'yes' MANIFEST_CHECKSUMS 'CRC32C'`;
+    return `BASE_BACKUP LABEL ${quoted} PROGRESS FAST NOWAIT MANIFEST 'yes' MANIFEST_CHECKSUMS ${checksums}`;
   }
   return (
     `BASE_BACKUP (LABEL ${quoted}, PROGRESS true, CHECKPOINT 'fast', WAIT false, WAL false, TABLESPACE_MAP false, ` +
-    `VERIFY_CHECKSUMS true, MANIFEST 'yes', MANIFEST_CHECKSUMS 'CRC32C'${isIncremental ? ", INCREMENTAL true" : ""})`
+    `VERIFY_CHECKSUMS true, MANIFEST 'yes', MANIFEST_CHECKSUMS ${checksums}${isIncremental ? ", INCREMENTAL true" : ""})`
   );
 }
 

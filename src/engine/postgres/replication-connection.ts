@@ -1,4 +1,5 @@
-import type net from "node:net";
+import net from "node:net";
+import tls from "node:tls";
 import { BtarError } from "../../domain/errors.ts";
 import type { ServerAddress } from "../engine.ts";
 import {
@@ -39,6 +40,10 @@ export interface ReplicationConnectionOptions {
 /** Rows of each result of a command, in order. */
 export type Results = readonly (readonly Row[])[];
 
+const loopback = new net.BlockList();
+loopback.addSubnet("127.0.0.0", 8, "ipv4");
+loopback.addAddress("::1", "ipv6");
+
 /** Head of ReadyForQuery, without its last byte, the transaction status. */
 const readyForQuery = Buffer.from([0x5a, 0, 0, 0, 5]);
 
@@ -72,6 +77,13 @@ export class ReplicationConnection implements AsyncDisposable {
   /** @throws {BtarError} SERVER_UNREACHABLE, SERVER_REFUSED, SERVER_PROTOCOL, CANCELLED; within 15 s */
   static async open(address: ServerAddress, options: ReplicationConnectionOptions): Promise<ReplicationConnection> {
     return new ReplicationConnection(address, await openSession(address, options.signal), options);
+  }
+
+  /** Whether bytes cannot change on their way: TLS would notice, and within one machine they have none. */
+  get protectsBytes(): boolean {
+    if (this.#socket instanceof tls.TLSSocket) return true;
+    const { remoteAddress, remoteFamily } = this.#socket;
+    return remoteAddress !== undefined && loopback.check(remoteAddress, remoteFamily === "IPv6" ? "ipv6" : "ipv4");
   }
 
   /** Sends a command; its answer is read with `next`. */

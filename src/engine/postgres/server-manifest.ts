@@ -4,7 +4,8 @@ import { BtarError } from "../../domain/errors.ts";
 /** What arrived of one file. */
 export interface ReceivedFile {
   readonly sizeBytes: number;
-  readonly crc32c: number;
+  /** Undefined when the server was not asked for it. */
+  readonly crc32c: number | undefined;
 }
 
 /** A file's line is far shorter; whatever is longer is no manifest. */
@@ -12,8 +13,8 @@ const maxLineBytes = 64 * 1024;
 const newline = 0x0a;
 
 /**
- * Checks what arrived against the backup manifest that the server sends after the files: presence, size and CRC32C of
- * each, and the manifest's own SHA-256. It is checked line by line as it comes, so its size does not matter.
+ * Checks what arrived against the backup manifest that the server sends after the files: presence, size and, if asked
+ * for, CRC32C of each, and the manifest's own SHA-256. It is checked line by line as it comes, so its size does not matter.
  *
  * The server writes one file per line, which its own checksum rule builds on: the last line holds the SHA-256 of all
  * bytes before it. CRC32C is printed in the byte order of a little-endian server's memory.
@@ -77,6 +78,7 @@ export class ServerManifestCheck {
     if (received.sizeBytes !== listed.sizeBytes) {
       throw corrupt(listed.path, `arrived with ${received.sizeBytes} bytes instead of ${listed.sizeBytes}`);
     }
+    if (received.crc32c !== undefined && listed.crc32c === undefined) throw malformed(`${text} lacks a checksum`);
     if (received.crc32c !== listed.crc32c)
       throw corrupt(listed.path, "arrived with other content than the server sent");
     this.#unconfirmed.delete(listed.path);
@@ -95,13 +97,18 @@ function parseFile(text: string): ReceivedFile & { readonly path: string } {
   const encodedPath = fields.get("Encoded-Path");
   const path = typeof encodedPath === "string" ? Buffer.from(encodedPath, "hex").toString("utf8") : fields.get("Path");
   const sizeBytes = fields.get("Size");
-  const checksum = fields.get("Checksum");
-  const isCrc32c = fields.get("Checksum-Algorithm") === "CRC32C";
-  if (typeof path !== "string" || typeof sizeBytes !== "number" || typeof checksum !== "string" || !isCrc32c) {
-    throw malformed(`${JSON.stringify(text)} lacks a path, a size or a CRC32C checksum`);
+  if (typeof path !== "string" || typeof sizeBytes !== "number") {
+    throw malformed(`${JSON.stringify(text)} lacks a path or a size`);
   }
-  if (!/^[0-9a-f]{8}$/.test(checksum)) throw malformed(`${JSON.stringify(checksum)} is not a CRC32C`);
-  return { path, sizeBytes, crc32c: Buffer.from(checksum, "hex").readUInt32LE(0) };
+  return { path, sizeBytes, crc32c: parseChecksum(fields.get("Checksum-Algorithm"), fields.get("Checksum")) };
+}
+
+function parseChecksum(algorithm: unknown, checksum: unknown): number | undefined {
+  if (algorithm === undefined && checksum === undefined) return undefined;
+  if (algorithm !== "CRC32C" || typeof checksum !== "string" || !/^[0-9a-f]{8}$/.test(checksum)) {
+    throw malformed(`${JSON.stringify(checksum)}, ${JSON.stringify(algorithm)}, is not a CRC32C`);
+  }
+  return Buffer.from(checksum, "hex").readUInt32LE(0);
 }
 
 function corrupt(path: string, what: string): BtarError {
