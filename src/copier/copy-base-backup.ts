@@ -1,4 +1,5 @@
 import type { ObjectStore } from "../object-store/object-store.ts";
+import { checkNamedObjects } from "../repository/absent-packs.ts";
 import type { BackupManifest } from "../repository/manifest.ts";
 import { objectNames } from "../repository/object-names.ts";
 import { missingObject, Repository } from "../repository/repository.ts";
@@ -41,12 +42,14 @@ export async function copyBaseBackup(options: CopyBaseBackupOptions): Promise<Co
   const copyPack = async (pack: BackupManifest["packs"][number]) => {
     if (!verified.has(pack.sha256)) {
       const key = objectNames.pack(serviceId, pack.sha256);
-      sentBytes += await copyObject({ source, destination, key, signal }, { kind: "sha256", hex: pack.sha256 });
+      const sent = await copyObject({ source, destination, key, signal }, { kind: "sha256", hex: pack.sha256 });
+      sentBytes += sent; // after the waiting: others add to it meanwhile
     }
     doneBytes += pack.sizeBytes;
     options.onProgress?.({ doneBytes, totalBytes, sentBytes });
   };
   await forEachAtOnce(manifest.packs, packsCopiedAtOnce, copyPack);
+  await checkNamedObjects({ store: destination, serviceId }, manifest, { signal });
   sentBytes += await copySealed(options, objectNames.manifest(serviceId, backupId));
   return { doneBytes, totalBytes, sentBytes };
 }

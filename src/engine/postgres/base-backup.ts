@@ -243,7 +243,7 @@ class BaseBackupReader {
   async #readTypedCopy(): Promise<void> {
     let manifest: ServerManifestCheck | undefined;
     await this.#readCopy(async (payloadBytes) => {
-      const type = (await this.#connection.payload(1)).toString("latin1");
+      const type = String.fromCharCode(await this.#connection.payloadByte());
       if (type === "d" && manifest) await this.#readManifest(manifest);
       else if (type === "d") await this.#readFiles();
       else if (payloadBytes > maxArchiveNameBytes) throw this.#unexpected(`a message of type ${type} in the copy`);

@@ -24,8 +24,8 @@ export class ChangedFileReader {
   readonly #sink: ChangedFileSink;
   readonly #entry: FileEntry;
   readonly #path: string;
-  /** What has come of the part that is being read. */
-  #gathered: Buffer[] = [];
+  /** The part that is being read, as far as it has come. */
+  #part = Buffer.allocUnsafe(headBytes);
   #gatheredBytes = 0;
   #wantedBytes = headBytes;
   #state: "head" | "numbers" | "padding" | "blocks" = "head";
@@ -48,8 +48,7 @@ export class ChangedFileReader {
       if (this.#wantedBytes === 0) throw this.#malformed("it is longer than it says");
       const taken = rest.subarray(0, this.#wantedBytes - this.#gatheredBytes);
       rest = rest.subarray(taken.length);
-      this.#gathered.push(Buffer.from(taken));
-      this.#gatheredBytes += taken.length;
+      this.#gatheredBytes += taken.copy(this.#part, this.#gatheredBytes);
       if (this.#gatheredBytes === this.#wantedBytes) await this.#take();
     }
   }
@@ -60,8 +59,7 @@ export class ChangedFileReader {
   }
 
   async #take(): Promise<void> {
-    const part = this.#gathered.length === 1 && this.#gathered[0] ? this.#gathered[0] : Buffer.concat(this.#gathered);
-    this.#gathered = [];
+    const part = this.#part.subarray(0, this.#gatheredBytes);
     this.#gatheredBytes = 0;
     if (this.#state === "head") await this.#takeHead(part);
     else if (this.#state === "numbers") await this.#takeNumbers(part);
@@ -73,6 +71,7 @@ export class ChangedFileReader {
     if (head.readUInt32LE(0) !== magic) throw this.#malformed("it does not begin as one");
     this.#blockCount = head.readUInt32LE(4);
     this.#truncationBlocks = head.readUInt32LE(8);
+    if (this.#blockCount > maxBlocks) throw this.#malformed(`it has ${this.#blockCount} blocks`);
     const numbersEnd = headBytes + 4 * this.#blockCount;
     const blocksStart = Math.ceil(numbersEnd / blockBytes) * blockBytes;
     const expected = this.#blockCount === 0 ? headBytes : blocksStart + this.#blockCount * blockBytes;
@@ -81,7 +80,7 @@ export class ChangedFileReader {
     }
     if (this.#blockCount === 0) return await this.#begin();
     this.#state = "numbers";
-    this.#wantedBytes = 4 * this.#blockCount;
+    this.#want(4 * this.#blockCount);
   }
 
   async #takeNumbers(part: Buffer): Promise<void> {
@@ -95,7 +94,7 @@ export class ChangedFileReader {
     await this.#begin();
     const end = headBytes + part.length;
     this.#state = "padding";
-    this.#wantedBytes = Math.ceil(end / blockBytes) * blockBytes - end;
+    this.#want(Math.ceil(end / blockBytes) * blockBytes - end);
     if (this.#wantedBytes === 0) this.#expectBlocks();
   }
 
@@ -109,7 +108,12 @@ export class ChangedFileReader {
 
   #expectBlocks(): void {
     this.#state = "blocks";
-    this.#wantedBytes = Math.min(blocksAtOnce, this.#blockCount - this.#given) * blockBytes;
+    this.#want(Math.min(blocksAtOnce, this.#blockCount - this.#given) * blockBytes);
+  }
+
+  #want(bytes: number): void {
+    this.#wantedBytes = bytes;
+    if (bytes > this.#part.length) this.#part = Buffer.allocUnsafe(bytes);
   }
 
   async #takeBlocks(part: Buffer): Promise<void> {

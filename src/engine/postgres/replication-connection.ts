@@ -172,6 +172,16 @@ export class ReplicationConnection implements AsyncDisposable {
     return this.#frames.fragment();
   }
 
+  /** The next byte of a copy-data payload. */
+  async payloadByte(): Promise<number> {
+    for (;;) {
+      const byte = this.#frames.fragment(1)?.[0];
+      if (byte !== undefined) return byte;
+      if (this.#frames.remainingBytes === 0) throw protocolViolation(this.address, "an empty message in a copy");
+      await this.#receive();
+    }
+  }
+
   /** The next `maxBytes` of a copy-data payload, or what is left of it, joined; the caller owns all of its memory. */
   async payload(maxBytes: number): Promise<Buffer> {
     const payload = Buffer.allocUnsafeSlow(Math.min(maxBytes, this.#frames.remainingBytes));
