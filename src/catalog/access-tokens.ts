@@ -25,7 +25,7 @@ export async function createAccessToken(
     readonly text?: string;
   },
 ): Promise<NewAccessToken> {
-  const text = options.text ?? randomBytes(32).toString("base64");
+  const text = options.text ?? randomText();
   const { maxAgeSeconds, now } = options;
   const row = await db
     .insertInto("access_token")
@@ -43,6 +43,14 @@ export async function createAccessToken(
     .returningAll()
     .executeTakeFirstOrThrow();
   return { text, row };
+}
+
+/** Its prefix goes into paths, which not every client escapes. */
+function randomText(): string {
+  for (;;) {
+    const text = randomBytes(32).toString("base64");
+    if (!/[+/]/.test(text.slice(0, prefixLength))) return text;
+  }
 }
 
 /** Finds a token by its text; expired ones too. */

@@ -3,6 +3,7 @@ import { Migrator } from "kysely/migration";
 import pg from "pg";
 import { BtarError, describeError } from "../domain/errors.ts";
 import * as first from "./migrations/0001-first.ts";
+import * as retention from "./migrations/0002-retention.ts";
 import type { Tables } from "./schema.ts";
 
 /** The catalog's tables, typed. */
@@ -15,7 +16,7 @@ export interface Catalog {
   close(): Promise<void>;
 }
 
-const migrations = { "0001-first": first };
+const migrations = { "0001-first": first, "0002-retention": retention };
 
 /** bigint and numeric columns: sizes and counts fit a number; commit times stay text. */
 const typeParsers: pg.CustomTypesConfig = {

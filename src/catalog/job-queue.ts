@@ -5,7 +5,7 @@ import type { Catalog, CatalogDatabase } from "./catalog.ts";
 import type { JobProgress, JobState } from "./schema.ts";
 
 /** Kinds of long work. Each runs at an agent of one cloud, and can be run twice with no harm. */
-export const jobKinds = ["provision", "apply", "remove", "backup", "copy", "fork", "restore"] as const;
+export const jobKinds = ["provision", "apply", "remove", "backup", "copy", "fork", "restore", "collect"] as const;
 export type JobKind = (typeof jobKinds)[number];
 
 /** How many jobs of a kind one agent runs at once. */
@@ -17,6 +17,7 @@ const concurrency: Readonly<Record<JobKind, number>> = {
   copy: 2,
   fork: 2,
   restore: 1,
+  collect: 2,
 };
 
 export interface JobRequest {

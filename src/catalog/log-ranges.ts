@@ -1,5 +1,7 @@
-import { sql } from "kysely";
+import { type Selectable, sql } from "kysely";
+import type { RetainedSpan } from "../domain/log-retention.ts";
 import type { CatalogDatabase } from "./catalog.ts";
+import type { LogRangeTable } from "./schema.ts";
 
 /** Log without a gap that was stored at a location: a piece, or several. */
 export interface RecordedLog {
@@ -20,6 +22,7 @@ export interface RecordedLog {
  */
 export async function recordLog(db: CatalogDatabase, log: RecordedLog): Promise<void> {
   await db.transaction().execute(async (trx) => {
+    await lockStream(trx, log);
     const ranges = await trx
       .selectFrom("log_range")
       .selectAll()
@@ -29,7 +32,6 @@ export async function recordLog(db: CatalogDatabase, log: RecordedLog): Promise<
       .where("start_position", "<=", log.end)
       .where("end_position", ">=", log.start)
       .orderBy("start_position")
-      .forUpdate()
       .execute();
     if (ranges.some((range) => range.start_position <= log.start && range.end_position >= log.end)) return;
     const first = ranges[0];
@@ -167,6 +169,88 @@ export async function settleMissing(
         where p.service_id = ${serviceId} and p.cloud = (select cloud from location
             where service_id = ${serviceId} and role = 'primary')
           and not exists (select 1 from log_range s where s.service_id = p.service_id and s.cloud = ${cloud}
-            and s.stream = p.stream and s.end_position >= p.end_position)))
+            and s.stream = p.stream and s.end_position >= p.end_position)
+          -- log that has expired there does not come any more
+          and not exists (select 1 from log_retention r where r.service_id = p.service_id and r.cloud = ${cloud}
+            and r.stream = p.stream and not exists (select 1 from jsonb_to_recordset(r.spans)
+              as span(start text, "end" text) where p.end_position > span.start collate "C"
+                and (span."end" is null or p.start_position < span."end" collate "C")))))
     where service_id = ${serviceId} and cloud = ${cloud}`.execute(db);
+}
+
+/**
+ * Records what stays of a stream's log at a location: known ranges are cut to it, and nothing else of it is copied
+ * there any more.
+ */
+export async function retainLog(
+  db: CatalogDatabase,
+  where: { readonly serviceId: string; readonly cloud: string; readonly stream: string },
+  spans: readonly RetainedSpan[],
+): Promise<void> {
+  const { serviceId, cloud, stream } = where;
+  await db.transaction().execute(async (trx) => {
+    await lockStream(trx, where);
+    const value = JSON.stringify(spans);
+    await trx
+      .insertInto("log_retention")
+      .values({ service_id: serviceId, cloud, stream, spans: value })
+      .onConflict((conflict) => conflict.columns(["service_id", "cloud", "stream"]).doUpdateSet({ spans: value }))
+      .execute();
+    const ranges = await trx
+      .selectFrom("log_range")
+      .selectAll()
+      .where("service_id", "=", serviceId)
+      .where("cloud", "=", cloud)
+      .where("stream", "=", stream)
+      .execute();
+    for (const range of ranges) await cutRange(trx, range, spans);
+  });
+}
+
+/** Whoever changes what is known of the stream at the same moment waits until the transaction has ended. */
+async function lockStream(
+  trx: CatalogDatabase,
+  { serviceId, cloud, stream }: { readonly serviceId: string; readonly cloud: string; readonly stream: string },
+): Promise<void> {
+  await sql`select pg_advisory_xact_lock(hashtextextended(${`log ${serviceId} ${cloud} ${stream}`}, 0))`.execute(trx);
+}
+
+async function cutRange(
+  trx: CatalogDatabase,
+  range: Selectable<LogRangeTable>,
+  spans: readonly RetainedSpan[],
+): Promise<void> {
+  const parts = spans.flatMap((span) => cutTo(range, span));
+  await trx
+    .deleteFrom("log_range")
+    .where("service_id", "=", range.service_id)
+    .where("cloud", "=", range.cloud)
+    .where("stream", "=", range.stream)
+    .where("start_position", "=", range.start_position)
+    .execute();
+  if (parts.length > 0) await trx.insertInto("log_range").values(parts).execute();
+}
+
+/** The part of a range that lies in a span. Only the part that has its end says up to when it covers. */
+function cutTo(range: Selectable<LogRangeTable>, { start, end }: RetainedSpan): readonly Selectable<LogRangeTable>[] {
+  const from = range.start_position > start ? range.start_position : start;
+  const to = end === undefined || range.end_position < end ? range.end_position : end;
+  if (from >= to) return [];
+  const hasEnd = to === range.end_position;
+  const { newest_commit_micros, covered_until } = hasEnd ? range : { newest_commit_micros: null, covered_until: null };
+  return [{ ...range, start_position: from, end_position: to, newest_commit_micros, covered_until }];
+}
+
+/** What is kept of a service's log at a location, by stream; nothing was decided of streams that are not in it. */
+export async function retainedSpans(
+  db: CatalogDatabase,
+  where: { readonly serviceId: string; readonly cloud: string },
+): Promise<ReadonlyMap<string, readonly RetainedSpan[]>> {
+  const rows = await db
+    .selectFrom("log_retention")
+    .select(["stream", "spans"])
+    .where("service_id", "=", where.serviceId)
+    .where("cloud", "=", where.cloud)
+    .execute();
+  return new Map(rows.map(({ stream, spans }) => [stream, spans.map(({ start, end }) => ({ start, end }))]));
 }

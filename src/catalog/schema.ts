@@ -23,12 +23,14 @@ export interface Tables {
   base_backup: BaseBackupTable;
   backup_location: BackupLocationTable;
   log_range: LogRangeTable;
+  log_retention: LogRetentionTable;
   lag_sample: LagSampleTable;
   job: JobTable;
   event: EventTable;
   agent: AgentTable;
   cloud_state: CloudStateTable;
   duty_lease: DutyLeaseTable;
+  store_use: StoreUseTable;
   setting: SettingTable;
 }
 
@@ -165,6 +167,10 @@ export interface LocationTable {
   /** What it waits for or fails with now; null when all is well. */
   trouble: string | null;
   created_at: Moment;
+  /** Days that backups are kept here; null: as the service's. */
+  retention_days: number | null;
+  /** When a collection was begun here last. */
+  collected_at: MomentOrNull;
 }
 
 export type BackupState = "running" | "complete" | "failed" | "deleting";
@@ -190,9 +196,13 @@ export interface BaseBackupTable {
   /** Bytes that this backup added to the store. */
   stored_bytes: Count;
   file_count: Count;
+  /** Somebody has asked that it stays, until `kept_until` or without end. */
+  is_kept: Flag;
+  kept_until: MomentOrNull;
 }
 
-export type BackupLocationState = "waiting" | "copying" | "complete" | "failed" | "deleting";
+/** `deleted`: it was there, or is not to come there any more. */
+export type BackupLocationState = "waiting" | "copying" | "complete" | "failed" | "deleting" | "deleted";
 
 export interface BackupLocationTable {
   backup_id: string;
@@ -207,6 +217,8 @@ export interface BackupLocationTable {
   trouble: string | null;
   started_at: MomentOrNull;
   completed_at: MomentOrNull;
+  /** Why it goes, for one that is `deleting` or `deleted`. */
+  delete_reason: "retention" | "request" | null;
 }
 
 /** Log stored at a location without a gap. */
@@ -223,8 +235,17 @@ export interface LogRangeTable {
   covered_until: MomentOrNull;
   /** When the last piece was stored at this location. */
   stored_at: Moment;
+  /** Of all that was stored, removed pieces included. */
   piece_count: Count;
   stored_bytes: Count;
+}
+
+/** What is kept of a stream's log at a location, as it was decided last; older log is not copied there again. */
+export interface LogRetentionTable {
+  service_id: string;
+  cloud: string;
+  stream: string;
+  spans: Json<readonly { readonly start: string; readonly end?: string | undefined }[]>;
 }
 
 export interface LagSampleTable {
@@ -316,6 +337,18 @@ export interface DutyLeaseTable {
   service_id: string;
   cloud: string;
   holder: string;
+  expires_at: Moment;
+}
+
+/**
+ * Who writes a service's backups into a store, or removes some: `write` any number at once, `collect` and `remove` one
+ * alone. Whoever lets it expire has lost it.
+ */
+export interface StoreUseTable {
+  service_id: string;
+  cloud: string;
+  holder: string;
+  purpose: "write" | "collect" | "remove";
   expires_at: Moment;
 }
 

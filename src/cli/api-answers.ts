@@ -1,7 +1,7 @@
 /** The API's answers, by the contract's own schemas. */
 import type { Static } from "typebox";
 import type { attachAnswer, preflightAnswer } from "../contract/attached-services.ts";
-import type { backup, backupAnswer, backupsAnswer, newBackupAnswer } from "../contract/backups.ts";
+import type { backup, backupAnswer, backupsAnswer, deleteBackupAnswer, newBackupAnswer } from "../contract/backups.ts";
 import type { cloudsAnswer } from "../contract/clouds.ts";
 import type { cancelAnswer, job, jobAnswer, jobsAnswer } from "../contract/jobs.ts";
 import type { eventsAnswer } from "../contract/projects.ts";
@@ -17,6 +17,7 @@ export type AttachAnswer = Static<typeof attachAnswer>;
 export type Backup = Static<typeof backup>;
 export type BackupAnswer = Static<typeof backupAnswer>;
 export type BackupsAnswer = Static<typeof backupsAnswer>;
+export type DeleteBackupAnswer = Static<typeof deleteBackupAnswer>;
 export type NewBackupAnswer = Static<typeof newBackupAnswer>;
 
 export type Job = Static<typeof job>;

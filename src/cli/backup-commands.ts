@@ -3,6 +3,7 @@ import type { Backup, BackupAnswer, BackupsAnswer, NewBackupAnswer } from "./api
 import { type CommandContext, clientCommand, type FindAccess, segment } from "./command-context.ts";
 import { formatBytes, formatMoment, formatPairs, formatTable, oneLine, paintState } from "./format.ts";
 import { followJob } from "./job-progress.ts";
+import { addRetentionCommands, expiryText } from "./retention-commands.ts";
 
 /** @param backup the command `backup` */
 export function addBackupCommands(backup: Command, findAccess: FindAccess): void {
@@ -16,6 +17,7 @@ export function addBackupCommands(backup: Command, findAccess: FindAccess): void
   clientCommand(list, findAccess, (context, [service = ""]) => listBackups(context, service));
   const get = backup.command("get <service> <backup>").description("show one base backup, and where it is");
   clientCommand(get, findAccess, (context, [service = "", name = ""]) => getBackup(context, service, name));
+  addRetentionCommands(backup, findAccess);
 }
 
 async function createBackup(
@@ -47,9 +49,10 @@ async function listBackups({ api, output }: CommandContext, service: string): Pr
       formatBytes(backup.data_size),
       formatBytes(backup.stored_size),
       backup.locations.map(locationText).join(", "),
+      expiryText(backup),
       oneLine(backup.trouble ?? ""),
     ]);
-    return formatTable(["backup", "state", "time", "data", "stored", "locations", "trouble"], rows);
+    return formatTable(["backup", "state", "time", "data", "stored", "locations", "expires", "trouble"], rows);
   });
 }
 
@@ -76,6 +79,8 @@ function backupText(backup: Backup): string {
   ];
   if (backup.engine_version !== null) pairs.push(["version", backup.engine_version]);
   if (backup.consistent_time !== null) pairs.push(["restorable from", formatMoment(backup.consistent_time)]);
+  const expiry = expiryText(backup);
+  if (expiry !== "") pairs.push(["expires", expiry]);
   if (backup.trouble !== null) pairs.push(["trouble", oneLine(backup.trouble)]);
   for (const location of backup.locations) pairs.push([location.role, locationText(location)]);
   return formatPairs(pairs);

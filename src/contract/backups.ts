@@ -68,6 +68,7 @@ const backupLocation = Type.Object({
   total_bytes: bytes("To be stored"),
   sent_bytes: bytes("Really sent; what was there already is not sent again"),
   trouble: nullableText("Why it waits or failed"),
+  expire_time: nullableMoment("When it is removed from there; null: not before a newer one is complete, or kept"),
   started_at: nullableMoment("When it began"),
   completed_at: nullableMoment("When it was complete"),
 });
@@ -93,11 +94,47 @@ export const backup = Type.Object({
   stored_size: bytes("Added to the primary's store"),
   file_count: Type.Integer({ description: "The database's files" }),
   engine_version: nullableText("Version of the server, such as 18.4"),
+  kept: Type.Boolean({ description: "It stays beyond its retention" }),
+  keep_until: nullableMoment("Until when it stays at least; null: without end"),
   locations: Type.Array(backupLocation, { description: "Where it is, or is to be" }),
 });
 
+export const deleteBackupQuery = Type.Object({
+  location: Type.Optional(Type.String({ description: "Cloud to delete it from; everywhere by default" })),
+  force_last: Type.Optional(
+    Type.Enum(["true", "false"], { description: "true: also when it is the last complete one of a location" }),
+  ),
+});
+
+export const keepBackupBody = Type.Object(
+  {
+    kept: Type.Optional(Type.Boolean({ description: "Whether it stays beyond its retention; true by default" })),
+    keep_until: Type.Optional(nullable(text("Time, with zone or in UTC; null or absent: without end", 64))),
+  },
+  closed,
+);
+
+export const retentionBody = Type.Object(
+  {
+    retention_days: Type.Optional(
+      nullable(
+        Type.Integer({
+          description: "Days that backups are kept there; null or absent: as the service's",
+          minimum: 1,
+          maximum: 3650,
+        }),
+      ),
+    ),
+  },
+  closed,
+);
+
 export const backupAnswer = Type.Object({ backup });
 export const newBackupAnswer = Type.Object({ backup, job });
+export const deleteBackupAnswer = Type.Object({
+  message: Type.String({ description: "What was asked for" }),
+  jobs: Type.Array(job, { description: "One for each store that it is removed from" }),
+});
 export const restoreAnswer = Type.Object({ job });
 
 export const backupsAnswer = Type.Object({

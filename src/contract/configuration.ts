@@ -24,6 +24,8 @@ export interface BtarConfiguration {
     readonly intervalHours: number;
     /** Days that backups are kept where neither service nor plan says. */
     readonly retentionDays: number;
+    /** Hours that objects stay which no base backup names: one may be about to name them. */
+    readonly leftoverHours: number;
     /** zstd level. */
     readonly compressionLevel: number;
   };

@@ -11,6 +11,11 @@ export const backupPath = Type.Object({
   service,
   backup: Type.String({ description: "Name of the base backup" }),
 });
+export const locationPath = Type.Object({
+  project,
+  service,
+  cloud: Type.String({ description: "Name of the cloud" }),
+});
 export const userPath = Type.Object({ project, service, user: Type.String({ description: "Name of the user" }) });
 export const databasePath = Type.Object({
   project,

@@ -7,6 +7,7 @@ const location = Type.Object({
   state: Type.Enum(["active", "deleting"]),
   paused: Type.Boolean({ description: "Copying to it is paused" }),
   pause_reason: nullableText("Why"),
+  retention_days: Type.Integer({ description: "Days that backups are kept there" }),
   delete_after: nullableMoment("When the copies go, for a location that was turned off"),
   trouble: nullableText("What it waits for or fails with now"),
   replication_lag_seconds: nullable(

@@ -47,6 +47,7 @@ export const errorRules = {
   STORE_REFUSED: { kind: "unavailable", isRetryable: true },
   OBJECT_MISSING: { kind: "damaged", isRetryable: false },
   OBJECT_DAMAGED: { kind: "damaged", isRetryable: false },
+  OBJECT_REMOVED: { kind: "unavailable", isRetryable: true },
   OBJECT_CONFLICT: { kind: "damaged", isRetryable: false },
   UNSUPPORTED_FORMAT: { kind: "damaged", isRetryable: false },
   UNSAFE_PATH: { kind: "damaged", isRetryable: false },
@@ -64,6 +65,7 @@ export const errorRules = {
   // process
   CATALOG_UNREACHABLE: { kind: "unavailable", isRetryable: true },
   COMMAND_FAILED: { kind: "internal", isRetryable: false },
+  CLOCKS_DIFFER: { kind: "unavailable", isRetryable: true },
   TIMED_OUT: { kind: "unavailable", isRetryable: true },
   CANCELLED: { kind: "cancelled", isRetryable: false },
   INTERNAL: { kind: "internal", isRetryable: false },

@@ -1,12 +1,14 @@
 import { hostname } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { JobCode, JobKind } from "../catalog/job-queue.ts";
+import { releaseStoreUses } from "../catalog/store-use.ts";
 import { describeError } from "../domain/errors.ts";
 import { BlobWorkers } from "../repository/blob-workers.ts";
 import { Duties } from "./duties/duties.ts";
 import type { AgentEnvironment } from "./environment.ts";
 import { runApplyJob } from "./jobs/apply-job.ts";
 import { runBackupJob } from "./jobs/backup-job.ts";
+import { runCollectJob } from "./jobs/collect-job.ts";
 import { runCopyJob } from "./jobs/copy-job.ts";
 import { runForkJob } from "./jobs/fork-job.ts";
 import { runProvisionJob } from "./jobs/provision-job.ts";
@@ -14,6 +16,7 @@ import { runRemoveJob } from "./jobs/remove-job.ts";
 import { runRestoreJob } from "./jobs/restore-job.ts";
 import { LogArchivers } from "./log-archivers.ts";
 import { ServiceLocks } from "./service-locks.ts";
+import { whileWriting } from "./store-hold.ts";
 import { StoreWatch } from "./store-watch.ts";
 import { Supervision } from "./supervision.ts";
 
@@ -98,6 +101,8 @@ export class RegionAgent {
       .values({ id: agentId, ...values })
       .onConflict((conflict) => conflict.column("id").doUpdateSet(values))
       .execute();
+    // What an earlier process of this agent was doing there has ended with it.
+    await releaseStoreUses(catalog.db, agentId);
   }
 
   async #beat(): Promise<void> {
@@ -122,10 +127,11 @@ export class RegionAgent {
         provision: runProvisionJob,
         apply: runApplyJob,
         remove: runRemoveJob,
-        backup: runBackupJob,
-        copy: runCopyJob,
+        backup: (env, job) => whileWriting(env, job, (held) => runBackupJob(env, held)),
+        copy: (env, job) => whileWriting(env, job, (held) => runCopyJob(env, held)),
         fork: runForkJob,
         restore: runRestoreJob,
+        collect: runCollectJob,
       };
     for (const [kind, run] of Object.entries(code) as [JobKind, (typeof code)[JobKind]][]) {
       await this.#env.jobs.work(kind, this.#env.cloud, (job) => run(this.#env, job));

@@ -82,6 +82,20 @@ suite("commands against a running btar", () => {
       new RegExp(`^${name} +complete .* MiB .* (?:B|KiB|MiB) `, "m"),
     );
 
+    const kept = await run("backup", "keep", "shop", name, "--until", "2099-01-01T00:00:00Z");
+    assert.equal(kept.stdout, `base backup ${name}: kept until 2099-01-01 00:00:00\n`, kept.stderr);
+    const refused = await run("backup", "delete", "shop", name, "--yes");
+    assert.match(refused.stderr, /is kept.*btar backup keep shop \S+ --release/s);
+    assert.equal((await run("backup", "keep", "shop", name, "--release")).code, 0);
+    assert.match((await run("backup", "delete", "shop", name)).stderr, /say --yes to delete/);
+    const retention = await run("backup", "retention", "shop", "--location", "local-south", "--days", "9");
+    assert.equal(retention.stdout, "backups of shop in local-south are kept 9 days\n", retention.stderr);
+    const older = (await json<{ backups: readonly { backup_name: string }[] }>("backup", "list", "shop")).backups.at(
+      -1,
+    );
+    const deleted = await run("backup", "delete", "shop", older?.backup_name ?? "", "--yes", "--wait");
+    assert.equal(deleted.stdout, `base backup ${older?.backup_name} is deleted\n`, deleted.stderr);
+
     const fork = await run("fork", "shop", "shop-2", "--cloud", "local-south", "--backup", name, "--wait");
     assert.equal(fork.code, 0, fork.stderr);
     assert.match(fork.stdout, /^shop-2 runs\. Connect with:/);

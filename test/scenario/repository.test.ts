@@ -5,8 +5,6 @@ import { type TestContext, test } from "node:test";
 import fc from "fast-check";
 import { MemoryObjectStore } from "../../src/object-store/memory/memory-object-store.ts";
 import { BlobWorkers } from "../../src/repository/blob-workers.ts";
-import { objectNames } from "../../src/repository/object-names.ts";
-import { removeOrphanPacks } from "../../src/repository/orphan-packs.ts";
 import { Repository } from "../../src/repository/repository.ts";
 import { restoreFiles } from "../../src/repository/restore-files.ts";
 import { rejectsWith } from "../support/assert-error.ts";
@@ -103,21 +101,6 @@ test("a restore refuses a directory that holds something", async (context) => {
   );
   await workers.close();
   assert.equal(await readFile(path.join(directory, "full", "precious"), "utf8"), "keep");
-});
-
-test("P3: a backup whose manifest was not stored does not exist, and its packs are removed later", async () => {
-  const store = new MemoryObjectStore();
-  const repository = await openFixture(store);
-  await storeBackup(repository, "b1");
-  await storeBackup(repository, "b2");
-  await store.delete(objectNames.manifest(serviceId, "b2"));
-  assert.deepEqual(await repository.backupIds(), ["b1"]);
-  assert.ok((await removeOrphanPacks(repository, { signal })) > 0);
-  const manifest = await repository.manifest("b1");
-  for (const pack of manifest.packs) assert.ok(await store.head(objectNames.pack(serviceId, pack.sha256)));
-  const left: string[] = [];
-  for await (const { key } of store.list(objectNames.packs(serviceId))) left.push(key);
-  assert.equal(left.length, manifest.packs.length);
 });
 
 test("a store is read with the master key and nothing else; another key opens nothing", async () => {

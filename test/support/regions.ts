@@ -61,6 +61,7 @@ interface Parts {
   readonly catalogServer: TestPostgres;
   readonly catalog: Catalog;
   readonly databaseUrl: string;
+  readonly jobs: JobQueue;
   readonly configuration: BtarConfiguration;
   readonly masterKey: Buffer;
   readonly stores: ReadonlyMap<string, FaultObjectStore>;
@@ -114,7 +115,7 @@ export class TestRegions implements AsyncDisposable {
     };
     const api = new ApiClient(controlPlane.url, newAdminToken);
     const regions = new TestRegions({
-      ...{ directory, catalogServer, catalog, databaseUrl, configuration, masterKey },
+      ...{ directory, catalogServer, catalog, databaseUrl, jobs, configuration, masterKey },
       ...{ stores, close, api, serverDriver },
     });
     for (const { name } of configuration.clouds) await regions.startAgent(name);
@@ -127,6 +128,14 @@ export class TestRegions implements AsyncDisposable {
 
   get catalog(): Catalog {
     return this.#parts.catalog;
+  }
+
+  get queue(): JobQueue {
+    return this.#parts.jobs;
+  }
+
+  get masterKey(): Buffer {
+    return this.#parts.masterKey;
   }
 
   get configuration(): BtarConfiguration {
@@ -274,7 +283,7 @@ async function testConfiguration(directory: string, options: RegionsOptions): Pr
       advertisedHost: "127.0.0.1",
       ports: { first, last },
     },
-    backups: { intervalHours: 24, retentionDays: 2, compressionLevel: 1 },
+    backups: { intervalHours: 24, retentionDays: 2, leftoverHours: 0, compressionLevel: 1 },
     log: { maxAgeSeconds: 0.2, maxPieceBytes: options.maxPieceBytes ?? 4 * 1024 * 1024 },
     limits: {
       additionalClouds: 3,

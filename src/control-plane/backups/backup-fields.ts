@@ -1,12 +1,13 @@
 import type { Selectable } from "kysely";
 import type { BackupLocationTable, BackupState, BaseBackupTable, LocationTable } from "../../catalog/schema.ts";
+import { retentionNow } from "../../catalog/catalog-clock.ts";
+import { type LocationRetention, type RetainedService, retentionByLocation } from "../../catalog/retention.ts";
 import { regionOf } from "../../domain/cloud.ts";
 import { BtarError } from "../../domain/errors.ts";
 import type { ControlPlaneContext } from "../context.ts";
 
 /** What the backups of a service are looked up by. */
-interface BackedUpService {
-  readonly id: string;
+interface BackedUpService extends RetainedService {
   readonly name: string;
   readonly cloud: string;
 }
@@ -30,9 +31,13 @@ export async function backupFields(
     .orderBy("cloud")
     .execute();
   const locations = await db.selectFrom("location").selectAll().where("service_id", "=", service.id).execute();
+  const retention = await retentionByLocation(db, service, {
+    now: await retentionNow(db),
+    defaultDays: context.configuration.backups.retentionDays,
+  });
   return backups.map((backup) => {
     const ofBackup = copies.filter((copy) => copy.backup_id === backup.id);
-    return oneBackup(service, { backup, copies: ofBackup, locations });
+    return oneBackup(service, { backup, copies: ofBackup, locations, retention });
   });
 }
 
@@ -47,10 +52,11 @@ interface LoadedBackup {
   readonly backup: Selectable<BaseBackupTable>;
   readonly copies: readonly Selectable<BackupLocationTable>[];
   readonly locations: readonly Selectable<LocationTable>[];
+  readonly retention: readonly LocationRetention[];
 }
 
 /** The API's fields, then btar's own: state, sizes, and where it is (L3). */
-function oneBackup(service: BackedUpService, { backup, copies, locations }: LoadedBackup) {
+function oneBackup(service: BackedUpService, { backup, copies, locations, retention }: LoadedBackup) {
   const locationOf = (cloud: string) => locations.find((location) => location.cloud === cloud);
   return {
     backup_name: backup.id,
@@ -72,16 +78,41 @@ function oneBackup(service: BackedUpService, { backup, copies, locations }: Load
     stored_size: backup.stored_bytes,
     file_count: backup.file_count,
     engine_version: backup.engine_version,
-    locations: copies.map((copy) => ({
-      cloud: copy.cloud,
-      role: copy.role,
-      state: locationOf(copy.cloud)?.state === "deleting" ? ("deleting" as const) : copy.state,
-      done_bytes: copy.done_bytes,
-      total_bytes: copy.total_bytes,
-      sent_bytes: copy.sent_bytes,
-      trouble: copy.trouble,
-      started_at: copy.started_at?.toISOString() ?? null,
-      completed_at: copy.completed_at?.toISOString() ?? null,
-    })),
+    kept: isKept(backup),
+    keep_until: isKept(backup) ? (backup.kept_until?.toISOString() ?? null) : null,
+    locations: copies.flatMap((copy) => {
+      if (copy.state === "deleted") return [];
+      return [
+        {
+          cloud: copy.cloud,
+          role: copy.role,
+          state: locationOf(copy.cloud)?.state === "deleting" ? ("deleting" as const) : copy.state,
+          done_bytes: copy.done_bytes,
+          total_bytes: copy.total_bytes,
+          sent_bytes: copy.sent_bytes,
+          trouble: copy.trouble,
+          expire_time: expireTime(backup, copy.cloud, retention),
+          started_at: copy.started_at?.toISOString() ?? null,
+          completed_at: copy.completed_at?.toISOString() ?? null,
+        },
+      ];
+    }),
   };
+}
+
+function isKept({ is_kept, kept_until }: Selectable<BaseBackupTable>): boolean {
+  return is_kept && (kept_until === null || kept_until > new Date());
+}
+
+/** When it is removed from a location; null: not before a newer one is complete there, or never. */
+function expireTime(
+  backup: Selectable<BaseBackupTable>,
+  cloud: string,
+  retention: readonly LocationRetention[],
+): string | null {
+  const location = retention.find((each) => each.cloud === cloud);
+  const expiresAt = location?.decisions.find(({ id }) => id === backup.id)?.expiresAt;
+  if (!expiresAt || (isKept(backup) && !backup.kept_until)) return null;
+  const keptUntil = isKept(backup) && backup.kept_until ? backup.kept_until : expiresAt;
+  return (keptUntil > expiresAt ? keptUntil : expiresAt).toISOString();
 }

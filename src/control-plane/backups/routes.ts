@@ -1,20 +1,27 @@
 import type { Static } from "typebox";
 import { requestBaseBackup } from "../../catalog/backups.ts";
 import { recordEvent } from "../../catalog/events.ts";
+import { lockCompleteBackup } from "../../catalog/pins.ts";
 import { recoveryByLocation } from "../../catalog/recovery.ts";
 import {
   backupAnswer,
   backupsAnswer,
   backupsQuery,
+  deleteBackupAnswer,
+  deleteBackupQuery,
+  keepBackupBody,
   newBackupAnswer,
   reportAnswer,
   reportBody,
   restoreAnswer,
   restoreBody,
+  retentionBody,
 } from "../../contract/backups.ts";
-import { backupPath, servicePath } from "../../contract/paths.ts";
+import { backupPath, locationPath, servicePath } from "../../contract/paths.ts";
+import { protectionAnswer } from "../../contract/status.ts";
 import { regionOf } from "../../domain/cloud.ts";
 import { BtarError } from "../../domain/errors.ts";
+import { microsToDate, parseTargetTime } from "../../domain/recovery-target-time.ts";
 import type { ControlPlaneContext } from "../context.ts";
 import { answers } from "../http/answers.ts";
 import type { ApiServer } from "../http/api-server.ts";
@@ -23,8 +30,12 @@ import { findJob, jobFields } from "../jobs/job-fields.ts";
 import { scheduleOf } from "../scheduler/backup-schedule.ts";
 import { findService, findServiceEvenDeleted, type ServiceRow } from "../services/find-service.ts";
 import { chooseBackup, forkLocation } from "../services/fork-request.ts";
+import { protectionFields } from "../status/protection.ts";
 import { backupFields, findBackup } from "./backup-fields.ts";
+import { deleteBackup } from "./delete-backup.ts";
+import { keepBackup } from "./keep-backup.ts";
 import { lagReport } from "./lag-report.ts";
+import { setRetention } from "./set-retention.ts";
 
 export function backupRoutes(app: ApiServer, context: ControlPlaneContext): void {
   app.get(
@@ -68,6 +79,67 @@ export function backupRoutes(app: ApiServer, context: ControlPlaneContext): void
     async (request) => {
       const row = await findService(context, request.params);
       return { backup: await findBackup(context, row, request.params.backup) };
+    },
+  );
+
+  app.put(
+    "/v1/project/:project/service/:service/backups/:backup",
+    {
+      schema: {
+        summary: "Keep a base backup beyond its retention, or release it",
+        params: backupPath,
+        body: keepBackupBody,
+        response: answers(backupAnswer),
+      },
+    },
+    async (request) => {
+      const row = await findService(context, request.params);
+      const { backup } = request.params;
+      const { kept: isKept = true, keep_until } = request.body;
+      const until = keep_until == null ? undefined : microsToDate(parseTargetTime(keep_until));
+      await keepBackup(context, row, { backup, isKept, until, actor: actorOf(request) });
+      return { backup: await findBackup(context, row, backup) };
+    },
+  );
+
+  app.delete(
+    "/v1/project/:project/service/:service/backups/:backup",
+    {
+      schema: {
+        summary: "Delete a base backup, everywhere or in one cloud",
+        params: backupPath,
+        querystring: deleteBackupQuery,
+        response: answers(deleteBackupAnswer),
+      },
+    },
+    async (request) => {
+      const row = await findServiceEvenDeleted(context, request.params);
+      const { backup } = request.params;
+      const { location, force_last } = request.query;
+      const isLastForced = force_last === "true";
+      const jobIds = await deleteBackup(context, row, { backup, location, isLastForced, actor: actorOf(request) });
+      const jobs = [];
+      for (const id of jobIds) jobs.push(jobFields(await findJob(context, { project: row.project, id })));
+      return { message: `base backup ${backup} is being deleted`, jobs };
+    },
+  );
+
+  app.put(
+    "/v1/project/:project/service/:service/btar/locations/:cloud",
+    {
+      schema: {
+        summary: "How long backups are kept in one cloud",
+        params: locationPath,
+        body: retentionBody,
+        response: answers(protectionAnswer),
+      },
+    },
+    async (request) => {
+      const row = await findService(context, request.params);
+      const { retention_days } = request.body;
+      const { cloud } = request.params;
+      await setRetention(context, row, { cloud, days: retention_days ?? undefined, actor: actorOf(request) });
+      return await protectionFields(context, row);
     },
   );
 
@@ -138,19 +210,17 @@ async function restore(context: ControlPlaneContext, row: ServiceRow, body: Stat
     time: body.target_time ?? undefined,
     backup: body.backup_name ?? undefined,
   });
-  const id = await context.jobs.enqueue({
-    kind: "restore",
-    cloud,
-    project: row.project,
-    service: row,
-    input: {
-      ...chosen,
-      directory: body.directory,
-      delta: body.delta ?? false,
-      tablespaceMapping: body.tablespace_mapping ?? {},
-      ...(body.tablespace_directory != null && { tablespaceDirectory: body.tablespace_directory }),
-    },
-    priority: 10,
+  const input = {
+    ...chosen,
+    directory: body.directory,
+    delta: body.delta ?? false,
+    tablespaceMapping: body.tablespace_mapping ?? {},
+    ...(body.tablespace_directory != null && { tablespaceDirectory: body.tablespace_directory }),
+  };
+  const { project } = row;
+  const id = await context.catalog.db.transaction().execute(async (trx) => {
+    await lockCompleteBackup(trx, { backupId: chosen.backupId, cloud });
+    return await context.jobs.enqueue({ kind: "restore", cloud, project, service: row, input, priority: 10 }, trx);
   });
   return jobFields(await findJob(context, { project: row.project, id }));
 }

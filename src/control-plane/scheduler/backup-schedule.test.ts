@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { FakeClock } from "../../../test/support/fake-clock.ts";
 import { type BackupHistory, isBackupDue, lastDueAt, scheduleOf } from "./backup-schedule.ts";
 
-const configuration = { backups: { intervalHours: 24, retentionDays: 2, compressionLevel: 3 } };
+const configuration = { backups: { intervalHours: 24, retentionDays: 2, leftoverHours: 1, compressionLevel: 3 } };
 const at = (time: string) => new Date(`2026-03-05T${time}Z`);
 const begun = (time: string): BackupHistory => ({ newestStartedAt: at(time), lastJob: undefined });
 const daily = scheduleOf({ id: "a", user_config: { backup_hour: 3, backup_minute: 30 } }, configuration);

@@ -52,11 +52,23 @@ async function whatIsLacking({ catalog }: ControlPlaneContext): Promise<readonly
 async function requestCopy({ catalog, jobs }: ControlPlaneContext, lacking: Lacking): Promise<void> {
   const { service_id, service_name, project, cloud, backup_id, started_at, completed_at } = lacking;
   await catalog.db.transaction().execute(async (trx) => {
+    // It may have been deleted, or have expired, at this moment.
+    const original = await trx
+      .selectFrom("backup_location")
+      .select("state")
+      .where("backup_id", "=", backup_id)
+      .where("role", "=", "primary")
+      .forShare()
+      .executeTakeFirst();
+    if (original?.state !== "complete") return;
     await trx
       .insertInto("backup_location")
       .values({ backup_id, service_id, cloud, role: "secondary", state: "waiting" })
       .onConflict((conflict) =>
-        conflict.columns(["backup_id", "cloud"]).doUpdateSet({ state: "waiting", trouble: null }),
+        conflict
+          .columns(["backup_id", "cloud"])
+          .doUpdateSet({ state: "waiting", trouble: null })
+          .where("backup_location.state", "not in", ["deleting", "deleted"]),
       )
       .execute();
     // L1: a location that was just enabled lacks what was stored before.

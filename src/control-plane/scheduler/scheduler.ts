@@ -4,6 +4,7 @@ import type { ControlPlaneContext } from "../context.ts";
 import { agentSilenceMs } from "../status/cloud-states.ts";
 import { sampleLag, thinSamples } from "./lag-samples.ts";
 import { scheduleBackups } from "./schedule-backups.ts";
+import { CollectionSchedule } from "./schedule-collections.ts";
 import { scheduleCopies } from "./schedule-copies.ts";
 import { settleEndedJobs } from "./settle-ended-jobs.ts";
 import { watchClouds } from "./watch-clouds.ts";
@@ -11,6 +12,7 @@ import { watchClouds } from "./watch-clouds.ts";
 const tickMs = 1000;
 const sampleEveryMs = 30_000;
 const cleanEveryMs = 3_600_000;
+const collectEveryMs = 3_600_000;
 
 /** Expired tokens are kept for a while, so that who still uses one is told that it has expired. */
 const expiredTokenDays = 7;
@@ -37,10 +39,14 @@ export class Scheduler {
   constructor(context: ControlPlaneContext) {
     this.#context = context;
     this.#startedAtMs = context.clock.now().getTime();
+    const collections = new CollectionSchedule(context);
     this.#tasks = [
       { name: "settle ended jobs", everyMs: 0, run: () => settleEndedJobs(context) },
       { name: "schedule backups", everyMs: 0, run: () => scheduleBackups(context) },
       { name: "schedule copies", everyMs: 0, run: () => scheduleCopies(context) },
+      { name: "move the clock of retention", everyMs: 0, run: () => collections.moveClock() },
+      { name: "collect after changes", everyMs: 0, run: () => collections.collectAfterChanges() },
+      { name: "collect what has expired", everyMs: collectEveryMs, run: () => collections.collectExpired() },
       { name: "watch clouds", everyMs: 0, run: () => watchClouds(context, { isStarting: this.#isStarting() }) },
       { name: "sample lag", everyMs: sampleEveryMs, run: () => sampleLag(context) },
       { name: "thin samples", everyMs: cleanEveryMs, run: () => thinSamples(context) },

@@ -1,6 +1,7 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import type { CatalogDatabase } from "../../catalog/catalog.ts";
 import { recordEvent } from "../../catalog/events.ts";
+import { lockCompleteBackup } from "../../catalog/pins.ts";
 import type { ForkOrigin } from "../../catalog/schema.ts";
 import { freeServicePort, lockCreation } from "../../catalog/service-ports.ts";
 import { openAuthorityKey, sealServiceSecrets, sealUserPassword } from "../../catalog/service-secrets.ts";
@@ -51,6 +52,7 @@ export async function insertManagedService(context: ControlPlaneContext, service
   const { id } = identity;
   await context.catalog.db.transaction().execute(async (trx) => {
     await lockCreation(trx);
+    if (fork) await lockCompleteBackup(trx, { backupId: fork.chosen.backupId, cloud: fork.chosen.fromCloud });
     await refuseTakenName(trx, project, body.service_name);
     await insertServiceRow(trx, context, service, identity);
     await insertAccounts(trx, context, identity, { isFork: fork !== undefined });

@@ -1,5 +1,6 @@
 import { sql } from "kysely";
 import { type LocationRecovery, recoveryByLocation } from "../../catalog/recovery.ts";
+import { locationRetentionDays } from "../../catalog/retention.ts";
 import type { ControlPlaneContext } from "../context.ts";
 import type { ServiceRow } from "../services/find-service.ts";
 
@@ -13,13 +14,15 @@ export async function protectionFields(context: ControlPlaneContext, row: Servic
     state: row.state,
     trouble: row.trouble,
     reservation_warning: await reservationWarning(context, row.id),
-    locations: await locationsOf(context, row.id),
+    locations: await locationsOf(context, row),
     forks: await forksOf(context, row.id),
   };
 }
 
-async function locationsOf(context: ControlPlaneContext, serviceId: string) {
+async function locationsOf(context: ControlPlaneContext, service: ServiceRow) {
   const { db } = context.catalog;
+  const { id: serviceId } = service;
+  const defaultDays = context.configuration.backups.retentionDays;
   const now = context.clock.now();
   const rows = await db.selectFrom("location").selectAll().where("service_id", "=", serviceId).execute();
   const recovery = await recoveryByLocation(db, serviceId);
@@ -45,6 +48,7 @@ async function locationsOf(context: ControlPlaneContext, serviceId: string) {
       state: row.state,
       paused: row.is_paused,
       pause_reason: row.pause_reason,
+      retention_days: locationRetentionDays(service, row, defaultDays),
       delete_after: row.delete_after?.toISOString() ?? null,
       trouble: row.trouble,
       replication_lag_seconds: row.role === "secondary" ? lagSeconds(row.oldest_missing_at, now) : null,

@@ -93,6 +93,12 @@ export const configurationOptions = {
     default: "2",
     text: "that backups are kept where neither service nor plan says",
   },
+  "backups.leftover_hours": {
+    rule: anyNumber(0, 8760),
+    form: "HOURS",
+    default: "1",
+    text: "that files in a store are kept which no backup names",
+  },
   "backups.compression_level": { rule: wholeNumber(1, 19), form: "LEVEL", default: "3", text: "of zstd" },
   "log.max_age_seconds": {
     rule: anyNumber(0.1, 3600),

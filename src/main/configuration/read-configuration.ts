@@ -75,6 +75,7 @@ function readNumbers(root: ConfigurationSection): Pick<BtarConfiguration, "backu
     backups: {
       intervalHours: requiredNumber(backups, "interval_hours"),
       retentionDays: requiredNumber(backups, "retention_days"),
+      leftoverHours: requiredNumber(backups, "leftover_hours"),
       compressionLevel: requiredNumber(backups, "compression_level"),
     },
     log: { maxAgeSeconds: requiredNumber(log, "max_age_seconds"), maxPieceBytes: log.size("max_piece") },

@@ -1,5 +1,12 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { endOfLogFrom, newestLogRange, recordCovered, recordLog, settleMissing } from "../../catalog/log-ranges.ts";
+import {
+  endOfLogFrom,
+  newestLogRange,
+  recordCovered,
+  recordLog,
+  retainedSpans,
+  settleMissing,
+} from "../../catalog/log-ranges.ts";
 import {
   copyLogObject,
   type MissingLogObject,
@@ -8,6 +15,7 @@ import {
   orderLogCopies,
 } from "../../copier/copy-log.ts";
 import { BtarError, isBtarError } from "../../domain/errors.ts";
+import { isOutside } from "../../domain/log-retention.ts";
 import type { ObjectStore } from "../../object-store/object-store.ts";
 import { type LogRun, logRuns } from "../../repository/log-cover.ts";
 import { objectNames } from "../../repository/object-names.ts";
@@ -109,7 +117,8 @@ class LogCopier {
       const primary = await this.#knownOf(this.#primary);
       const missing: MissingLogObject[] = [];
       for await (const object of missingLog(this.#request)) missing.push(object);
-      const { first, later } = orderLogCopies(missing, await this.#newestBackup());
+      const wanted = await this.#notExpired(missing);
+      const { first, later } = orderLogCopies(wanted, await this.#newestBackup());
       this.#older = later;
       try {
         await this.#copyAll(first);
@@ -223,10 +232,21 @@ class LogCopier {
     });
   }
 
-  /** Up to where the destination holds the primary's newest log. */
+  /** Log that has expired at the destination, while the primary still has it, is not copied there again. */
+  async #notExpired(missing: readonly MissingLogObject[]): Promise<readonly MissingLogObject[]> {
+    const retained = await retainedSpans(this.#env.catalog.db, this.#where);
+    return missing.filter(({ stream, piece }) => {
+      const spans = retained.get(stream);
+      return !spans || (piece ? !isOutside(piece, spans) : spans.length > 0);
+    });
+  }
+
+  /** Up to where the destination holds the primary's newest log that it is to have. */
   async #heldFrom({ stream, start }: KnownLog): Promise<{ readonly stream: string; readonly end: string }> {
-    const end = await endOfLogFrom(this.#env.catalog.db, { ...this.#where, stream, position: start });
-    return { stream, end: end ?? start };
+    const retained = (await retainedSpans(this.#env.catalog.db, this.#where)).get(stream)?.at(-1)?.start ?? "";
+    const position = retained > start ? retained : start;
+    const end = await endOfLogFrom(this.#env.catalog.db, { ...this.#where, stream, position });
+    return { stream, end: end ?? position };
   }
 
   /** What is covered by the primary's log is covered by this copy, which holds as much. */

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { sql } from "kysely";
 import { type Duty, holdDuty, releaseDuty } from "../../catalog/leases.ts";
 import { describeError } from "../../domain/errors.ts";
 import type { AgentEnvironment } from "../environment.ts";
@@ -83,6 +84,7 @@ export class Duties {
       .where("role", "=", "secondary")
       .where("state", "=", "active")
       .where("is_paused", "=", false)
+      .where(isNotBeingRemoved)
       .execute();
     const merged = await db
       .selectFrom("location")
@@ -91,6 +93,7 @@ export class Duties {
       .where("location.cloud", "=", cloud)
       .where("location.state", "=", "active")
       .where("service.deleted_at", "is", null)
+      .where(isNotBeingRemoved)
       .execute();
     return [
       ...archived.map(({ id }) => ({ duty: "archive-log" as const, serviceId: id, cloud })),
@@ -142,6 +145,10 @@ export class Duties {
     );
   }
 }
+
+/** A location that was enabled again while its copies are removed waits until that has ended. */
+const isNotBeingRemoved = sql<boolean>`not exists (select from store_use where store_use.service_id = location.service_id
+  and store_use.cloud = location.cloud and store_use.purpose = 'remove' and store_use.expires_at > now())`;
 
 async function carryOut(env: AgentEnvironment, { duty, serviceId }: Duty, signal: AbortSignal): Promise<void> {
   switch (duty) {

@@ -1,11 +1,11 @@
+import { sql } from "kysely";
 import { recordEvent } from "../../catalog/events.ts";
 import type { RunningJob } from "../../catalog/job-queue.ts";
 import { markSecondariesLacking } from "../../catalog/log-ranges.ts";
 import { BtarError, describeError } from "../../domain/errors.ts";
 import type { BaseBackupFacts, ChangedFileSink, EarlierBackup, ServerIdentity } from "../../engine/engine.ts";
-import { absentPacks } from "../../repository/absent-packs.ts";
+import { absentPacks, checkNamedObjects } from "../../repository/absent-packs.ts";
 import type { BackupManifest } from "../../repository/manifest.ts";
-import { removeOrphanPacks } from "../../repository/orphan-packs.ts";
 import { PreviousBackup } from "../../repository/previous-backup.ts";
 import type { Repository } from "../../repository/repository.ts";
 import { type AgentEnvironment, patientStore } from "../environment.ts";
@@ -18,6 +18,7 @@ import {
 } from "../service-context.ts";
 import { describeService } from "../service-descriptions.ts";
 import { textInput } from "./job-input.ts";
+import { removeLeftovers } from "./remove-leftovers.ts";
 import { waitUntil } from "./wait-until.ts";
 
 /**
@@ -60,8 +61,7 @@ interface TakenBackup {
 async function takeBackup(run: BackupRun): Promise<TakenBackup> {
   const { env, job, service, repository, backupId } = run;
   const { signal } = job;
-  // Nothing else writes packs of this service into this store meanwhile.
-  if (await mayHaveLeftovers(run)) await removeOrphanPacks(repository, { signal });
+  if (job.attempt > 1) await removeLeftovers(env, repository, job);
   const address = addressOf(env, service);
   job.progress({ phase: "connecting" });
   await env.sourceDriver.ensureReservation(address, { reservation: reservationName(job.serviceId), signal });
@@ -99,6 +99,7 @@ async function takeBackup(run: BackupRun): Promise<TakenBackup> {
     dataBytes,
     storedBytes,
   };
+  await checkNamedObjects(repository, manifest, { signal });
   await repository.putManifest(manifest, { signal });
   return { manifest, remarks };
 }
@@ -125,19 +126,6 @@ function earlierBackup({ job }: BackupRun, previous: PreviousBackup, sink: Chang
   if (job.attempt > 1 || previous.isDistrusted) return undefined;
   const { log, engineFacts, files } = previous.manifest;
   return { log, engineFacts, files: files.map(({ path }) => path), sink };
-}
-
-/** An attempt that was cut off, or a backup that failed, has left packs that nothing names (P3). */
-async function mayHaveLeftovers({ env, job }: BackupRun): Promise<boolean> {
-  if (job.attempt > 1) return true;
-  const failed = await env.catalog.db
-    .selectFrom("base_backup")
-    .select("id")
-    .where("service_id", "=", job.serviceId)
-    .where("state", "=", "failed")
-    .limit(1)
-    .executeTakeFirst();
-  return failed !== undefined;
 }
 
 /** A backup is complete only with the log that makes its files consistent; the archiver stores that. */
@@ -188,7 +176,7 @@ async function recordComplete(
   { manifest, remarks }: TakenBackup,
 ): Promise<void> {
   await env.catalog.db.transaction().execute(async (trx) => {
-    await trx
+    const completed = await trx
       .updateTable("base_backup")
       .set({
         state: "complete",
@@ -205,7 +193,10 @@ async function recordComplete(
         file_count: manifest.files.length,
       })
       .where("id", "=", manifest.backupId)
-      .execute();
+      .where("state", "in", ["running", "complete"])
+      .returning("id")
+      .executeTakeFirst();
+    if (!completed) return; // it was given up meanwhile: a collection removes it
     await trx
       .updateTable("backup_location")
       .set({
@@ -214,7 +205,7 @@ async function recordComplete(
         done_bytes: manifest.storedBytes,
         total_bytes: manifest.storedBytes,
         sent_bytes: manifest.storedBytes,
-        completed_at: manifest.completedAt,
+        completed_at: sql`clock_timestamp()`, // by the clock of those who look for what is new
       })
       .where("backup_id", "=", manifest.backupId)
       .where("role", "=", "primary")

@@ -1,3 +1,4 @@
+import { sql } from "kysely";
 import { recordEvent } from "../../catalog/events.ts";
 import type { RunningJob } from "../../catalog/job-queue.ts";
 import { settleMissing } from "../../catalog/log-ranges.ts";
@@ -19,6 +20,7 @@ export async function runCopyJob(env: AgentEnvironment, job: RunningJob): Promis
   const backupId = textInput(job, "backupId");
   const primary = await primaryOf(env, backupId);
   if (!primary) return { skipped: `backup ${backupId} is gone from the primary` };
+  if (!(await isWanted(env, backupId))) return { skipped: `backup ${backupId} is not wanted in ${env.cloud} any more` };
   const display = new CopyDisplay(env, backupId);
   await display.show({ state: "copying", trouble: null, started_at: new Date() });
   const onWaiting = (reason: string | undefined) => {
@@ -62,6 +64,18 @@ async function primaryOf(env: AgentEnvironment, backupId: string): Promise<strin
   return row?.cloud;
 }
 
+async function isWanted(env: AgentEnvironment, backupId: string): Promise<boolean> {
+  const row = await env.catalog.db
+    .selectFrom("backup_location")
+    .select("state")
+    .where("backup_id", "=", backupId)
+    .where("cloud", "=", env.cloud)
+    .executeTakeFirst();
+  return row !== undefined && !deletedStates.includes(row.state);
+}
+
+const deletedStates: readonly BackupLocationState[] = ["deleting", "deleted"];
+
 /** A copy is complete once it can be restored: with the log that makes its files consistent, which the duty copies. */
 async function waitForLog(env: AgentEnvironment, job: RunningJob, backupId: string): Promise<void> {
   job.progress({ phase: "waiting for the log that completes it" });
@@ -95,7 +109,7 @@ async function recordComplete(
 ): Promise<void> {
   const { row } = await loadService(env, job.serviceId);
   await env.catalog.db.transaction().execute(async (trx) => {
-    await trx
+    const completed = await trx
       .updateTable("backup_location")
       .set({
         state: "complete",
@@ -103,11 +117,14 @@ async function recordComplete(
         done_bytes: result.doneBytes,
         total_bytes: result.totalBytes,
         sent_bytes: result.sentBytes,
-        completed_at: new Date(),
+        completed_at: sql`clock_timestamp()`, // by the clock of those who look for what is new
       })
       .where("backup_id", "=", result.backupId)
       .where("cloud", "=", env.cloud)
-      .execute();
+      .where("state", "not in", deletedStates)
+      .returning("backup_id")
+      .executeTakeFirst();
+    if (!completed) return; // it was deleted meanwhile: the next collection removes it
     await recordEvent(trx, {
       project: row.project,
       service: row,
@@ -173,7 +190,7 @@ class CopyDisplay {
       .set(values)
       .where("backup_id", "=", this.#backupId)
       .where("cloud", "=", this.#env.cloud)
-      .where("state", "!=", "complete")
+      .where("state", "not in", ["complete", ...deletedStates])
       .execute();
   }
 
