@@ -5,7 +5,17 @@ import type { Catalog, CatalogDatabase } from "./catalog.ts";
 import type { JobProgress, JobState } from "./schema.ts";
 
 /** Kinds of long work. Each runs at an agent of one cloud, and can be run twice with no harm. */
-export const jobKinds = ["provision", "apply", "remove", "backup", "copy", "fork", "restore", "collect"] as const;
+export const jobKinds = [
+  "provision",
+  "apply",
+  "remove",
+  "backup",
+  "copy",
+  "fork",
+  "restore",
+  "collect",
+  "verify",
+] as const;
 export type JobKind = (typeof jobKinds)[number];
 
 /** How many jobs of a kind one agent runs at once. */
@@ -18,6 +28,7 @@ const concurrency: Readonly<Record<JobKind, number>> = {
   fork: 2,
   restore: 1,
   collect: 2,
+  verify: 1,
 };
 
 export interface JobRequest {

@@ -5,7 +5,11 @@ import {
   type WindowBackup,
   type WindowLogRange,
 } from "../domain/recovery-window.ts";
+import type { Selectable } from "kysely";
 import type { CatalogDatabase } from "./catalog.ts";
+import type { DamagedObjectTable } from "./schema.ts";
+
+type DamagedLogRow = Pick<Selectable<DamagedObjectTable>, "log_stream" | "log_start" | "log_end" | "log_after">;
 
 /** What a location could restore, as far as the catalog knows. */
 export interface LocationRecovery {
@@ -35,9 +39,16 @@ export async function recoveryByLocation(db: CatalogDatabase, serviceId: string)
     .where("backup_location.state", "=", "complete")
     .execute();
   const ranges = await db.selectFrom("log_range").selectAll().where("service_id", "=", serviceId).execute();
+  const damaged = await db
+    .selectFrom("damaged_object")
+    .selectAll()
+    .where("service_id", "=", serviceId)
+    .where("kind", "!=", "stray")
+    .execute();
   return locations.map(({ cloud, role, state }) => {
+    const damagedHere = damaged.filter((object) => object.cloud === cloud);
     const here: WindowBackup[] = backups
-      .filter((backup) => backup.cloud === cloud)
+      .filter((backup) => backup.cloud === cloud && !damagedHere.some((object) => object.backups.includes(backup.id)))
       .flatMap((backup) => {
         const { consistent_at, log_stream, log_start, log_end } = backup;
         if (!consistent_at || log_stream === null || log_start === null || log_end === null) return [];
@@ -52,7 +63,26 @@ export async function recoveryByLocation(db: CatalogDatabase, serviceId: string)
         start: range.start_position,
         end: range.end_position,
         coveredUntil: range.covered_until ?? undefined,
-      }));
+      }))
+      .flatMap((range) => withoutDamage(range, damagedHere));
     return { cloud, role, state, window: recoveryWindow(here, log), reach: reachOfBackups(here, log) };
   });
+}
+
+/** The parts of a range that can be read. */
+function withoutDamage(range: WindowLogRange, damaged: readonly DamagedLogRow[]): readonly WindowLogRange[] {
+  const holes = damaged
+    .flatMap(({ log_stream: stream, log_start: start, log_end: end, log_after: after }) =>
+      stream === range.stream && start !== null && end !== null ? [{ start, end, after }] : [],
+    )
+    .sort((a, b) => (a.start < b.start ? -1 : 1));
+  if (holes.length === 0) return [range];
+  const parts: WindowLogRange[] = [];
+  let from = range.start;
+  for (const { start, end, after } of holes) {
+    if (end <= from || start >= range.end) continue;
+    if (start > from) parts.push({ stream: range.stream, start: from, end: start, coveredUntil: after ?? undefined });
+    from = end;
+  }
+  return from < range.end ? [...parts, { ...range, start: from }] : parts;
 }

@@ -31,6 +31,8 @@ export interface Tables {
   cloud_state: CloudStateTable;
   duty_lease: DutyLeaseTable;
   store_use: StoreUseTable;
+  verification: VerificationTable;
+  damaged_object: DamagedObjectTable;
   setting: SettingTable;
 }
 
@@ -171,6 +173,8 @@ export interface LocationTable {
   retention_days: number | null;
   /** When a collection was begun here last. */
   collected_at: MomentOrNull;
+  /** Newest time of which everything that a restore needs was verified here, when a copy or verification last ended. */
+  verified_until: MomentOrNull;
 }
 
 export type BackupState = "running" | "complete" | "failed" | "deleting";
@@ -246,6 +250,41 @@ export interface LogRetentionTable {
   cloud: string;
   stream: string;
   spans: Json<readonly { readonly start: string; readonly end?: string | undefined }[]>;
+}
+
+/** How far verification is at a location. */
+export interface VerificationTable {
+  service_id: string;
+  cloud: string;
+  /** When it was last checked that everything is there. */
+  structure_at: MomentOrNull;
+  structure_objects: Count;
+  /** The object whose data was read last; null: the next is the first one. */
+  data_after: string | null;
+  data_round_started_at: MomentOrNull;
+  /** Everything that is older was read, and is sound or in `damaged_object`. */
+  data_verified_at: MomentOrNull;
+  /** The job that reads, or read last, and how much of its share it has read. */
+  job_id: string | null;
+  job_bytes: Count;
+}
+
+/** An object that is missing, damaged or btar's not at all. */
+export interface DamagedObjectTable {
+  service_id: string;
+  cloud: string;
+  key: string;
+  kind: "missing" | "damaged" | "stray";
+  what: string;
+  /** Base backups that cannot be restored because of it. */
+  backups: Json<readonly string[]>;
+  /** Log that cannot be read because of it. */
+  log_stream: string | null;
+  log_start: string | null;
+  log_end: string | null;
+  /** The newest commit before that log. */
+  log_after: MomentOrNull;
+  found_at: Moment;
 }
 
 export interface LagSampleTable {

@@ -1,7 +1,14 @@
 /** The API's answers, by the contract's own schemas. */
 import type { Static } from "typebox";
 import type { attachAnswer, preflightAnswer } from "../contract/attached-services.ts";
-import type { backup, backupAnswer, backupsAnswer, deleteBackupAnswer, newBackupAnswer } from "../contract/backups.ts";
+import type {
+  backup,
+  backupAnswer,
+  backupsAnswer,
+  deleteBackupAnswer,
+  newBackupAnswer,
+  verifyAnswer,
+} from "../contract/backups.ts";
 import type { cloudsAnswer } from "../contract/clouds.ts";
 import type { cancelAnswer, job, jobAnswer, jobsAnswer } from "../contract/jobs.ts";
 import type { eventsAnswer } from "../contract/projects.ts";
@@ -18,6 +25,7 @@ export type Backup = Static<typeof backup>;
 export type BackupAnswer = Static<typeof backupAnswer>;
 export type BackupsAnswer = Static<typeof backupsAnswer>;
 export type DeleteBackupAnswer = Static<typeof deleteBackupAnswer>;
+export type VerifyAnswer = Static<typeof verifyAnswer>;
 export type NewBackupAnswer = Static<typeof newBackupAnswer>;
 
 export type Job = Static<typeof job>;

@@ -6,6 +6,7 @@ import { addJobCommands } from "./job-commands.ts";
 import { addOverviewCommands } from "./overview-commands.ts";
 import { addRecoveryCommands } from "./recovery-commands.ts";
 import { addServiceCommands } from "./service-commands.ts";
+import { addVerifyCommand } from "./verify-commands.ts";
 
 /** What client commands need of the machine that they run on. */
 export interface ClientMachine {
@@ -26,5 +27,6 @@ export function addClientCommands(program: Command, machine: ClientMachine): voi
   addBackupCommands(program.command("backup").description("base backups, and where they are"), findAccess);
   addRecoveryCommands(program, findAccess, resolvePath);
   addOverviewCommands(program, findAccess);
+  addVerifyCommand(program, findAccess);
   addJobCommands(program.command("jobs").description("long work: what goes on, and how far it is"), findAccess);
 }

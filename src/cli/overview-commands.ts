@@ -49,7 +49,7 @@ function cloudTable({ clouds }: StatusAnswer): string {
 
 function protectionTable(services: readonly Protection[]): string {
   return formatTable(
-    ["service", "state", "location", "backups", "lag", "data at risk", "can be restored to (UTC)"],
+    ["service", "state", "location", "backups", "lag", "data at risk", "verified", "can be restored to (UTC)"],
     services.flatMap((service) => service.locations.map((location) => locationRow(service, location))),
   );
 }
@@ -68,8 +68,15 @@ function locationRow(service: Protection, location: Protection["locations"][numb
     String(location.complete_backups),
     lag === null ? "-" : formatSeconds(lag),
     rpo === null ? "-" : formatSeconds(rpo),
+    verifiedText(location.verification),
     window ? `${formatTime(window.earliest_at)} to ${formatTime(window.latest_at)}` : "nothing yet",
   ];
+}
+
+function verifiedText({ last_verified_at: at, damaged }: Protection["locations"][number]["verification"]): string {
+  const count = damaged.filter(({ kind }) => kind !== "stray").length;
+  if (count > 0) return `${count} damaged`;
+  return at === null ? "not yet" : formatTime(at);
 }
 
 /** Whole sentences, which would burst a table. */
@@ -78,9 +85,12 @@ function warningsOf(service: Protection): readonly string[] {
   return [
     ...about(service.service_name, service.trouble),
     ...about(service.service_name, service.reservation_warning),
-    ...service.locations.flatMap((location) =>
-      about(`${service.service_name} in ${location.cloud}`, location.trouble ?? location.pause_reason),
-    ),
+    ...service.locations.flatMap((location) => [
+      ...about(`${service.service_name} in ${location.cloud}`, location.trouble ?? location.pause_reason),
+      ...location.verification.damaged.flatMap(({ object, kind, what }) =>
+        about(`${service.service_name} in ${location.cloud}`, `${object} is ${kind}: ${what}`),
+      ),
+    ]),
   ];
 }
 

@@ -27,6 +27,13 @@ export function count(text: string): number {
   throw new InvalidArgumentError("Give a whole number above 0.");
 }
 
+/** A whole number from 0 to 100. */
+export function percentage(text: string): number {
+  const value = Number(text);
+  if (/^\d+$/.test(text) && value <= 100) return value;
+  throw new InvalidArgumentError("Give a whole number from 0 to 100.");
+}
+
 /** What the options of a service say about its settings. */
 export interface SettingOptions {
   readonly config?: readonly string[];

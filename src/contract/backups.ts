@@ -114,6 +114,22 @@ export const keepBackupBody = Type.Object(
   closed,
 );
 
+export const verifyBody = Type.Object(
+  {
+    location: Type.Optional(
+      Type.String({ description: "Cloud whose store is verified; all of the service's by default" }),
+    ),
+    read_data_percent: Type.Optional(
+      Type.Integer({ minimum: 0, maximum: 100, description: "Share of the data that is read too; 0 by default" }),
+    ),
+  },
+  closed,
+);
+export const verifyAnswer = Type.Object({
+  jobs: Type.Array(job, { description: "One for each location; each ends when it is verified" }),
+  message: Type.String({ description: "What was asked for" }),
+});
+
 export const retentionBody = Type.Object(
   {
     retention_days: Type.Optional(

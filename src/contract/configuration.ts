@@ -29,6 +29,13 @@ export interface BtarConfiguration {
     /** zstd level. */
     readonly compressionLevel: number;
   };
+  readonly verification: {
+    /** Hours between checks that everything is there. */
+    readonly intervalHours: number;
+    /** Days in which all data is read once. */
+    readonly readDataDays: number;
+    readonly bytesPerSecond: number;
+  };
   readonly log: {
     /** A piece of log is stored at the latest when its first byte is this old. */
     readonly maxAgeSeconds: number;

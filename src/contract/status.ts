@@ -30,6 +30,31 @@ const location = Type.Object({
     }),
   ),
   complete_backups: Type.Integer({ description: "Base backups that are complete there" }),
+  verification: Type.Object({
+    last_verified_at: nullableMoment("When it was last checked that everything is there, with the right size"),
+    data_verified_at: nullableMoment("Everything that is older was read since: checksums, seals and fingerprints"),
+    verified_until: nullableMoment(
+      "Newest time of which everything that a restore needs was verified there, when a copy or verification last ended",
+    ),
+    damaged: Type.Array(
+      Type.Object({
+        object: Type.String({ description: "Its name in the store" }),
+        kind: Type.Enum(["missing", "damaged", "stray"]),
+        what: Type.String({ description: "What is wrong" }),
+        found_at: moment("When it was found"),
+        affected_backups: Type.Array(Type.String(), { description: "Base backups that cannot be restored for it" }),
+        affected_log: nullable(
+          Type.Object({
+            stream: Type.String({ description: "History that the log belongs to" }),
+            start: Type.String({ description: "First position that cannot be read" }),
+            end: Type.String({ description: "First position after it" }),
+            after: nullableMoment("Newest commit before it: later times cannot be restored from earlier backups"),
+          }),
+        ),
+      }),
+      { description: "What is not as it must be; the same in another location may be sound" },
+    ),
+  }),
 });
 
 /** Is a service safe in a second region, how far behind, and what could be restored now? */

@@ -14,6 +14,7 @@ import { runForkJob } from "./jobs/fork-job.ts";
 import { runProvisionJob } from "./jobs/provision-job.ts";
 import { runRemoveJob } from "./jobs/remove-job.ts";
 import { runRestoreJob } from "./jobs/restore-job.ts";
+import { runVerifyJob } from "./jobs/verify-job.ts";
 import { LogArchivers } from "./log-archivers.ts";
 import { ServiceLocks } from "./service-locks.ts";
 import { whileWriting } from "./store-hold.ts";
@@ -132,6 +133,7 @@ export class RegionAgent {
         fork: runForkJob,
         restore: runRestoreJob,
         collect: runCollectJob,
+        verify: runVerifyJob,
       };
     for (const [kind, run] of Object.entries(code) as [JobKind, (typeof code)[JobKind]][]) {
       await this.#env.jobs.work(kind, this.#env.cloud, (job) => run(this.#env, job));

@@ -3,6 +3,7 @@ import { parentPort } from "node:worker_threads";
 import { sealBlob } from "./blob.ts";
 import type { BlobReply, BlobRequest, SealRequest } from "./blob-workers.ts";
 import { RestoreWork } from "./restore-work.ts";
+import { packProblem } from "./verify-pack.ts";
 
 const restoreWork = new RestoreWork();
 
@@ -47,6 +48,9 @@ port.on("message", ({ id, request }: BlobRequest) => {
       return;
     case "compare":
       port.postMessage({ id, reply: restoreWork.compare(request) });
+      return;
+    case "verify":
+      port.postMessage({ id, reply: { kind: "verified", problem: packProblem(request) } satisfies BlobReply });
       return;
     case "end-restore":
       port.postMessage({ id, reply: restoreWork.end() });

@@ -1,6 +1,7 @@
 import { Worker } from "node:worker_threads";
 import { BtarError } from "../domain/errors.ts";
 import type { CompareRequest, RestoreReply, RestoreRequest } from "./restore-requests.ts";
+import type { VerifyPackRequest } from "./verify-pack.ts";
 
 /**
  * Seal parts of `buffer`, which both threads see. Moving buffers from thread to thread would be as fast, but the
@@ -15,7 +16,12 @@ export interface SealRequest {
   readonly blobs: readonly { readonly role: "extent" | "delta"; readonly offset: number; readonly bytes: number }[];
 }
 
-type Request = SealRequest | RestoreRequest | CompareRequest | { readonly kind: "end-restore" };
+type Request =
+  | SealRequest
+  | RestoreRequest
+  | CompareRequest
+  | (VerifyPackRequest & { readonly kind: "verify" })
+  | { readonly kind: "end-restore" };
 
 export interface BlobRequest {
   readonly id: number;
@@ -28,6 +34,7 @@ export type BlobReply =
       readonly sealed: Uint8Array;
       readonly sealedBytes: readonly number[];
     }
+  | { readonly kind: "verified"; readonly problem: string | undefined }
   | RestoreReply;
 
 export interface SealedBlobs {
@@ -97,6 +104,13 @@ export class BlobWorkers {
     if (reply.kind === "failed") throw fileTrouble(reply);
     if (reply.kind !== "compared") throw otherAnswer();
     return reply.differing;
+  }
+
+  /** @returns what is wrong with a pack */
+  async verify(request: VerifyPackRequest): Promise<string | undefined> {
+    const reply = await this.#leastBusy().ask({ ...request, kind: "verify" }, []);
+    if (reply.kind !== "verified") throw otherAnswer();
+    return reply.problem;
   }
 
   /** Closes the files that a restore holds open, in every thread; to be called when it has ended. */

@@ -1,5 +1,6 @@
 import { BtarError } from "../domain/errors.ts";
 import type { LogPiece } from "./log-piece.ts";
+import type { ObjectRole } from "./sealed-object.ts";
 
 /** Names of a service's objects in a store. See docs/repository-format.md, "Objects". */
 export const objectNames = {
@@ -24,6 +25,14 @@ export const objectNames = {
 
 /** Sorts after every piece, which start with a hexadecimal digit. */
 export const historyName = "history";
+
+/** What a sealed object is, by its name; undefined for packs, keys, and what is not btar's. */
+export function sealedRole(serviceId: string, key: string): ObjectRole | undefined {
+  if (key.startsWith(objectNames.manifests(serviceId))) return "manifest";
+  if (key.startsWith(objectNames.descriptions(serviceId))) return "description";
+  if (!key.startsWith(objectNames.log(serviceId))) return undefined;
+  return key.endsWith(`/${historyName}`) ? "logHistory" : "logPiece";
+}
 
 /** What the name of a log piece says. */
 export type LogPieceName = Pick<LogPiece, "stream" | "start" | "end" | "newestCommitMicros">;

@@ -5,6 +5,7 @@ import { type BlobRef, type BlobRole, openBlob, packKey, sealBlob } from "./blob
 import type { DataKey } from "./data-keys.ts";
 import type { MappedPack } from "./file-map.ts";
 import { objectNames } from "./object-names.ts";
+import { encodePackFooter, encodePackHeader, encodePackIndex, type PackEntry } from "./pack-layout.ts";
 import { missingObject } from "./repository.ts";
 
 /** A pack is closed once it holds this much. */
@@ -12,22 +13,13 @@ const packTargetBytes = 16 * 1024 * 1024;
 /** Packs on their way to the store; more would only take memory. */
 const maxPacksInFlight = 2;
 
-const packMagic = Buffer.from("BTARPACK");
-const packHeaderBytes = 40;
-const indexEntryBytes = 40;
-const roles: readonly BlobRole[] = ["extent", "delta", "file-map", "fingerprints", "index"];
-
 /** A pack that is in the store. */
 export interface StoredPack extends MappedPack {
   readonly sizeBytes: number;
 }
 
 /** A blob that goes into a pack. */
-interface PackedBlob {
-  readonly role: BlobRole;
-  readonly plainBytes: number;
-  readonly sequence: number;
-}
+type PackedBlob = Pick<PackEntry, "role" | "plainBytes" | "sequence">;
 
 export interface PackPlace {
   /** Number of the pack. */
@@ -36,11 +28,6 @@ export interface PackPlace {
   readonly sealedBytes: number;
   /** Fingerprints of the pack that come before those of this blob. */
   readonly firstFingerprint: number;
-}
-
-interface IndexEntry extends PackedBlob {
-  readonly offset: number;
-  readonly sealedBytes: number;
 }
 
 /**
@@ -170,7 +157,7 @@ interface FinishedPack {
 }
 
 class OpenPack {
-  readonly index: IndexEntry[] = [];
+  readonly index: PackEntry[] = [];
   sizeBytes = 0;
   readonly #parts: Uint8Array[] = [];
   readonly #hash: Hash = createHash("sha256");
@@ -178,12 +165,7 @@ class OpenPack {
   fingerprintCount = 0;
 
   constructor(keyId: string, session: Uint8Array) {
-    const header = Buffer.alloc(packHeaderBytes);
-    packMagic.copy(header, 0);
-    header.writeUInt32LE(1, 8);
-    header.write(keyId, 16, "hex");
-    header.set(session, 24);
-    this.add(header);
+    this.add(encodePackHeader(keyId, session));
   }
 
   add(part: Uint8Array): void {
@@ -200,15 +182,11 @@ class OpenPack {
   /** @param sequence the first of two */
   finish(key: Uint8Array, sequence: number): FinishedPack {
     const fingerprints = this.#sealFingerprints(key, sequence);
-    const plain = encodeIndex(this.index);
+    const plain = encodePackIndex(this.index);
     const indexAt = this.sizeBytes;
     for (const part of sealBlob(key, { role: "index", sequence: sequence + 1, plain, level: 1 })) this.add(part);
-    const footer = Buffer.alloc(24);
-    footer.writeUInt32LE(this.sizeBytes - indexAt, 0);
-    footer.writeUInt32LE(plain.length, 4);
-    footer.writeBigUInt64LE(BigInt(sequence + 1), 8);
-    packMagic.copy(footer, 16);
-    this.add(footer);
+    const sealedBytes = this.sizeBytes - indexAt;
+    this.add(encodePackFooter({ sealedBytes, plainBytes: plain.length, sequence: sequence + 1 }));
     return { sha256: this.#hash.digest("hex"), parts: this.#parts, sizeBytes: this.sizeBytes, fingerprints };
   }
 
@@ -227,18 +205,5 @@ function encodeFingerprints(parts: readonly BigUint64Array[], count: number): Bu
   const bytes = Buffer.alloc(count * 8);
   let at = 0;
   for (const part of parts) for (const value of part) at = bytes.writeBigUInt64LE(value, at);
-  return bytes;
-}
-
-function encodeIndex(entries: readonly IndexEntry[]): Buffer {
-  const bytes = Buffer.alloc(entries.length * indexEntryBytes);
-  for (const [index, entry] of entries.entries()) {
-    const at = index * indexEntryBytes;
-    bytes.writeUInt8(roles.indexOf(entry.role), at);
-    bytes.writeUInt32LE(entry.offset, at + 8);
-    bytes.writeUInt32LE(entry.sealedBytes, at + 12);
-    bytes.writeUInt32LE(entry.plainBytes, at + 16);
-    bytes.writeBigUInt64LE(BigInt(entry.sequence), at + 24);
-  }
   return bytes;
 }

@@ -5,7 +5,7 @@ import type { BlobWorkers } from "./blob-workers.ts";
 import { type DataKeys, ensureDataKeys, loadDataKeys } from "./data-keys.ts";
 import { earliestStart, type LogPiece, maxPieceReach, reachOf } from "./log-piece.ts";
 import { type BackupManifest, decodeManifest, encodeManifest } from "./manifest.ts";
-import { type LogPieceName, objectNames, parseLogPieceName } from "./object-names.ts";
+import { type LogPieceName, objectNames, parseLogPieceName, sealedRole } from "./object-names.ts";
 import { PackWriter } from "./pack-writer.ts";
 import type { PreviousBackup } from "./previous-backup.ts";
 import { type ObjectRole, openObject, sealObject } from "./sealed-object.ts";
@@ -164,6 +164,15 @@ export class Repository {
     const description = decodeDescription(await this.#getSealed("description", name, options), name);
     if (description.serviceId !== this.serviceId) throw misplaced(name);
     return description;
+  }
+
+  /**
+   * Opens a sealed object of any kind, to see whether it is sound. Others are not looked at.
+   * @throws {BtarError} OBJECT_MISSING, OBJECT_DAMAGED
+   */
+  async checkSealed(key: string, options: CallOptions = {}): Promise<void> {
+    const role = sealedRole(this.serviceId, key);
+    if (role) await this.#getSealed(role, key, options);
   }
 
   async #putSealed(role: ObjectRole, name: string, plain: Uint8Array, options: CallOptions): Promise<number> {

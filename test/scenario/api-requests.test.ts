@@ -44,6 +44,7 @@ const bodies: Readonly<Record<string, object>> = {
   "POST /v1/project/{project}/service/{service}/db": { database: "d1" },
   "PUT /v1/project/{project}/service/{service}/backups/{backup}": { kept: true },
   "PUT /v1/project/{project}/service/{service}/btar/locations/{cloud}": {},
+  "POST /v1/project/{project}/service/{service}/btar/verify": { location: "local-north" },
   "POST /v1/project/{project}/service/{service}/restore": { location: "local-north", directory: "/srv/x" },
   "POST /v1/project/{project}/service/{service}/backup_to_another_region/report": { period: "hour" },
 };

@@ -284,6 +284,7 @@ async function testConfiguration(directory: string, options: RegionsOptions): Pr
       ports: { first, last },
     },
     backups: { intervalHours: 24, retentionDays: 2, leftoverHours: 0, compressionLevel: 1 },
+    verification: { intervalHours: 24, readDataDays: 30, bytesPerSecond: 32 * 2 ** 20 },
     log: { maxAgeSeconds: 0.2, maxPieceBytes: options.maxPieceBytes ?? 4 * 1024 * 1024 },
     limits: {
       additionalClouds: 3,

@@ -46,6 +46,7 @@ export function testConfiguration(changes: Partial<BtarConfiguration> = {}): Bta
     runAs: undefined,
     services: { listenHost: "127.0.0.1", advertisedHost: "127.0.0.1", ports: { first: 20_000, last: 20_009 } },
     backups: { intervalHours: 24, retentionDays: 2, leftoverHours: 1, compressionLevel: 3 },
+    verification: { intervalHours: 24, readDataDays: 30, bytesPerSecond: 32 * 2 ** 20 },
     log: { maxAgeSeconds: 5, maxPieceBytes: 16 * 1024 * 1024 },
     limits: {
       additionalClouds: 2,

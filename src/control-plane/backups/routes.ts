@@ -16,6 +16,8 @@ import {
   restoreAnswer,
   restoreBody,
   retentionBody,
+  verifyAnswer,
+  verifyBody,
 } from "../../contract/backups.ts";
 import { backupPath, locationPath, servicePath } from "../../contract/paths.ts";
 import { protectionAnswer } from "../../contract/status.ts";
@@ -36,6 +38,7 @@ import { deleteBackup } from "./delete-backup.ts";
 import { keepBackup } from "./keep-backup.ts";
 import { lagReport } from "./lag-report.ts";
 import { setRetention } from "./set-retention.ts";
+import { verifyService } from "./verify-service.ts";
 
 export function backupRoutes(app: ApiServer, context: ControlPlaneContext): void {
   app.get(
@@ -60,6 +63,28 @@ export function backupRoutes(app: ApiServer, context: ControlPlaneContext): void
         },
         backup_progress: null,
         pitr: await pitrFields(context, row),
+      };
+    },
+  );
+
+  app.post(
+    "/v1/project/:project/service/:service/btar/verify",
+    {
+      schema: {
+        summary: "Verify what the stores hold of it; damage is healed from another location where that can be",
+        params: servicePath,
+        body: verifyBody,
+        response: answers(verifyAnswer),
+      },
+    },
+    async (request) => {
+      const row = await findServiceEvenDeleted(context, request.params);
+      const { location: cloud, read_data_percent: readDataPercent = 0 } = request.body;
+      const ids = await verifyService(context, row, { cloud, readDataPercent, bytesPerSecond: undefined });
+      const jobs = await Promise.all(ids.map((id) => findJob(context, { project: row.project, id })));
+      return {
+        jobs: jobs.map(jobFields),
+        message: `${row.name} is verified in ${jobs.map((job) => job.cloud).join(", ")}`,
       };
     },
   );

@@ -1,4 +1,5 @@
-import { recoveryByLocation } from "../../catalog/recovery.ts";
+import { type LocationRecovery, recoveryByLocation } from "../../catalog/recovery.ts";
+import { damagedObjects } from "../../catalog/verification.ts";
 import { BtarError } from "../../domain/errors.ts";
 import { formatMicros, microsToDate, parseTargetTime } from "../../domain/recovery-target-time.ts";
 import { backupForTime, type RecoveryWindow } from "../../domain/recovery-window.ts";
@@ -85,14 +86,10 @@ export async function chooseBackup(
 ): Promise<ChosenBackup> {
   const { source, cloud, time, backup } = request;
   const atMicros = time === undefined ? undefined : parseTargetTime(time);
-  const location = (await recoveryByLocation(context.catalog.db, source.id)).find((at) => at.cloud === cloud);
+  const locations = await recoveryByLocation(context.catalog.db, source.id);
+  const location = locations.find((at) => at.cloud === cloud);
   const newest = location?.reach[0];
-  if (!location || !newest) {
-    throw new BtarError("NO_BACKUP", {
-      message: `No valid backups for service ${source.name} in ${cloud}`,
-      hint: "wait until a base backup is complete there; `btar backup list` shows them",
-    });
-  }
+  if (!location || !newest) throw await noBackup(context, { source, cloud, locations });
   const target = atMicros === undefined ? undefined : { kind: "time" as const, at: formatMicros(atMicros) };
   if (backup !== undefined) {
     const chosen = location.reach.find((window) => window.backupId === backup);
@@ -106,6 +103,33 @@ export async function chooseBackup(
   const chosen = backupForTime(location.reach, microsToDate(atMicros));
   if (!chosen) throw outside(source, cloud, { time, windows: location.reach });
   return { fromCloud: cloud, backupId: chosen.backupId, target };
+}
+
+async function noBackup(
+  context: ControlPlaneContext,
+  request: {
+    readonly source: ServiceRow;
+    readonly cloud: string;
+    readonly locations: readonly LocationRecovery[];
+  },
+): Promise<BtarError> {
+  const { source, cloud, locations } = request;
+  const damaged = (await damagedObjects(context.catalog.db, { serviceId: source.id, cloud })).filter(
+    ({ kind }) => kind !== "stray",
+  );
+  const [first] = damaged;
+  if (!first) {
+    return new BtarError("NO_BACKUP", {
+      message: `No valid backups for service ${source.name} in ${cloud}`,
+      hint: "wait until a base backup is complete there; `btar backup list` shows them",
+    });
+  }
+  const others = locations.filter(({ reach }) => reach.length > 0).map((location) => location.cloud);
+  const elsewhere = others.length > 0 ? `use ${others.join(" or ")}, or ` : "";
+  return new BtarError("NO_BACKUP", {
+    message: `No valid backups for service ${source.name} in ${cloud}: ${damaged.length} stored objects are damaged, such as ${first.key} (${first.what})`,
+    hint: `${elsewhere}run \`btar verify ${source.name} --location ${cloud}\` once another location is there to heal from`,
+  });
 }
 
 function unknownBackup(

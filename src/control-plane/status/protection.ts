@@ -1,5 +1,7 @@
-import { sql } from "kysely";
+import { type Selectable, sql } from "kysely";
 import { type LocationRecovery, recoveryByLocation } from "../../catalog/recovery.ts";
+import type { VerificationTable } from "../../catalog/schema.ts";
+import { type DamagedObject, damagedObjects, verifications } from "../../catalog/verification.ts";
 import { locationRetentionDays } from "../../catalog/retention.ts";
 import type { ControlPlaneContext } from "../context.ts";
 import type { ServiceRow } from "../services/find-service.ts";
@@ -38,6 +40,8 @@ async function locationsOf(context: ControlPlaneContext, service: ServiceRow) {
     .where("service_id", "=", serviceId)
     .where("state", "=", "complete")
     .execute();
+  const verified = await verifications(db, serviceId);
+  const damaged = await damagedObjects(db, { serviceId });
   return recovery.flatMap((location) => {
     const row = rows.find(({ cloud }) => cloud === location.cloud);
     if (!row) return []; // removed between the two queries
@@ -61,8 +65,32 @@ async function locationsOf(context: ControlPlaneContext, service: ServiceRow) {
         : null,
       log: log ? { stream: log.stream, end: log.end_position, stored_at: log.stored_at.toISOString() } : null,
       complete_backups: complete.filter(({ cloud }) => cloud === row.cloud).length,
+      verification: {
+        ...verifiedFields(verified.find(({ cloud }) => cloud === row.cloud)),
+        verified_until: row.verified_until?.toISOString() ?? null,
+        damaged: damaged.filter(({ cloud }) => cloud === row.cloud).map(damageFields),
+      },
     };
   });
+}
+
+function verifiedFields(row: Pick<Selectable<VerificationTable>, "structure_at" | "data_verified_at"> | undefined) {
+  return {
+    last_verified_at: row?.structure_at?.toISOString() ?? null,
+    data_verified_at: row?.data_verified_at?.toISOString() ?? null,
+  };
+}
+
+function damageFields(object: DamagedObject) {
+  const { key, kind, what, found_at, backups, log_stream, log_start, log_end, log_after } = object;
+  const log =
+    log_stream === null || log_start === null || log_end === null
+      ? null
+      : { stream: log_stream, start: log_start, end: log_end, after: log_after?.toISOString() ?? null };
+  return {
+    ...{ object: key, kind, what, found_at: found_at.toISOString() },
+    ...{ affected_backups: [...backups], affected_log: log },
+  };
 }
 
 /** L1: 0 for a location that lacks nothing, else the age of the oldest object that it lacks. */

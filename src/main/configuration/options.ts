@@ -100,6 +100,24 @@ export const configurationOptions = {
     text: "that files in a store are kept which no backup names",
   },
   "backups.compression_level": { rule: wholeNumber(1, 19), form: "LEVEL", default: "3", text: "of zstd" },
+  "verification.interval_hours": {
+    rule: wholeNumber(1, 8760),
+    form: "HOURS",
+    default: "24",
+    text: "between checks that everything is in its store",
+  },
+  "verification.read_data_days": {
+    rule: wholeNumber(1, 3650),
+    form: "DAYS",
+    default: "30",
+    text: "in which all stored data is read once",
+  },
+  "verification.bytes_per_second": {
+    rule: size(65_536, 2 ** 40),
+    form: "SIZE",
+    default: "32MiB",
+    text: "that are read for it; a verification by hand reads as fast as it can",
+  },
   "log.max_age_seconds": {
     rule: anyNumber(0.1, 3600),
     form: "SECONDS",

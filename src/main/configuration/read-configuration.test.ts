@@ -42,6 +42,7 @@ test("an empty file gives the defaults, with two clouds on this machine", () => 
     runAs: undefined,
     services: { listenHost: "127.0.0.1", advertisedHost: "127.0.0.1", ports: { first: 20000, last: 20999 } },
     backups: { intervalHours: 24, retentionDays: 2, leftoverHours: 1, compressionLevel: 3 },
+    verification: { intervalHours: 24, readDataDays: 30, bytesPerSecond: 32 * 2 ** 20 },
     log: { maxAgeSeconds: 5, maxPieceBytes: 16 * 2 ** 20 },
     limits: {
       additionalClouds: 3,

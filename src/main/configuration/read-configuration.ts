@@ -69,14 +69,22 @@ function parseRoot(text: string, file: string): ConfigurationSection {
   });
 }
 
-function readNumbers(root: ConfigurationSection): Pick<BtarConfiguration, "backups" | "log" | "limits"> {
-  const [backups, log, limits] = [root.section("backups"), root.section("log"), root.section("limits")];
+function readNumbers(
+  root: ConfigurationSection,
+): Pick<BtarConfiguration, "backups" | "verification" | "log" | "limits"> {
+  const [backups, verification] = [root.section("backups"), root.section("verification")];
+  const [log, limits] = [root.section("log"), root.section("limits")];
   return {
     backups: {
       intervalHours: requiredNumber(backups, "interval_hours"),
       retentionDays: requiredNumber(backups, "retention_days"),
       leftoverHours: requiredNumber(backups, "leftover_hours"),
       compressionLevel: requiredNumber(backups, "compression_level"),
+    },
+    verification: {
+      intervalHours: requiredNumber(verification, "interval_hours"),
+      readDataDays: requiredNumber(verification, "read_data_days"),
+      bytesPerSecond: verification.size("bytes_per_second"),
     },
     log: { maxAgeSeconds: requiredNumber(log, "max_age_seconds"), maxPieceBytes: log.size("max_piece") },
     limits: {

@@ -2,7 +2,8 @@ import { sql } from "kysely";
 import { recordEvent } from "../../catalog/events.ts";
 import type { RunningJob } from "../../catalog/job-queue.ts";
 import { markSecondariesLacking } from "../../catalog/log-ranges.ts";
-import { BtarError, describeError } from "../../domain/errors.ts";
+import { damagedPacks } from "../../catalog/verification.ts";
+import { BtarError, describeError, isBtarError } from "../../domain/errors.ts";
 import type { BaseBackupFacts, ChangedFileSink, EarlierBackup, ServerIdentity } from "../../engine/engine.ts";
 import { absentPacks, checkNamedObjects } from "../../repository/absent-packs.ts";
 import type { BackupManifest } from "../../repository/manifest.ts";
@@ -106,16 +107,26 @@ async function takeBackup(run: BackupRun): Promise<TakenBackup> {
 
 /** The newest base backup in the store, if it is of the same database cluster. */
 async function openPrevious(run: BackupRun, { systemId }: ServerIdentity): Promise<PreviousBackup | undefined> {
-  const { repository, job } = run;
+  const { env, repository, job } = run;
   const { signal } = job;
   const newest = (await repository.backupIds({ signal })).at(-1);
   if (newest === undefined) return undefined;
-  const manifest = await repository.manifest(newest, { signal });
-  if (manifest.identity.systemId !== systemId) return undefined;
-  return new PreviousBackup(repository, manifest, {
-    distrusted: await absentPacks(repository, manifest.packs, { signal }),
-    signal,
-  });
+  const manifest = await readableManifest(run, newest);
+  if (manifest?.identity.systemId !== systemId) return undefined;
+  const absent = await absentPacks(repository, manifest.packs, { signal });
+  const damaged = await damagedPacks(env.catalog.db, { serviceId: job.serviceId, cloud: env.cloud });
+  return new PreviousBackup(repository, manifest, { distrusted: new Set([...absent, ...damaged]), signal });
+}
+
+/** A base backup whose manifest is damaged is not built on: verification tells of it. */
+async function readableManifest({ env, repository, job }: BackupRun, id: string): Promise<BackupManifest | undefined> {
+  try {
+    return await repository.manifest(id, { signal: job.signal });
+  } catch (error) {
+    if (!isBtarError(error) || error.kind !== "damaged") throw error;
+    env.logger.warn({ backup: id, reason: describeError(error) }, "nothing is built on a damaged base backup");
+    return undefined;
+  }
 }
 
 /**

@@ -3,6 +3,7 @@ import { recordEvent } from "../../catalog/events.ts";
 import type { RunningJob } from "../../catalog/job-queue.ts";
 import { settleMissing } from "../../catalog/log-ranges.ts";
 import type { BackupLocationState } from "../../catalog/schema.ts";
+import { recordVerifiedUntil } from "../../catalog/verification.ts";
 import { copyBaseBackup } from "../../copier/copy-base-backup.ts";
 import { BtarError, describeError } from "../../domain/errors.ts";
 import { type AgentEnvironment, patientStore } from "../environment.ts";
@@ -125,6 +126,8 @@ async function recordComplete(
       .returning("backup_id")
       .executeTakeFirst();
     if (!completed) return; // it was deleted meanwhile: the next collection removes it
+    // Each pack and each piece of log was verified here when it arrived (C4, C6).
+    await recordVerifiedUntil(trx, { serviceId: job.serviceId, cloud: env.cloud });
     await recordEvent(trx, {
       project: row.project,
       service: row,

@@ -1,0 +1,172 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { objectNames } from "../../src/repository/object-names.ts";
+import { forkShop, rowsAt } from "../support/fork-shop.ts";
+import { startPostgres } from "../support/postgres-server.ts";
+import { north, south, TestRegions, until } from "../support/regions.ts";
+
+const shop = "/project/demo/service/shop";
+
+interface VerifiedView {
+  readonly recovery_window: object | null;
+  readonly verification: {
+    readonly last_verified_at: string | null;
+    readonly data_verified_at: string | null;
+    readonly verified_until: string | null;
+    readonly damaged: readonly {
+      readonly object: string;
+      readonly kind: string;
+      readonly affected_backups: readonly string[];
+      readonly affected_log: { readonly start: string; readonly end: string } | null;
+    }[];
+  };
+}
+
+/** Verifies a location, all data included. @returns the job's result */
+async function verify(regions: TestRegions, cloud: string): Promise<Readonly<Record<string, unknown>>> {
+  const body = { location: cloud, read_data_percent: 100 };
+  const { jobs } = await regions.api.request<{ jobs: readonly { id: string }[] }>("POST", `${shop}/btar/verify`, body);
+  const find = async () => (await regions.jobs()).find(({ id }) => id === jobs[0]?.id);
+  await until(`the verification in ${cloud} has ended`, async () => {
+    const job = await find();
+    assert.ok(job?.state !== "failed", job?.trouble ?? "");
+    return job?.state === "complete";
+  });
+  return (await find())?.result ?? {};
+}
+
+async function view(regions: TestRegions, cloud: string): Promise<VerifiedView> {
+  const answer = await regions.api.request<{ locations: readonly (VerifiedView & { readonly cloud: string })[] }>(
+    "GET",
+    `${shop}/btar`,
+  );
+  const found = answer.locations.find((location) => location.cloud === cloud);
+  assert.ok(found);
+  return found;
+}
+
+async function eventsOf(regions: TestRegions, kind: string): Promise<number> {
+  return (await regions.events()).filter(({ event_type }) => event_type === kind).length;
+}
+
+test("damage in one region is healed from the other; what cannot be healed is not offered, until it can", async () => {
+  await using server = await startPostgres({ majorVersion: "18" });
+  await using regions = await TestRegions.create();
+  await server.sql("create table t as select g from generate_series(1, 20000) g");
+  await regions.attachShop(server);
+  await regions.hasBackups(south, 1);
+  const copied = (await view(regions, south)).verification;
+  assert.ok(copied.verified_until, "each copy is verified as it arrives");
+  const store = regions.store(south);
+  const serviceId = (await regions.serviceId("shop")) ?? "";
+  const keysBelow = async (prefix: string) => (await store.keys()).filter((key) => key.startsWith(prefix));
+
+  // One object of each kind, each harmed in another way; the data key as well.
+  const [pack = ""] = await keysBelow(objectNames.packs(serviceId));
+  const piece = (await keysBelow(objectNames.log(serviceId))).filter((name) => !name.endsWith("/history")).at(-1) ?? "";
+  const [manifest = ""] = await keysBelow(objectNames.manifests(serviceId));
+  const [description = ""] = await keysBelow(objectNames.descriptions(serviceId));
+  const [key = ""] = await keysBelow(objectNames.keys(serviceId));
+  const before = new Map<string, Buffer | undefined>();
+  for (const name of [pack, piece, manifest, description, key]) before.set(name, await store.get(name));
+  await store.flipByte(pack);
+  await store.flipByte(piece);
+  await store.cutShort(manifest);
+  await store.remove(description);
+  await store.remove(key);
+  const healed = await verify(regions, south);
+  assert.deepEqual([healed["healed"], healed["damaged"]], [5, 0]);
+  for (const [name, bytes] of before) assert.deepEqual(await store.get(name), bytes, name);
+  assert.equal(await eventsOf(regions, "object_healed"), 5);
+  assert.ok((await view(regions, south)).verification.data_verified_at);
+
+  // The other region cannot help: it is said what is affected, once, and nothing of it is offered.
+  regions.store(north).failWith("STORE_UNREACHABLE");
+  await store.flipByte(pack);
+  for (let run = 0; run < 2; run += 1) {
+    const result = await verify(regions, south);
+    assert.deepEqual([result["healed"], result["damaged"]], [0, 1]);
+  }
+  assert.equal(await eventsOf(regions, "damage_found"), 1);
+  const damaged = await view(regions, south);
+  assert.equal(damaged.recovery_window, null);
+  assert.deepEqual(
+    damaged.verification.damaged.map(({ object, kind, affected_backups }) => [object, kind, affected_backups.length]),
+    [[pack, "damaged", 1]],
+  );
+  await assert.rejects(forkShop(regions, "fork-south", { cloud: south }), /1 stored objects are damaged, such as/);
+
+  regions.store(north).heal();
+  assert.deepEqual((await verify(regions, south))["healed"], 1);
+  assert.ok((await view(regions, south)).recovery_window);
+  assert.deepEqual((await view(regions, south)).verification.damaged, []);
+  const uri = await forkShop(regions, "fork", { cloud: south });
+  assert.deepEqual(await rowsAt(uri, "select count(*)::int from t"), [[20_000]]);
+});
+
+test("log that is gone ends the recovery window there, and comes back; the primary is healed from the copy", async () => {
+  await using server = await startPostgres({ majorVersion: "18" });
+  await using regions = await TestRegions.create();
+  await server.sql("create table t (id int)");
+  await regions.attachShop(server);
+  await regions.hasBackups(south, 1);
+  for (let id = 1; id <= 3; id += 1) {
+    await server.sql(`insert into t values (${id})`);
+    const [row] = await server.sql("select clock_timestamp() as at");
+    await regions.reaches(south, row?.["at"] as Date);
+  }
+  const serviceId = (await regions.serviceId("shop")) ?? "";
+  const store = regions.store(north);
+  const pieces = (await store.keys()).filter(
+    (key) => key.startsWith(objectNames.log(serviceId)) && !key.endsWith("history"),
+  );
+  const lost = pieces.at(-2) ?? "";
+  const bytes = await store.get(lost);
+  const whole = (await view(regions, north)).recovery_window as { readonly latest_at: string };
+  await store.remove(lost);
+  await regions.stopAgent(south);
+  regions.store(south).failWith("STORE_UNREACHABLE");
+  assert.equal((await verify(regions, north))["damaged"], 1);
+  const damaged = await view(regions, north);
+  assert.ok(damaged.verification.damaged[0]?.affected_log);
+  const cut = damaged.recovery_window as { readonly latest_at: string } | null;
+  assert.ok(cut && cut.latest_at < whole.latest_at, `${cut?.latest_at} is before ${whole.latest_at}`);
+
+  regions.store(south).heal();
+  assert.equal((await verify(regions, north))["healed"], 1);
+  assert.deepEqual(await store.get(lost), bytes);
+  const again = (await view(regions, north)).recovery_window as { readonly latest_at: string };
+  assert.ok(again.latest_at >= whole.latest_at);
+});
+
+test("a verification whose agent is killed goes on where it was; one that is due is begun by itself", async () => {
+  await using server = await startPostgres({ majorVersion: "18" });
+  await using regions = await TestRegions.create();
+  await server.sql("create table t as select md5(g::text) from generate_series(1, 60000) g");
+  await regions.attachShop(server);
+  await regions.hasBackups(south, 1);
+  const service = { id: (await regions.serviceId("shop")) ?? "", name: "shop" };
+  const input = { readDataPercent: 100, bytesPerSecond: 1_000_000 };
+  const id = await regions.queue.enqueue({ kind: "verify", cloud: south, project: "demo", service, input });
+  const progress = async () =>
+    await regions.catalog.db.selectFrom("verification").selectAll().where("cloud", "=", south).executeTakeFirst();
+  await until("some of it is read", async () => ((await progress())?.job_bytes ?? 0) > 0);
+  await regions.stopAgent(south);
+  const readBefore = (await progress())?.job_bytes ?? 0;
+  await regions.startAgent(south);
+  const find = async () => (await regions.jobs()).find((job) => job.id === id);
+  await until("it has ended", async () => (await find())?.state === "complete");
+  const result = (await find())?.result ?? {};
+  const after = await progress();
+  assert.ok(after?.data_verified_at);
+  assert.equal(Number(result["readBytes"]) + readBefore, after.job_bytes);
+
+  const longAgo = new Date(Date.now() - 2 * 86_400_000);
+  await regions.catalog.db.updateTable("verification").set({ structure_at: longAgo }).execute();
+  await regions.catalog.db.updateTable("location").set({ created_at: longAgo }).execute();
+  await regions.catalog.db.updateTable("job").set({ finished_at: longAgo }).where("kind", "=", "verify").execute();
+  await until("both stores are verified by the schedule", async () => {
+    const rows = await regions.catalog.db.selectFrom("verification").select("structure_at").execute();
+    return rows.length === 2 && rows.every(({ structure_at }) => structure_at !== null && structure_at > longAgo);
+  });
+});
