@@ -16,6 +16,13 @@ export interface StoreCallOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+export interface PutOptions extends StoreCallOptions {
+  /** Hex SHA-256 of the body, if the caller knows it. */
+  readonly sha256?: string;
+  /** An object that exists is replaced at once: readers see the one or the other, and never none. */
+  readonly isReplacing?: boolean;
+}
+
 /**
  * A place for immutable objects, whole or not there at all.
  *
@@ -39,16 +46,12 @@ export interface ObjectStore {
   open(options: StoreCallOptions & { readonly create: boolean }): Promise<void>;
 
   /**
-   * Stores a whole object if there is none under the key. When the promise is fulfilled the object is durable
+   * Stores a whole object if there is none under the key, or in its place. When the promise is fulfilled the object is durable
    * (file and directory synced; the service's own promise for S3). A put that is cut off leaves no object.
    * @param body one buffer, or several that are joined; they must not change until the promise settles
    * @returns `stored`, or `exists` when there was an object already (which is not compared, nor changed)
    */
-  put(
-    key: string,
-    body: Uint8Array | readonly Uint8Array[],
-    options?: StoreCallOptions & { /** hex SHA-256 of the body, if the caller knows it */ readonly sha256?: string },
-  ): Promise<"stored" | "exists">;
+  put(key: string, body: Uint8Array | readonly Uint8Array[], options?: PutOptions): Promise<"stored" | "exists">;
 
   /**
    * @returns the object's bytes or the range's; `undefined` if there is no such object. A range that goes beyond

@@ -1,7 +1,7 @@
 import { describeError, isBtarError } from "../domain/errors.ts";
 import { type Backoff, backoffDelayMs } from "../platform/backoff.ts";
 import { type Clock, systemClock } from "../platform/clock.ts";
-import type { ByteRange, ObjectStore, StoreCallOptions, StoredObject } from "./object-store.ts";
+import type { ByteRange, ObjectStore, PutOptions, StoreCallOptions, StoredObject } from "./object-store.ts";
 
 /** A wait for a store that cannot be used at the moment. */
 export interface StoreWait {
@@ -49,7 +49,7 @@ export class RetryingObjectStore implements ObjectStore {
   put(
     key: string,
     body: Uint8Array | readonly Uint8Array[],
-    options: StoreCallOptions & { readonly sha256?: string } = {},
+    options: PutOptions = {},
   ): Promise<"stored" | "exists"> {
     return this.#patiently(options, () => this.#store.put(key, body, options));
   }

@@ -1,8 +1,6 @@
-import type { BlobWorkers, SealedBlobs } from "./blob-workers.ts";
+import { type BlobWorkers, sealBufferBytes, type SealedBlobs } from "./blob-workers.ts";
 import type { PackPlace, PackWriter } from "./pack-writer.ts";
 
-/** Buffers of this size travel to the workers: fewer, larger messages are faster. */
-const bufferBytes = 4 * 1024 * 1024;
 /** Room in the last buffer that is enough for one more write of an engine: an extent, and what a read brings. */
 const writeRoomBytes = 1024 * 1024 + 256 * 1024;
 const alignment = 8;
@@ -54,13 +52,13 @@ export class BlobSealer {
     this.#packs = options.packs;
     this.#workers = options.workers;
     this.#level = options.compressionLevel;
-    this.#maxBuffers = options.workers.width * 2 + 2;
+    this.#maxBuffers = options.workers.mostBuffers;
     this.#afterAppend = options.afterAppend;
   }
 
   /** Room for `bytes`, at most a MiB, to be filled and then kept, or given up by the next call. */
   reserve(bytes: number): Buffer {
-    if (this.#buffer && this.#used + bytes > bufferBytes) this.#submit();
+    if (this.#buffer && this.#used + bytes > sealBufferBytes) this.#submit();
     this.#buffer ??= this.#takeBuffer();
     this.#reserved = bytes;
     return this.#buffer.subarray(this.#used, this.#used + bytes);
@@ -87,11 +85,15 @@ export class BlobSealer {
     this.#submit();
     await this.#appending;
     if (this.#failure) throw this.#failure.error;
+    for (const buffer of this.#freeBuffers.splice(0)) {
+      this.#workers.giveBuffer(buffer);
+      this.#bufferCount -= 1;
+    }
   }
 
   #hasFreeBuffer(): boolean {
     if (this.#freeBuffers.length > 0 || this.#bufferCount < this.#maxBuffers) return true;
-    return this.#buffer !== undefined && this.#used + this.#reserved + writeRoomBytes <= bufferBytes;
+    return this.#buffer !== undefined && this.#used + this.#reserved + writeRoomBytes <= sealBufferBytes;
   }
 
   /** Goes one over the limit in the middle of a write, which cannot wait; `drained` then makes up for it. */
@@ -100,7 +102,7 @@ export class BlobSealer {
     const free = this.#freeBuffers.pop();
     if (free) return Buffer.from(free);
     this.#bufferCount += 1;
-    return Buffer.from(new SharedArrayBuffer(bufferBytes));
+    return Buffer.from(this.#workers.takeBuffer());
   }
 
   #submit(): void {

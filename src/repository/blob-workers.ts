@@ -42,6 +42,9 @@ export interface SealedBlobs {
   readonly sealedBytes: readonly number[];
 }
 
+/** Buffers of this size travel to the workers: fewer, larger messages are faster. */
+export const sealBufferBytes = 4 * 1024 * 1024;
+
 interface Pending {
   readonly resolve: (reply: BlobReply) => void;
   readonly reject: (error: unknown) => void;
@@ -54,6 +57,7 @@ interface Pending {
 export class BlobWorkers {
   readonly #size: number;
   readonly #threads: Thread[] = [];
+  readonly #spareBuffers: SharedArrayBuffer[] = [];
 
   constructor(size: number) {
     this.#size = Math.max(1, size);
@@ -62,6 +66,24 @@ export class BlobWorkers {
   /** How many requests may usefully be under way at once. */
   get width(): number {
     return this.#size;
+  }
+
+  /**
+   * A buffer for `seal`. Those of an earlier backup are used again: until they are collected, new ones would be as much
+   * memory once more.
+   */
+  takeBuffer(): SharedArrayBuffer {
+    return this.#spareBuffers.pop() ?? new SharedArrayBuffer(sealBufferBytes);
+  }
+
+  /** @param buffer that nobody uses any more */
+  giveBuffer(buffer: SharedArrayBuffer): void {
+    if (this.#spareBuffers.length < this.mostBuffers) this.#spareBuffers.push(buffer);
+  }
+
+  /** How many buffers keep all threads busy. */
+  get mostBuffers(): number {
+    return this.#size * 2 + 2;
   }
 
   /** Seals blobs; `buffer` must not change until the result is there. */
@@ -119,6 +141,7 @@ export class BlobWorkers {
   }
 
   async close(): Promise<void> {
+    this.#spareBuffers.length = 0;
     await Promise.all(this.#threads.splice(0).map((thread) => thread.terminate()));
   }
 

@@ -20,10 +20,10 @@ export interface DataRequest {
   /** As `verifyStructure` found them. */
   readonly packs: readonly VerifiedPack[];
   readonly log: readonly (LogSpan & { readonly stream: string })[];
-  /** Object after which to begin; undefined: at the beginning. The end is followed by the beginning. */
+  /** Object after which to begin; undefined: at the beginning. */
   readonly after: string | undefined;
-  /** Ends when so much was read, or everything once. */
-  readonly maxBytes: number;
+  /** Ends when so much was read, or everything once: the end is followed by the beginning. Undefined: ends at the end. */
+  readonly maxBytes: number | undefined;
   /** Told of each object that was read, in order, with what is wrong with it. */
   readonly onRead: (object: ReadObject) => Promise<void>;
   readonly signal: AbortSignal;
@@ -57,9 +57,10 @@ export async function dataBytes(
  * An object that has gone since it was listed is no finding: structure says what must be there.
  */
 export async function verifyData(request: DataRequest): Promise<void> {
-  const { after, maxBytes, signal } = request;
+  const { after, maxBytes = Number.POSITIVE_INFINITY, signal } = request;
   let bytes = 0;
-  const rounds = after === undefined ? [{}] : [{ after }, { through: after }];
+  const first = after === undefined ? {} : { after };
+  const rounds = after === undefined || request.maxBytes === undefined ? [first] : [first, { through: after }];
   for (const round of rounds) {
     let held: Readable | undefined;
     let batch: Readable[] = [];

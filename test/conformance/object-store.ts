@@ -77,6 +77,17 @@ function puts(makeStore: MakeStore): void {
     await store.close();
   });
 
+  test("an object is replaced when that is asked for, and stored when there is none", async () => {
+    const store = await givenStore(makeStore, { a: body });
+    const other = Buffer.from("another one");
+    assert.equal(await store.put("a", other, { isReplacing: true, sha256: sha256(other) }), "stored");
+    assert.deepEqual(await store.get("a"), other);
+    assert.equal(await store.sha256("a"), sha256(other));
+    assert.equal(await store.put("b/c", body, { isReplacing: true }), "stored");
+    assert.deepEqual(await keys(store), ["a", "b/c"]);
+    await store.close();
+  });
+
   test("of twenty puts of one key at the same time, exactly one stores its bytes", async () => {
     const store = await givenStore(makeStore);
     const bodies = Array.from({ length: 20 }, (_, number) => Buffer.alloc(50_000, number));

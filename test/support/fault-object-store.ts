@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { BtarError, type ErrorCode } from "../../src/domain/errors.ts";
 import { cancelled } from "../../src/platform/clock.ts";
-import type { ByteRange, ObjectStore, StoreCallOptions, StoredObject } from "../../src/object-store/object-store.ts";
+import type { ByteRange, ObjectStore, PutOptions, StoreCallOptions, StoredObject } from "../../src/object-store/object-store.ts";
 
 export type StoreOperation = Exclude<keyof ObjectStore, "url" | "close">;
 
@@ -125,7 +125,7 @@ export class FaultObjectStore implements ObjectStore {
   async put(
     key: string,
     body: Uint8Array | readonly Uint8Array[],
-    options: StoreCallOptions & { readonly sha256?: string } = {},
+    options: PutOptions = {},
   ): Promise<"stored" | "exists"> {
     await this.#enter("put", key, options);
     return await this.store.put(key, body, options);

@@ -1,13 +1,13 @@
 import { createHash } from "node:crypto";
 import { constants } from "node:fs";
-import { access, copyFile, link, unlink } from "node:fs/promises";
+import { access, copyFile, link, rename } from "node:fs/promises";
 import path from "node:path";
 import { BtarError } from "../../domain/errors.ts";
 import { throwIfCancelled } from "../../platform/clock.ts";
 import { isErrno } from "../../platform/errno.ts";
 import { lstatIfThere, unlinkIfThere } from "../../platform/files.ts";
 import { checkBody, checkFolder, checkKey, checkPrefix, checkRange, checkStoredSize } from "../key.ts";
-import type { ByteRange, ObjectStore, StoreCallOptions, StoredObject } from "../object-store.ts";
+import type { ByteRange, ObjectStore, PutOptions, StoreCallOptions, StoredObject } from "../object-store.ts";
 import { fileStoreError } from "./file-store-error.ts";
 import { openObjectFile, readExactly, syncFile, writeNewFile } from "./object-file.ts";
 import { foldersWithObjects, type Walk, walkObjects } from "./object-walk.ts";
@@ -45,7 +45,7 @@ export class FileObjectStore implements ObjectStore {
   async put(
     key: string,
     body: Uint8Array | readonly Uint8Array[],
-    options: StoreCallOptions & { readonly sha256?: string } = {},
+    options: PutOptions = {},
   ): Promise<"stored" | "exists"> {
     checkFileKey(key);
     const { buffers } = checkBody(key, body);
@@ -151,34 +151,39 @@ export class FileObjectStore implements ObjectStore {
   /** Has a file written under a temporary name, and gives it its own if nothing has that yet. */
   async #putFile(
     key: string,
-    { signal }: StoreCallOptions,
+    { signal, isReplacing = false }: PutOptions,
     write: (file: string) => Promise<void>,
   ): Promise<"stored" | "exists"> {
     await this.#folders.refuseLinks(key);
     let outcome: "stored" | "exists" = "exists";
-    if (!(await this.#isTaken(key))) {
+    if (!(await this.#isTaken(key)) || isReplacing) {
       const file = path.join(this.#root.temporary, temporaryName());
       try {
         await write(file);
         throwIfCancelled(signal);
-        outcome = await this.#makeVisible(file, key);
+        outcome = await this.#makeVisible(file, key, isReplacing ? rename : link);
       } catch (error) {
         // The first failure says more than this one could; what stays behind is removed when the store is opened.
         await unlinkIfThere(file).catch(() => undefined);
         throw error;
       }
-      await unlink(file);
+      await unlinkIfThere(file);
     }
     // Also for what was there: whoever put it may not have come this far.
     await this.#folders.sync(key);
     return outcome;
   }
 
-  async #makeVisible(file: string, key: string): Promise<"stored" | "exists"> {
+  /** @param name gives the file its name */
+  async #makeVisible(
+    file: string,
+    key: string,
+    name: (file: string, as: string) => Promise<void>,
+  ): Promise<"stored" | "exists"> {
     for (;;) {
       try {
         await this.#folders.make(key);
-        await link(file, this.#pathOf(key));
+        await name(file, this.#pathOf(key));
         return "stored";
       } catch (error) {
         if (isErrno(error, "EEXIST") && (await this.#isTaken(key))) return "exists";

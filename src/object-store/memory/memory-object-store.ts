@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { throwIfCancelled } from "../../platform/clock.ts";
 import { checkBody, checkFolder, checkKey, checkPrefix, checkRange, compareKeys } from "../key.ts";
-import type { ByteRange, ObjectStore, StoreCallOptions, StoredObject } from "../object-store.ts";
+import type { ByteRange, ObjectStore, PutOptions, StoreCallOptions, StoredObject } from "../object-store.ts";
 
 interface HeldObject {
   readonly bytes: Buffer;
@@ -24,12 +24,12 @@ export class MemoryObjectStore implements ObjectStore {
   async put(
     key: string,
     body: Uint8Array | readonly Uint8Array[],
-    options: StoreCallOptions = {},
+    options: PutOptions = {},
   ): Promise<"stored" | "exists"> {
     checkKey(key);
     const { buffers } = checkBody(key, body);
     throwIfCancelled(options.signal);
-    if (this.#objects.has(key)) return "exists";
+    if (this.#objects.has(key) && !options.isReplacing) return "exists";
     this.#objects.set(key, { bytes: Buffer.concat(buffers), storedAt: new Date() });
     return "stored";
   }

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { HeadObjectCommandOutput, ListObjectsV2CommandOutput } from "@aws-sdk/client-s3";
 import { throwIfCancelled } from "../../platform/clock.ts";
 import { checkBody, checkFolder, checkKey, checkPrefix, checkRange, compareKeys, isKey } from "../key.ts";
-import type { ByteRange, ObjectStore, StoreCallOptions, StoredObject } from "../object-store.ts";
+import type { ByteRange, ObjectStore, PutOptions, StoreCallOptions, StoredObject } from "../object-store.ts";
 import { answerBody, rangeHeader, readAnswer, requestBody, sha256Of, signBody } from "./s3-body.ts";
 import { type S3Credentials, type S3Location, s3Url } from "./s3-location.ts";
 import { type S3Call, type S3Connection, S3Service, type S3TimeLimits } from "./s3-service.ts";
@@ -43,7 +43,7 @@ export class S3ObjectStore implements ObjectStore {
   async put(
     key: string,
     body: Uint8Array | readonly Uint8Array[],
-    options: StoreCallOptions & { readonly sha256?: string } = {},
+    options: PutOptions = {},
   ): Promise<"stored" | "exists"> {
     checkKey(key);
     const { buffers, sizeBytes } = checkBody(key, body);
@@ -53,7 +53,7 @@ export class S3ObjectStore implements ObjectStore {
         ...this.#objectOf(key),
         Body: requestBody(buffers),
         ContentLength: sizeBytes,
-        IfNoneMatch: "*",
+        ...(!options.isReplacing && { IfNoneMatch: "*" }),
         // Some services check the sum only when the algorithm is named beside it.
         ChecksumAlgorithm: "SHA256",
         ChecksumSHA256: Buffer.from(sha256, "hex").toString("base64"),

@@ -125,15 +125,18 @@ export class Verification {
     const { env, job, repository } = this.#parts;
     const { db } = env.catalog;
     const { signal } = job;
+    const percent = readDataPercent(job);
     const total = await dataBytes({ repository, packs, log, signal });
-    const share = Math.ceil((total * readDataPercent(job)) / 100);
+    const share = Math.ceil((total * percent) / 100);
     if (share === 0) return;
     const before = (await verifications(db, job.serviceId)).find(({ cloud }) => cloud === env.cloud);
-    // An attempt that was cut off goes on with what is left of its share.
-    const readBefore = before?.job_id === job.id ? before.job_bytes : 0;
+    // An attempt that was cut off goes on with what is left of its share. All of it is read from the beginning.
+    const isResumed = before?.job_id === job.id;
+    const isBegun = isResumed || percent < 100;
+    const readBefore = isResumed ? before.job_bytes : 0;
     const progress = {
-      after: before?.data_after ?? null,
-      roundStartedAt: before?.data_round_started_at ?? new Date(),
+      after: (isBegun && before?.data_after) || null,
+      roundStartedAt: (isBegun && before?.data_round_started_at) || new Date(),
       bytes: readBefore,
     };
     const save = () =>
@@ -164,7 +167,7 @@ export class Verification {
     const after = progress.after ?? undefined;
     await verifyData({
       ...{ repository, workers: env.workers, packs, log, after },
-      ...{ maxBytes: share - readBefore, onRead, signal },
+      ...{ maxBytes: percent < 100 ? share - readBefore : undefined, onRead, signal },
     });
     await save();
   }
