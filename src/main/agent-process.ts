@@ -6,8 +6,16 @@ const maxPauseMs = 30_000;
 /** An agent that ran for this long had not failed at its start. */
 const stableMs = 60_000;
 
-/** One heap for all threads: what one of them gives back, the others use. Measured: 60 MB less at the peak. */
-const smallMemory = { MALLOC_ARENA_MAX: "1" } as const;
+/**
+ * One heap for all threads: what one of them gives back, the others use. Buffers of megabytes lie outside of it, and go
+ * back to the system at once; otherwise the first of them that is freed makes glibc keep all later ones in the heap,
+ * which then only grows.
+ */
+const smallMemory = {
+  MALLOC_ARENA_MAX: "1",
+  MALLOC_MMAP_THRESHOLD_: String(4 * 1024 * 1024),
+  MALLOC_TRIM_THRESHOLD_: String(16 * 1024 * 1024),
+} as const;
 
 /** What a parent tells its agent. */
 export interface StopMessage {

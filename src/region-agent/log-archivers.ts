@@ -7,7 +7,7 @@ export interface FlushableArchiver {
 }
 
 /** Pieces of log that may be on their way to the store at once beside one of each service: each holds 16 MiB. */
-const sharedUploads = 2;
+const sharedUploads = 1;
 
 /** The log archivers of this agent, by service. */
 export class LogArchivers {

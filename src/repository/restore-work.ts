@@ -1,4 +1,5 @@
 import { xxh64 } from "@node-rs/xxhash";
+import { releaseMemory } from "../platform/release-memory.ts";
 import { openBlob } from "./blob.ts";
 import { extentBytes, pageBytes, pageLength } from "./file-map.ts";
 import type { RestoredExtent } from "./restore-plan.ts";
@@ -32,6 +33,7 @@ export class RestoreWork {
         what = "file";
         this.#files.write(file, extent.position, content);
       }
+      if (delta) releaseMemory(delta);
       return { kind: "restored" };
     } catch (error) {
       return { kind: "failed", path, reason: reasonOf(error), what };
@@ -77,7 +79,9 @@ export class RestoreWork {
     let filled = 0;
     if (blob && source) {
       const sealed = source.sealed.subarray(blob.offset, blob.offset + blob.sealedBytes);
-      filled = openBlob(source.key, { ...blob, role: "extent", sealed }).copy(content);
+      const plain = openBlob(source.key, { ...blob, role: "extent", sealed });
+      filled = plain.copy(content);
+      releaseMemory(plain);
     }
     content.fill(0, filled);
     if (delta && extent.delta) {

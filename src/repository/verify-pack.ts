@@ -1,4 +1,5 @@
 import { xxh64 } from "@node-rs/xxhash";
+import { releaseMemory } from "../platform/release-memory.ts";
 import { openBlob } from "./blob.ts";
 import { pageBytes } from "./file-map.ts";
 import { decodePackFooter, decodePackIndex, type PackEntry } from "./pack-layout.ts";
@@ -35,11 +36,15 @@ function checkBlobs(pack: Buffer, { key, fingerprintSeed }: VerifyPackRequest): 
   let stored: Buffer = Buffer.alloc(0);
   for (const entry of decodePackIndex(open(decodePackFooter(pack)))) {
     const plain = open(entry);
-    if (entry.role === "fingerprints") stored = plain;
-    if (entry.role !== "extent") continue;
+    if (entry.role === "fingerprints") {
+      stored = plain;
+      continue;
+    }
     for (let at = 0; at < plain.length; at += pageBytes) {
+      if (entry.role !== "extent") break;
       found.push(xxh64(plain.subarray(at, Math.min(at + pageBytes, plain.length)), fingerprintSeed));
     }
+    releaseMemory(plain);
   }
   const isSame =
     stored.length === found.length * 8 &&

@@ -18,7 +18,7 @@ const memory = 0.8;
 const firstBufferBytes = 64 * 1024;
 /** What comes at once, and is not divided. */
 const largestChunkBytes = 512 * 1024;
-const buffersKept = 2;
+const buffersKept = 1;
 
 /**
  * Gathers log, and decides when it becomes a piece: when it is large, or so old that it is stored before it has reached
