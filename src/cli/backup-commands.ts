@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import type { Backup, BackupAnswer, BackupsAnswer, NewBackupAnswer } from "./api-answers.ts";
 import { type CommandContext, clientCommand, type FindAccess, segment } from "./command-context.ts";
-import { formatBytes, formatMoment, formatPairs, formatTable, oneLine, paintState } from "./format.ts";
+import { formatBytes, formatMoment, formatPairs, formatTable, formatTime, oneLine, paintState } from "./format.ts";
 import { followJob } from "./job-progress.ts";
 import { addRetentionCommands, expiryText } from "./retention-commands.ts";
 
@@ -52,8 +52,25 @@ async function listBackups({ api, output }: CommandContext, service: string): Pr
       expiryText(backup),
       oneLine(backup.trouble ?? ""),
     ]);
-    return formatTable(["backup", "state", "time", "data", "stored", "locations", "expires", "trouble"], rows);
+    const table = formatTable(["backup", "state", "time", "data", "stored", "locations", "expires", "trouble"], rows);
+    return `${table}\n\n${windowsText(answer)}`;
   });
+}
+
+/** The times that can be restored, by location. */
+function windowsText({ backups, pitr }: BackupsAnswer): string {
+  const { pitr_range_start: start, pitr_range_end: end } = pitr.primary_region;
+  const primary = { cloud: backups[0]?.storage_location ?? "the primary", start, end };
+  const additional = pitr.additional_regions.map((region) => {
+    return { cloud: region.cloud, start: region.pitr_range_start, end: region.pitr_range_end };
+  });
+  return formatTable(
+    ["location", "can be restored to (UTC)"],
+    [primary, ...additional].map((each) => [
+      each.cloud,
+      each.start && each.end ? `${formatTime(each.start)} to ${formatTime(each.end)}` : "nothing yet",
+    ]),
+  );
 }
 
 async function getBackup({ api, output }: CommandContext, service: string, name: string): Promise<void> {

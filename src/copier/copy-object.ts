@@ -15,7 +15,7 @@ export type RecordedChecksum =
   /** A pack: its name is its SHA-256. */
   | { readonly kind: "sha256"; readonly hex: string }
   /** A sealed object: it carries its checksum; `check` throws when it does not match. */
-  | { readonly kind: "embedded"; readonly check: (bytes: Buffer) => void };
+  | { readonly kind: "embedded"; readonly check: (bytes: Buffer) => void | Promise<void> };
 
 /**
  * Copies one object and verifies it at the destination (C4). Within one service the store copies by itself (C8);
@@ -36,7 +36,7 @@ export async function copyObject(request: CopyObjectRequest, recorded: RecordedC
   const bytes = await source.get(key, { signal });
   if (!bytes) throw missingObject(key, source);
   const sha256 = createHash("sha256").update(bytes).digest("hex");
-  if (recorded.kind === "embedded") recorded.check(bytes);
+  if (recorded.kind === "embedded") await recorded.check(bytes);
   else if (sha256 !== recorded.hex) throw damagedObject(key, source, "its bytes do not match its name");
   const outcome = await destination.put(key, bytes, { signal, sha256 });
   await verifyStored(request, sha256);

@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
 import { BtarError, isBtarError } from "../domain/errors.ts";
 import type { ObjectStore } from "../object-store/object-store.ts";
-import type { DamagedLog } from "../repository/finding.ts";
-import { logRuns, widestPieces } from "../repository/log-cover.ts";
+import { type DamagedLog, isUnsound } from "../repository/finding.ts";
+import { type LogSpan, logRuns, widestPieces } from "../repository/log-cover.ts";
 import type { LogPiece } from "../repository/log-piece.ts";
 import { objectNames } from "../repository/object-names.ts";
 import { listLogPieces } from "../repository/repository.ts";
@@ -20,6 +20,8 @@ export interface HealRequest {
   /** Where the damage is. */
   readonly destination: ObjectStore;
   readonly sources: readonly HealingSource[];
+  /** Throws OBJECT_DAMAGED for bytes that do not open, though their checksum is right. */
+  readonly checkOpens?: ((key: string, bytes: Buffer) => Promise<void>) | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -29,9 +31,8 @@ export type HealOutcome =
   | { readonly kind: "hopeless"; readonly reasons: readonly string[] };
 
 /**
- * Puts a sound object of another location in the place of a damaged or missing one: the same bytes, verified when they
- * arrive. What is damaged goes only once the sound bytes are here; cut off in between, the object is missing until the
- * next verification.
+ * Puts a sound object of another location in the place of a damaged or missing one, at once: the same bytes, verified
+ * when they have arrived.
  */
 export async function healObject(request: HealRequest, key: string): Promise<HealOutcome> {
   const { destination, signal } = request;
@@ -39,9 +40,9 @@ export async function healObject(request: HealRequest, key: string): Promise<Hea
     const bytes = await store.get(key, { signal });
     if (!bytes) return "it has none";
     checkObject(request.serviceId, key, { bytes, store });
-    await destination.delete(key, { signal });
+    await request.checkOpens?.(key, bytes);
     const sha256 = createHash("sha256").update(bytes).digest("hex");
-    await destination.put(key, bytes, { signal, sha256 });
+    await destination.put(key, bytes, { signal, sha256, isReplacing: true });
     if ((await destination.sha256(key, { signal })) === sha256) return undefined;
     throw damagedObject(key, destination, "it was not stored as it was sent");
   });
@@ -62,22 +63,60 @@ export async function healLog(
     const pieces: LogPiece[] = [];
     const listing = listLogPieces(store, { serviceId, stream, from: start, to: end, signal });
     for await (const piece of widestPieces(listing)) pieces.push(piece);
-    let isWhole = false;
-    for await (const run of logRuns(pieces)) isWhole ||= run.start <= start && run.end >= end;
-    if (!isWhole) return "it does not hold that log";
+    if (!(await isWhole(pieces, log))) return "it does not hold that log";
     const keys = pieces.map((piece) => objectNames.logPiece(serviceId, piece));
     for (const key of keys) {
       if (key === damagedKey) {
         const outcome = await healObject({ ...request, sources: [{ cloud: "", store }] }, key);
         if (outcome.kind === "hopeless") return outcome.reasons.join(", ");
       } else {
-        const check = (bytes: Buffer) => checkSealedObject(key, bytes);
+        const check = async (bytes: Buffer) => {
+          checkSealedObject(key, bytes);
+          await request.checkOpens?.(key, bytes);
+        };
         await copyObject({ source: store, destination, key, signal }, { kind: "embedded", check });
       }
     }
     if (damagedKey !== undefined && !keys.includes(damagedKey)) await destination.delete(damagedKey, { signal });
     return undefined;
   });
+}
+
+/**
+ * Removes a damaged piece of log whose log others hold beside it, as before it was merged, or since.
+ * @returns whether they do
+ */
+export async function dropCoveredPiece(request: HealRequest, log: DamagedLog, damagedKey: string): Promise<boolean> {
+  const { serviceId, destination, signal } = request;
+  const { stream, start, end } = log;
+  const pieces: LogPiece[] = [];
+  for await (const piece of listLogPieces(destination, { serviceId, stream, from: start, to: end, signal })) {
+    if (objectNames.logPiece(serviceId, piece) !== damagedKey) pieces.push(piece);
+  }
+  if (!(await isWhole(pieces, log))) return false;
+  for await (const piece of widestPieces(pieces)) {
+    const key = objectNames.logPiece(serviceId, piece);
+    const bytes = await destination.get(key, { signal });
+    if (!bytes || !(await isSound(request, key, bytes))) return false;
+  }
+  await destination.delete(damagedKey, { signal });
+  return true;
+}
+
+async function isSound({ checkOpens }: HealRequest, key: string, bytes: Buffer): Promise<boolean> {
+  try {
+    checkSealedObject(key, bytes);
+    await checkOpens?.(key, bytes);
+    return true;
+  } catch (error) {
+    if (isUnsound(error)) return false;
+    throw error;
+  }
+}
+
+async function isWhole(pieces: readonly LogPiece[], { start, end }: LogSpan): Promise<boolean> {
+  for await (const run of logRuns(pieces)) if (run.start <= start && run.end >= end) return true;
+  return false;
 }
 
 /** @param attempt what is in the way, or undefined when it went well */
@@ -92,11 +131,15 @@ async function fromEach(
       if (reason === undefined) return { kind: "healed", from: source.cloud };
       reasons.push(`${source.cloud}: ${reason}`);
     } catch (error) {
-      if (!isBtarError(error) || (error.kind !== "damaged" && error.kind !== "unavailable")) throw error;
+      if (!isUnsound(error) && !isUnavailable(error)) throw error;
       reasons.push(`${source.cloud}: ${error.message}`);
     }
   }
   return { kind: "hopeless", reasons };
+}
+
+export function isUnavailable(error: unknown): error is BtarError {
+  return isBtarError(error) && error.kind === "unavailable";
 }
 
 /** @throws {BtarError} OBJECT_DAMAGED */

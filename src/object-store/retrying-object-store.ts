@@ -46,11 +46,7 @@ export class RetryingObjectStore implements ObjectStore {
     return this.#patiently(options, () => this.#store.open(options));
   }
 
-  put(
-    key: string,
-    body: Uint8Array | readonly Uint8Array[],
-    options: PutOptions = {},
-  ): Promise<"stored" | "exists"> {
+  put(key: string, body: Uint8Array | readonly Uint8Array[], options: PutOptions = {}): Promise<"stored" | "exists"> {
     return this.#patiently(options, () => this.#store.put(key, body, options));
   }
 

@@ -1,4 +1,5 @@
 import { recoveryByLocation } from "../catalog/recovery.ts";
+import { damagedObjects } from "../catalog/verification.ts";
 import { BtarError, isBtarError } from "../domain/errors.ts";
 import { parseTargetTime } from "../domain/recovery-target-time.ts";
 import { serverOf } from "../domain/recovery-window.ts";
@@ -8,6 +9,7 @@ import { systemClock } from "../platform/clock.ts";
 import { widestPieces } from "../repository/log-cover.ts";
 import type { LogPiece } from "../repository/log-piece.ts";
 import type { BackupManifest } from "../repository/manifest.ts";
+import { objectNames } from "../repository/object-names.ts";
 import { type LogPart, readLog } from "../repository/read-log.ts";
 import type { Repository } from "../repository/repository.ts";
 import type { AgentEnvironment } from "./environment.ts";
@@ -40,15 +42,18 @@ export async function openRecoverySource(
   env: AgentEnvironment,
   request: {
     readonly repository: Repository;
+    readonly fromCloud: string;
     readonly backupId: string;
     readonly target: RecoveryTarget;
     readonly signal: AbortSignal;
   },
 ): Promise<RecoverySource> {
-  const { repository, backupId, target, signal } = request;
+  const { repository, fromCloud, backupId, target, signal } = request;
   const manifest = await repository.manifest(backupId, { signal });
   const facts: BaseBackupFacts = manifest;
-  const { plan, pieces, history } = await planLog(env, { repository, facts, target, signal });
+  const known = await damagedObjects(env.catalog.db, { serviceId: repository.serviceId, cloud: fromCloud });
+  const damaged = new Set(known.map(({ key }) => key));
+  const { plan, pieces, history } = await planLog(env, { repository, facts, target, damaged, signal });
   const chosen = new Set(plan.pieces.map(nameOf));
   const logBytes = pieces.reduce((sum, piece) => sum + (chosen.has(nameOf(piece)) ? piece.sizeBytes : 0), 0);
   return { manifest, facts, plan, history, logBytes };
@@ -58,6 +63,8 @@ interface PlanRequest {
   readonly repository: Repository;
   readonly facts: BaseBackupFacts;
   readonly target: RecoveryTarget;
+  /** Keys of objects that are not read: recovery ends where their log begins, unless others hold it. */
+  readonly damaged: ReadonlySet<string>;
   readonly signal: AbortSignal;
 }
 
@@ -81,7 +88,7 @@ async function planLog(env: AgentEnvironment, request: PlanRequest): Promise<Pla
 }
 
 async function planListedLog(env: AgentEnvironment, request: PlanRequest): Promise<PlannedLog> {
-  const { repository, facts, target, signal } = request;
+  const { repository, facts, target, damaged, signal } = request;
   const own = facts.log.stream;
   const from = env.serverDriver.firstLogPosition(facts);
   const pieces: LogPiece[] = [];
@@ -91,11 +98,20 @@ async function planListedLog(env: AgentEnvironment, request: PlanRequest): Promi
     if (serverOf(stream) !== serverOf(own) || stream < own) continue;
     const text = await repository.logHistory(stream, { signal });
     if (text) history.set(stream, text);
-    for await (const piece of widestPieces(repository.logPieces(stream, { signal, from }))) pieces.push(piece);
+    const listed = soundPieces(repository, repository.logPieces(stream, { signal, from }), damaged);
+    for await (const piece of widestPieces(listed)) pieces.push(piece);
   }
   const readPiece = (piece: LogPieceRef) => repository.logPiece(piece, { signal });
   const plan = await env.serverDriver.planRecovery({ facts, target, pieces, history, readPiece });
   return { plan, pieces, history };
+}
+
+async function* soundPieces(
+  { serviceId }: Repository,
+  pieces: AsyncIterable<LogPiece>,
+  damaged: ReadonlySet<string>,
+): AsyncGenerator<LogPiece, void, undefined> {
+  for await (const piece of pieces) if (!damaged.has(objectNames.logPiece(serviceId, piece))) yield piece;
 }
 
 /** Fetches the chosen log, several pieces at once, and hands it to the engine. */

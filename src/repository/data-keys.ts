@@ -2,7 +2,7 @@ import { createHash, hkdfSync, randomBytes } from "node:crypto";
 import { BtarError } from "../domain/errors.ts";
 import type { ObjectStore } from "../object-store/object-store.ts";
 import { openSecret, sealSecret } from "../platform/secret-box.ts";
-import { objectNames } from "./object-names.ts";
+import { keyIdPattern, objectNames } from "./object-names.ts";
 
 /** A service's data key: everything of the service is sealed with keys derived from it. */
 export interface DataKey {
@@ -71,6 +71,7 @@ export async function loadDataKeys(
 ): Promise<DataKeys | undefined> {
   const keys: DataKey[] = [];
   for await (const { key: name } of store.list(objectNames.keys(serviceId), { signal })) {
+    if (!keyIdPattern.test(name.slice(objectNames.keys(serviceId).length))) continue; // somebody else's
     const bytes = await store.get(name, { signal });
     if (bytes) keys.push(unwrap(name, bytes, serviceId, masterKey));
   }

@@ -1,4 +1,3 @@
-import { BtarError } from "../domain/errors.ts";
 import type { LogPiece } from "./log-piece.ts";
 import type { ObjectRole } from "./sealed-object.ts";
 
@@ -34,8 +33,36 @@ export function sealedRole(serviceId: string, key: string): ObjectRole | undefin
   return key.endsWith(`/${historyName}`) ? "logHistory" : "logPiece";
 }
 
+/** Whether btar gives such a name to objects; others are somebody else's. */
+export function isObjectName(serviceId: string, key: string): boolean {
+  const [folder = "", ...rest] = key.slice(objectNames.service(serviceId).length).split("/");
+  const name = rest.join("/");
+  switch (folder) {
+    case "base":
+      return /^[^/]+\/manifest$/.test(name);
+    case "pack":
+      return /^[0-9a-f]{64}$/.test(rest[1] ?? "") && key === objectNames.pack(serviceId, rest[1] ?? "");
+    case "log":
+      return isLogName(rest.slice(1).join("/"));
+    case "service":
+      return /^[0-9A-Z]+$/.test(name);
+    case "key":
+      return keyIdPattern.test(name);
+    default:
+      return false;
+  }
+}
+
+/** @param name below the stream's folder */
+function isLogName(name: string): boolean {
+  return name === historyName || parseLogPieceName(name) !== undefined;
+}
+
 /** What the name of a log piece says. */
 export type LogPieceName = Pick<LogPiece, "stream" | "start" | "end" | "newestCommitMicros">;
+
+/** 16 hex digits, made of the key. */
+export const keyIdPattern = /^[0-9a-f]{16}$/;
 
 const folderDigits = 8;
 const pieceName = /^([0-9A-F]{8})\/([0-9A-F]{16})-([0-9A-F]{16})-([0-9a-f]{14})$/;
@@ -51,18 +78,13 @@ function logPieceName(piece: Omit<LogPieceName, "stream">): string {
 }
 
 /**
- * What the name of a log object says; undefined for the stream's history.
+ * What the name of a log piece says; undefined for the stream's history, and for what is not btar's.
  * @param name below the stream's folder
- * @throws {BtarError} UNSUPPORTED_FORMAT
  */
 export function parseLogPieceName(name: string): Omit<LogPieceName, "stream"> | undefined {
-  if (name === historyName) return undefined;
   const [, folder, start, end, newest] = pieceName.exec(name) ?? [];
   if (start === undefined || end === undefined || newest === undefined || start >= end || folder !== logFolder(start)) {
-    throw new BtarError("UNSUPPORTED_FORMAT", {
-      message: `"${name}" is not the name of a log piece`,
-      hint: "something other than btar wrote below log/; move it away",
-    });
+    return undefined;
   }
   const micros = BigInt(`0x${newest}`);
   return { start, end, newestCommitMicros: micros === 0n ? undefined : micros };

@@ -168,11 +168,12 @@ export class Repository {
 
   /**
    * Opens a sealed object of any kind, to see whether it is sound. Others are not looked at.
-   * @throws {BtarError} OBJECT_MISSING, OBJECT_DAMAGED
+   * @param sealed its bytes, wherever they come from
+   * @throws {BtarError} OBJECT_DAMAGED, KEY_UNAVAILABLE
    */
-  async checkSealed(key: string, options: CallOptions = {}): Promise<void> {
+  async checkSealed(key: string, sealed: Buffer): Promise<void> {
     const role = sealedRole(this.serviceId, key);
-    if (role) await this.#getSealed(role, key, options);
+    if (role) await openObject({ role, name: key, keys: this.keys, sealed });
   }
 
   async #putSealed(role: ObjectRole, name: string, plain: Uint8Array, options: CallOptions): Promise<number> {

@@ -1,15 +1,16 @@
 import { createHash } from "node:crypto";
-import { BtarError, isBtarError } from "../domain/errors.ts";
 import { microsToDate } from "../domain/recovery-target-time.ts";
 import type { BlobWorkers } from "./blob-workers.ts";
-import { packKey } from "./blob.ts";
-import type { Finding } from "./finding.ts";
+import { openBlob, packKey } from "./blob.ts";
+import { decodeFileMapGroup } from "./file-map.ts";
+import { type Finding, findingOf, isUnsound } from "./finding.ts";
 import type { LogSpan } from "./log-cover.ts";
 import type { LogPiece } from "./log-piece.ts";
 import { objectNames } from "./object-names.ts";
-import { decodePackHeader } from "./pack-layout.ts";
+import { decodePackFooter, decodePackHeader, decodePackIndex, type PackEntry } from "./pack-layout.ts";
 import type { Repository } from "./repository.ts";
-import { findingOf, type VerifiedPack } from "./verify-structure.ts";
+import { deltaProblem } from "./verify-deltas.ts";
+import type { VerifiedPack } from "./verify-structure.ts";
 
 /** Objects that are read at the same time: two packs are 32 MiB. */
 const readAtOnce = 2;
@@ -129,16 +130,49 @@ export async function verifyPack(
   const damaged = (what: string): Finding => ({ key: name, kind: "damaged", what, backups: pack.backups });
   if (createHash("sha256").update(bytes).digest("hex") !== pack.sha256)
     return damaged("its bytes do not match its name");
+  const header = headerOf(bytes);
+  if (typeof header === "string") return damaged(header);
+  const { keyId, session } = header;
   try {
-    const { keyId, session } = decodePackHeader(bytes);
     const key = packKey(repository.keys.byId(keyId).bytes, session);
     const { fingerprintSeed } = repository.keys;
-    const problem = await workers.verify({ pack: bytes, key, fingerprintSeed });
+    const problem =
+      (await workers.verify({ pack: bytes, key, fingerprintSeed })) ??
+      (await fileMapsProblem({ repository, pack: bytes, key, session: session.toString("hex"), signal }));
     return problem === undefined ? undefined : damaged(problem);
   } catch (error) {
-    if (error instanceof BtarError) throw error;
-    return damaged(error instanceof Error ? error.message : String(error));
+    if (isUnsound(error)) return damaged(error.message);
+    throw error; // it says nothing about the pack
   }
+}
+
+/** @returns what is wrong with it, or what it says */
+function headerOf(pack: Buffer): ReturnType<typeof decodePackHeader> | string {
+  try {
+    return decodePackHeader(pack);
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}
+
+/** @param opened.pack whose blobs all open */
+async function fileMapsProblem(opened: {
+  readonly repository: Repository;
+  readonly pack: Buffer;
+  readonly key: Buffer;
+  readonly session: string;
+  readonly signal: AbortSignal;
+}): Promise<string | undefined> {
+  const { repository, pack, key, session, signal } = opened;
+  const open = (entry: PackEntry): Buffer =>
+    openBlob(key, { ...entry, sealed: pack.subarray(entry.offset, entry.offset + entry.sealedBytes) });
+  for (const entry of decodePackIndex(open(decodePackFooter(pack)))) {
+    if (entry.role !== "file-map") continue;
+    const group = decodeFileMapGroup(open(entry), "the pack");
+    const problem = await deltaProblem({ repository, group, session, signal });
+    if (problem !== undefined) return problem;
+  }
+  return undefined;
 }
 
 async function verifyPiece(
@@ -153,7 +187,7 @@ async function verifyPiece(
     await repository.logPiece(piece, { signal });
     return undefined;
   } catch (error) {
-    if (!isBtarError(error) || error.kind !== "damaged") throw error;
+    if (!isUnsound(error)) throw error;
     if (error.code === "OBJECT_MISSING") return undefined; // it was merged, or has expired
     const after = commitBefore === undefined ? undefined : microsToDate(commitBefore);
     const { stream, start, end } = piece;

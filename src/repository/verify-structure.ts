@@ -1,10 +1,9 @@
-import { type BtarError, isBtarError } from "../domain/errors.ts";
 import { microsToDate } from "../domain/recovery-target-time.ts";
-import type { Finding } from "./finding.ts";
+import { type Finding, findingOf, isUnsound } from "./finding.ts";
 import { logRuns, type LogSpan } from "./log-cover.ts";
 import { type LogPiece, newestCommitOf } from "./log-piece.ts";
 import type { BackupManifest } from "./manifest.ts";
-import { objectNames, parseLogPieceName } from "./object-names.ts";
+import { isObjectName, objectNames } from "./object-names.ts";
 import type { Repository } from "./repository.ts";
 import { RestoreReader } from "./restore-reader.ts";
 
@@ -31,6 +30,10 @@ export interface VerifiedStructure {
   readonly packs: readonly VerifiedPack[];
   /** Objects that were looked at. */
   readonly objects: number;
+}
+
+interface LogHole extends LogSpan {
+  readonly after: bigint | undefined;
 }
 
 interface MutablePack {
@@ -64,10 +67,9 @@ class StructureVerification {
     const { repository, known, signal } = this.#request;
     const ids = new Set([...(await repository.backupIds({ signal })), ...known]);
     for (const id of [...ids].sort()) await this.#verifyBackup(id);
-    await this.#verifyPacks();
+    await this.#lookAtObjects();
     for (const [version, backups] of this.#descriptions) await this.#verifyDescription(version, backups);
     for (const span of this.#request.log) await this.#verifyLog(span);
-    await this.#findStrays();
     const packs = [...this.#packs]
       .map(([sha256, { sizeBytes, backups }]) => ({ sha256, sizeBytes, backups }))
       .sort((a, b) => (a.sha256 < b.sha256 ? -1 : 1));
@@ -107,15 +109,18 @@ class StructureVerification {
     }
   }
 
-  async #verifyPacks(): Promise<void> {
+  /** Packs must be there, and nothing that is not btar's. */
+  async #lookAtObjects(): Promise<void> {
     const { repository, signal } = this.#request;
     const { store, serviceId } = repository;
-    const prefix = objectNames.packs(serviceId);
-    for await (const { key, sizeBytes } of store.list(prefix, { signal })) {
-      const sha256 = key.slice(key.lastIndexOf("/") + 1);
-      if (!/^[0-9a-f]{64}$/.test(sha256) || key !== objectNames.pack(serviceId, sha256)) this.#stray(key);
+    for await (const { key, sizeBytes } of store.list(objectNames.service(serviceId), { signal })) {
       this.#count();
-      const pack = this.#packs.get(sha256);
+      if (!isObjectName(serviceId, key)) {
+        this.#add({ key, kind: "stray", what: "btar did not put it there", backups: [] });
+        continue;
+      }
+      if (!key.startsWith(objectNames.packs(serviceId))) continue;
+      const pack = this.#packs.get(key.slice(key.lastIndexOf("/") + 1));
       if (!pack) continue;
       pack.isThere = true;
       this.#compareSize(key, sizeBytes, pack);
@@ -143,68 +148,49 @@ class StructureVerification {
 
   /** Compares the pieces that are listed with what is known to be there. */
   async #verifyLog(expected: LogSpan & { readonly stream: string }): Promise<void> {
-    const { repository } = this.#request;
-    const { stream, end } = expected;
-    let reached = expected.start;
+    const { repository, signal } = this.#request;
+    const { stream } = expected;
+    for (const hole of await this.#holes(expected)) {
+      // Pieces may have been merged while they were listed.
+      for (const left of await this.#holes({ stream, ...hole }))
+        this.#missingLog(stream, left, left.after ?? hole.after);
+    }
+    const key = objectNames.logHistory(repository.serviceId, stream);
+    await this.#read(key, [], () => repository.logHistory(stream, { signal }));
+  }
+
+  /** The parts of a span that no piece holds, and the newest commit before each. */
+  async #holes(span: LogSpan & { readonly stream: string }): Promise<readonly LogHole[]> {
+    const holes: LogHole[] = [];
+    let reached = span.start;
     let after: bigint | undefined;
-    for await (const run of logRuns(this.#pieces(expected))) {
-      if (run.start > reached) this.#missingLog(stream, { start: reached, end: minimum(run.start, end) }, after);
+    for await (const run of logRuns(this.#pieces(span))) {
+      if (run.start > reached) holes.push({ start: reached, end: minimum(run.start, span.end), after });
       if (run.end > reached) reached = run.end;
       after = newestCommitOf([{ newestCommitMicros: after }, run]);
     }
-    if (reached < end) this.#missingLog(stream, { start: reached, end }, after);
-    const history = await repository.store.head(objectNames.logHistory(repository.serviceId, stream), {
-      signal: this.#request.signal,
-    });
-    const key = objectNames.logHistory(repository.serviceId, stream);
-    if (history) await this.#read(key, [], () => repository.logHistory(stream, { signal: this.#request.signal }));
+    if (reached < span.end) holes.push({ start: reached, end: span.end, after });
+    return holes;
   }
 
   async *#pieces({ stream, start, end }: LogSpan & { readonly stream: string }): AsyncGenerator<LogPiece> {
     const { repository, signal } = this.#request;
     for await (const piece of repository.logPieces(stream, { from: start, to: end, signal })) {
-      this.#count();
+      signal.throwIfAborted();
       yield piece;
     }
   }
 
-  #missingLog(stream: string, span: LogSpan, afterMicros: bigint | undefined): void {
-    if (span.start >= span.end) return;
+  #missingLog(stream: string, { start, end }: LogSpan, afterMicros: bigint | undefined): void {
     const { serviceId } = this.#request.repository;
     const after = afterMicros === undefined ? undefined : microsToDate(afterMicros);
     this.#add({
-      key: `${objectNames.logStream(serviceId, stream)}${span.start}-${span.end}`,
+      key: `${objectNames.logStream(serviceId, stream)}${start}-${end}`,
       kind: "missing",
-      what: `no object holds the log from ${span.start} to ${span.end}`,
+      what: `no object holds the log from ${start} to ${end}`,
       backups: [],
-      log: { stream, ...span, after },
+      log: { stream, start, end, after },
     });
-  }
-
-  async #findStrays(): Promise<void> {
-    const { repository, signal } = this.#request;
-    const { store, serviceId } = repository;
-    const known = new Set(["base", "pack", "log", "service", "key"]);
-    for (const folder of await store.listFolders(objectNames.service(serviceId), { signal })) {
-      if (!known.has(folder)) this.#stray(`${objectNames.service(serviceId)}${folder}/`);
-    }
-    for await (const { key } of store.list(objectNames.manifests(serviceId), { signal })) {
-      if (!/\/base\/[^/]+\/manifest$/.test(key)) this.#stray(key);
-    }
-    for (const stream of await repository.logStreams({ signal })) await this.#findStraysInLog(stream);
-  }
-
-  async #findStraysInLog(stream: string): Promise<void> {
-    const { repository, signal } = this.#request;
-    const prefix = objectNames.logStream(repository.serviceId, stream);
-    for await (const { key } of repository.store.list(prefix, { signal })) {
-      try {
-        parseLogPieceName(key.slice(prefix.length));
-      } catch (error) {
-        if (!isBtarError(error, "UNSUPPORTED_FORMAT")) throw error;
-        this.#stray(key);
-      }
-    }
   }
 
   /** @returns undefined when it cannot be read, which is noted */
@@ -218,15 +204,11 @@ class StructureVerification {
     try {
       return await read();
     } catch (error) {
-      if (!isBtarError(error) || error.kind !== "damaged") throw error;
+      if (!isUnsound(error)) throw error;
       if (error.code === "OBJECT_MISSING" && options.mayBeGone) return undefined; // an old listing
       this.#add(findingOf(key, error, backups));
       return undefined;
     }
-  }
-
-  #stray(key: string): void {
-    this.#add({ key, kind: "stray", what: "btar did not put it there", backups: [] });
   }
 
   #add(finding: Finding): void {
@@ -238,12 +220,6 @@ class StructureVerification {
     this.#objects += 1;
     this.#request.onProgress(this.#objects);
   }
-}
-
-/** What an object that cannot be read is noted as. */
-export function findingOf(key: string, error: BtarError, backups: readonly string[]): Finding {
-  const kind = error.code === "OBJECT_MISSING" ? "missing" : "damaged";
-  return { key, kind, what: error.message, backups };
 }
 
 function minimum(a: string, b: string): string {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { test } from "node:test";
-import { healLog, healObject } from "../../src/copier/heal-object.ts";
+import { dropCoveredPiece, healLog, healObject } from "../../src/copier/heal-object.ts";
 import { MemoryObjectStore } from "../../src/object-store/memory/memory-object-store.ts";
 import { BaseBackupWriter } from "../../src/repository/base-backup-writer.ts";
 import { BlobWorkers } from "../../src/repository/blob-workers.ts";
@@ -11,7 +11,9 @@ import { mergeLog } from "../../src/repository/log-merge.ts";
 import { objectNames } from "../../src/repository/object-names.ts";
 import { PackWriter } from "../../src/repository/pack-writer.ts";
 import type { Repository } from "../../src/repository/repository.ts";
+import { RestoreReader } from "../../src/repository/restore-reader.ts";
 import { dataBytes, type ReadObject, verifyData } from "../../src/repository/verify-data.ts";
+import { deltaProblem } from "../../src/repository/verify-deltas.ts";
 import { verifyStructure } from "../../src/repository/verify-structure.ts";
 import { neverAborted, openFixture, serviceId } from "../support/backup-fixture.ts";
 import { FaultObjectStore } from "../support/fault-object-store.ts";
@@ -218,6 +220,85 @@ test("fingerprints that lie, under a name and seals that are right, are found", 
     [["its fingerprints are not those of its pages", ["b1"]]],
   );
   await workers.close();
+});
+
+test("fingerprints of a delta that lie are found with the file map that has them", async () => {
+  const { repository } = await givenStore();
+  const manifest = await repository.manifest("b2");
+  const reader = new RestoreReader(repository, manifest, neverAborted);
+  const groups = await Promise.all(manifest.groups.map((_, number) => reader.group(number)));
+  const deltas = groups.flatMap((group) =>
+    group.files.flatMap(({ extents }) =>
+      extents.flatMap((extent) => (extent.kind === "delta" ? [{ group, extent }] : [])),
+    ),
+  );
+  const [found] = deltas;
+  assert.ok(found, "the second backup has a delta");
+  const { group, extent } = found;
+  const session = group.packs[extent.delta.pack]?.session ?? "";
+  const request = { repository, group, session, signal: neverAborted };
+  assert.equal(await deltaProblem(request), undefined);
+  extent.fingerprints[0] = (extent.fingerprints[0] ?? 0n) ^ 1n;
+  assert.match((await deltaProblem(request)) ?? "", /not those of the delta/);
+});
+
+test("strays below every folder are told of, and are in nobody's way", async () => {
+  const workers = new BlobWorkers(1);
+  const { store } = await givenStore();
+  const strays = ["base/b1/notes", "key/notes", `log/${stream}/00000000/notes`, "mine/notes", "notes", "pack/ab/notes"];
+  for (const name of [...strays, "service/notes"]) await store.put(`${serviceId}/${name}`, Buffer.from("mine"));
+  const { findings } = await verify(await openFixture(store), workers);
+  assert.deepEqual(
+    named(findings),
+    [...strays, "service/notes"].map((name) => `stray ${serviceId}/${name}`),
+  );
+  await workers.close();
+});
+
+test("a damaged piece of log that others hold beside it is dropped; one that they hold in part is not", async () => {
+  const { store, repository } = await givenStore();
+  const merged = { stream, start: position(10), end: position(12), newestCommitMicros: undefined };
+  await repository.putLogPiece(merged, Buffer.from("log 10log 11"));
+  const keyOf = (piece: typeof merged) => objectNames.logPiece(serviceId, piece);
+  const [narrow, last] = [
+    { ...merged, end: position(11) },
+    { ...merged, start: position(25), end: position(26) },
+  ];
+  const request = {
+    ...{ serviceId, destination: store, sources: [], signal: neverAborted },
+    checkOpens: (key: string, bytes: Buffer) => repository.checkSealed(key, bytes),
+  };
+  const drop = (piece: typeof merged) => dropCoveredPiece(request, { ...piece, after: undefined }, keyOf(piece));
+  for (const piece of [narrow, last]) await store.flipByte(keyOf(piece));
+  assert.equal(await drop(narrow), true);
+  assert.equal(await drop(last), false);
+  assert.equal(await store.get(keyOf(narrow)), undefined);
+  assert.ok(await store.get(keyOf(last)));
+  await store.flipByte(keyOf(merged));
+  assert.equal(await drop(merged), false);
+});
+
+test("log that is merged while it is listed is not missing", async () => {
+  const { store, repository } = await givenStore();
+  const merged = { stream, start: position(10), end: position(14), newestCommitMicros: undefined };
+  let listed = 0;
+  store.interrupt(
+    async (_operation, key) => {
+      if (key !== objectNames.logStream(serviceId, stream)) return;
+      listed += 1;
+      if (listed !== 6) return;
+      store.heal();
+      await repository.putLogPiece(merged, Buffer.from("log"));
+      for (let at = 10; at < 14; at += 1)
+        await store.remove(objectNames.logPiece(serviceId, { ...merged, start: position(at), end: position(at + 1) }));
+    },
+    { operations: ["list"] },
+  );
+  const { findings } = await verifyStructure({
+    ...{ repository, known: new Set<string>(), log, onProgress: () => undefined, signal: neverAborted },
+  });
+  assert.equal(listed, 6);
+  assert.deepEqual(findings, []);
 });
 
 test("a share is read from where the last one ended, round and round", async () => {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, globSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { after, before, suite, test } from "node:test";
 import { BtarProcess, btar, eventually } from "../support/btar-process.ts";
 import { Installation } from "../support/installation.ts";
@@ -81,6 +81,7 @@ suite("commands against a running btar", () => {
       (await run("backup", "list", "shop")).stdout,
       new RegExp(`^${name} +complete .* MiB .* (?:B|KiB|MiB) `, "m"),
     );
+    assert.match((await run("backup", "list", "shop")).stdout, /^local-south +20\S+ \S+ to 20\S+ \S+$/m);
 
     const kept = await run("backup", "keep", "shop", name, "--until", "2099-01-01T00:00:00Z");
     assert.equal(kept.stdout, `base backup ${name}: kept until 2099-01-01 00:00:00\n`, kept.stderr);
@@ -118,6 +119,30 @@ suite("commands against a running btar", () => {
 
     const status = await run("status", "shop");
     assert.match(status.stdout, /^shop +RUNNING +local-south \(secondary\) +[1-9]/m);
+  });
+
+  test("what is damaged is healed; when it cannot be, the exit code is 6, and it is named", async () => {
+    const files = globSync("clouds/*/store/**/pack/*/*", { cwd: place.data }).map((file) => join(place.data, file));
+    const inBoth = [...Map.groupBy(files, (file) => basename(file)).values()].filter(({ length }) => length === 2);
+    const [north = "", south = ""] =
+      inBoth.sort(([a = ""], [b = ""]) => statSync(b).size - statSync(a).size)[0]?.sort() ?? [];
+    const bytes = readFileSync(north);
+    const damage = (file: string) => writeFileSync(file, bytes.subarray(0, 1000));
+    damage(south);
+    const healed = await run("verify", "shop", "--location", "local-south", "--read-data", "100");
+    assert.equal(healed.code, 0, healed.stderr);
+    assert.match(healed.stdout, /^shop +local-south +20.* +20.* +0$/m);
+    assert.deepEqual(readFileSync(south), bytes);
+
+    for (const file of [north, south]) damage(file);
+    const damaged = await run("verify", "shop");
+    assert.equal(damaged.code, 6, damaged.stderr);
+    assert.match(damaged.stderr, /2 objects are damaged or missing, and no other location has them sound/);
+    assert.match(damaged.stdout, new RegExp(`^local-south: \\S+${basename(south)} is damaged: .*; affects `, "m"));
+    assert.match((await run("status", "shop")).stdout, /local-north \(primary\) .* 1 damaged +nothing yet/);
+    assert.match((await run("backup", "list", "shop")).stdout, /local-south: complete \(it cannot be restored: /);
+    for (const file of [north, south]) writeFileSync(file, bytes);
+    assert.equal((await run("verify", "shop")).code, 0);
   });
 
   test("jobs and events tell what was done", async () => {

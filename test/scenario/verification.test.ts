@@ -22,6 +22,11 @@ interface VerifiedView {
   };
 }
 
+interface BackupView {
+  readonly additional_regions: readonly object[];
+  readonly locations: readonly { readonly cloud: string; readonly trouble: string | null }[];
+}
+
 /** Verifies a location, all data included. @returns the job's result */
 async function verify(regions: TestRegions, cloud: string): Promise<Readonly<Record<string, unknown>>> {
   const body = { location: cloud, read_data_percent: 100 };
@@ -43,6 +48,16 @@ async function view(regions: TestRegions, cloud: string): Promise<VerifiedView> 
   const found = answer.locations.find((location) => location.cloud === cloud);
   assert.ok(found);
   return found;
+}
+
+/** As if all that was verified had been at that age. @returns when */
+async function isLongAgo(regions: TestRegions, ageMs: number): Promise<Date> {
+  const { db } = regions.catalog;
+  const longAgo = new Date(Date.now() - ageMs);
+  await db.updateTable("verification").set({ structure_at: longAgo }).execute();
+  await db.updateTable("location").set({ created_at: longAgo }).execute();
+  await db.updateTable("job").set({ finished_at: longAgo }).where("kind", "=", "verify").execute();
+  return longAgo;
 }
 
 async function eventsOf(regions: TestRegions, kind: string): Promise<number> {
@@ -95,13 +110,36 @@ test("damage in one region is healed from the other; what cannot be healed is no
     [[pack, "damaged", 1]],
   );
   await assert.rejects(forkShop(regions, "fork-south", { cloud: south }), /1 stored objects are damaged, such as/);
+  const { backups } = await regions.api.request<{ backups: readonly BackupView[] }>("GET", `${shop}/backups`);
+  assert.deepEqual(backups[0]?.additional_regions, []);
+  const trouble = backups[0]?.locations.find(({ cloud }) => cloud === south)?.trouble;
+  assert.equal(trouble, `it cannot be restored: ${pack} is damaged`);
 
+  // Another try is made within the hour.
   regions.store(north).heal();
-  assert.deepEqual((await verify(regions, south))["healed"], 1);
+  await isLongAgo(regions, 2 * 3_600_000);
+  await until("it is healed", async () => (await view(regions, south)).verification.damaged.length === 0);
   assert.ok((await view(regions, south)).recovery_window);
-  assert.deepEqual((await view(regions, south)).verification.damaged, []);
   const uri = await forkShop(regions, "fork", { cloud: south });
   assert.deepEqual(await rowsAt(uri, "select count(*)::int from t"), [[20_000]]);
+
+  // What retention removes while it is verified is neither damage nor brought back.
+  store.interrupt(
+    async (_operation, name) => {
+      if (name !== manifest) return;
+      store.heal();
+      await regions.catalog.db
+        .updateTable("backup_location")
+        .set({ state: "deleting" })
+        .where("cloud", "=", south)
+        .execute();
+      await store.remove(manifest);
+    },
+    { operations: ["get"] },
+  );
+  const expired = await verify(regions, south);
+  assert.deepEqual([expired["healed"], expired["damaged"]], [0, 0]);
+  assert.equal(await store.get(manifest), undefined);
 });
 
 test("log that is gone ends the recovery window there, and comes back; the primary is healed from the copy", async () => {
@@ -123,9 +161,14 @@ test("log that is gone ends the recovery window there, and comes back; the prima
   const lost = pieces.at(-2) ?? "";
   const bytes = await store.get(lost);
   const whole = (await view(regions, north)).recovery_window as { readonly latest_at: string };
-  await store.remove(lost);
+  await store.flipByte(lost);
   await regions.stopAgent(south);
   regions.store(south).failWith("STORE_UNREACHABLE");
+  assert.equal((await verify(regions, north))["damaged"], 1);
+  const uri = await forkShop(regions, "before-the-damage", { cloud: north });
+  const [[count] = []] = await rowsAt(uri, "select count(*)::int from t");
+  assert.ok(Number(count) < 3, `the fork ends where the log can be read, with ${String(count)} rows`);
+  await store.remove(lost);
   assert.equal((await verify(regions, north))["damaged"], 1);
   const damaged = await view(regions, north);
   assert.ok(damaged.verification.damaged[0]?.affected_log);
@@ -161,10 +204,7 @@ test("a verification whose agent is killed goes on where it was; one that is due
   assert.ok(after?.data_verified_at);
   assert.equal(Number(result["readBytes"]) + readBefore, after.job_bytes);
 
-  const longAgo = new Date(Date.now() - 2 * 86_400_000);
-  await regions.catalog.db.updateTable("verification").set({ structure_at: longAgo }).execute();
-  await regions.catalog.db.updateTable("location").set({ created_at: longAgo }).execute();
-  await regions.catalog.db.updateTable("job").set({ finished_at: longAgo }).where("kind", "=", "verify").execute();
+  const longAgo = await isLongAgo(regions, 2 * 86_400_000);
   await until("both stores are verified by the schedule", async () => {
     const rows = await regions.catalog.db.selectFrom("verification").select("structure_at").execute();
     return rows.length === 2 && rows.every(({ structure_at }) => structure_at !== null && structure_at > longAgo);

@@ -1,7 +1,13 @@
 import assert from "node:assert/strict";
 import { BtarError, type ErrorCode } from "../../src/domain/errors.ts";
 import { cancelled } from "../../src/platform/clock.ts";
-import type { ByteRange, ObjectStore, PutOptions, StoreCallOptions, StoredObject } from "../../src/object-store/object-store.ts";
+import type {
+  ByteRange,
+  ObjectStore,
+  PutOptions,
+  StoreCallOptions,
+  StoredObject,
+} from "../../src/object-store/object-store.ts";
 
 export type StoreOperation = Exclude<keyof ObjectStore, "url" | "close">;
 

@@ -8,7 +8,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
-import { CreateBucketCommand, S3Client } from "@aws-sdk/client-s3";
+import { CreateBucketCommand, PutObjectLockConfigurationCommand, S3Client } from "@aws-sdk/client-s3";
 import type { S3Credentials } from "../../src/object-store/s3/s3-location.ts";
 import { freePort } from "./postgres-server.ts";
 
@@ -22,7 +22,8 @@ export interface S3TestServer extends AsyncDisposable {
   /** Such as `http://127.0.0.1:34567`. */
   readonly endpoint: string;
   readonly credentials: S3Credentials;
-  makeBucket(name: string): Promise<void>;
+  /** @param options.isLocked nobody can remove its objects for a day; what is stored again becomes another version */
+  makeBucket(name: string, options?: { readonly isLocked: boolean }): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -62,9 +63,15 @@ async function startServer(script: string): Promise<S3TestServer> {
     credentials,
     stop,
     [Symbol.asyncDispose]: stop,
-    async makeBucket(name) {
+    async makeBucket(name, { isLocked } = { isLocked: false }) {
       const client = new S3Client({ endpoint, credentials, region: "us-east-1", forcePathStyle: true });
-      await client.send(new CreateBucketCommand({ Bucket: name }));
+      await client.send(new CreateBucketCommand({ Bucket: name, ObjectLockEnabledForBucket: isLocked }));
+      const lock = {
+        ObjectLockEnabled: "Enabled",
+        Rule: { DefaultRetention: { Mode: "COMPLIANCE", Days: 1 } },
+      } as const;
+      const lockCommand = new PutObjectLockConfigurationCommand({ Bucket: name, ObjectLockConfiguration: lock });
+      if (isLocked) await client.send(lockCommand);
       client.destroy();
     },
   };

@@ -1,5 +1,6 @@
 import type { Selectable } from "kysely";
 import type { BackupLocationTable, BackupState, BaseBackupTable, LocationTable } from "../../catalog/schema.ts";
+import { type DamagedObject, damagedObjects } from "../../catalog/verification.ts";
 import { retentionNow } from "../../catalog/catalog-clock.ts";
 import { type LocationRetention, type RetainedService, retentionByLocation } from "../../catalog/retention.ts";
 import { regionOf } from "../../domain/cloud.ts";
@@ -31,13 +32,14 @@ export async function backupFields(
     .orderBy("cloud")
     .execute();
   const locations = await db.selectFrom("location").selectAll().where("service_id", "=", service.id).execute();
+  const damaged = (await damagedObjects(db, { serviceId: service.id })).filter(({ kind }) => kind !== "stray");
   const retention = await retentionByLocation(db, service, {
     now: await retentionNow(db),
     defaultDays: context.configuration.backups.retentionDays,
   });
   return backups.map((backup) => {
     const ofBackup = copies.filter((copy) => copy.backup_id === backup.id);
-    return oneBackup(service, { backup, copies: ofBackup, locations, retention });
+    return oneBackup(service, { backup, copies: ofBackup, locations, damaged, retention });
   });
 }
 
@@ -52,11 +54,14 @@ interface LoadedBackup {
   readonly backup: Selectable<BaseBackupTable>;
   readonly copies: readonly Selectable<BackupLocationTable>[];
   readonly locations: readonly Selectable<LocationTable>[];
+  readonly damaged: readonly DamagedObject[];
   readonly retention: readonly LocationRetention[];
 }
 
 /** The API's fields, then btar's own: state, sizes, and where it is (L3). */
-function oneBackup(service: BackedUpService, { backup, copies, locations, retention }: LoadedBackup) {
+function oneBackup(service: BackedUpService, { backup, copies, locations, damaged, retention }: LoadedBackup) {
+  const damageIn = (place: string) =>
+    damaged.filter(({ cloud, backups }) => cloud === place && backups.includes(backup.id));
   const locationOf = (cloud: string) => locations.find((location) => location.cloud === cloud);
   return {
     backup_name: backup.id,
@@ -67,7 +72,7 @@ function oneBackup(service: BackedUpService, { backup, copies, locations, retent
       const location = locationOf(cloud);
       if (role === "primary" || location?.state !== "active") return [];
       // A region is listed once the copy there can be restored, and while it is paused.
-      if (state !== "complete" && !location.is_paused) return [];
+      if ((state !== "complete" || damageIn(cloud).length > 0) && !location.is_paused) return [];
       return [{ cloud, region: regionOf(cloud), paused: location.is_paused, pause_reason: location.pause_reason }];
     }),
     state: backup.state,
@@ -90,7 +95,7 @@ function oneBackup(service: BackedUpService, { backup, copies, locations, retent
           done_bytes: copy.done_bytes,
           total_bytes: copy.total_bytes,
           sent_bytes: copy.sent_bytes,
-          trouble: copy.trouble,
+          trouble: damageText(damageIn(copy.cloud)) ?? copy.trouble,
           expire_time: expireTime(backup, copy.cloud, retention),
           started_at: copy.started_at?.toISOString() ?? null,
           completed_at: copy.completed_at?.toISOString() ?? null,
@@ -98,6 +103,14 @@ function oneBackup(service: BackedUpService, { backup, copies, locations, retent
       ];
     }),
   };
+}
+
+/** What keeps a copy from being restored; undefined when nothing does. */
+function damageText(damaged: readonly DamagedObject[]): string | undefined {
+  const [first] = damaged;
+  if (!first) return undefined;
+  const others = damaged.length > 1 ? `, and so are ${damaged.length - 1} others` : "";
+  return `it cannot be restored: ${first.key} is ${first.kind}${others}`;
 }
 
 function isKept({ is_kept, kept_until }: Selectable<BaseBackupTable>): boolean {

@@ -82,6 +82,7 @@ async function rebuild(run: ForkRun): Promise<Rebuilt> {
   const repository = await repositoryForReading(env, run.sourceServiceId, store, signal);
   const source = await openRecoverySource(env, {
     repository,
+    fromCloud: run.fromCloud,
     backupId: run.backupId,
     target: targetOf(job.input),
     signal,

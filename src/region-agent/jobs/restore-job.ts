@@ -23,7 +23,9 @@ export async function runRestoreJob(env: AgentEnvironment, job: RunningJob): Pro
     const { signal } = job;
     const store = patientStore(env, fromCloud, (reason) => job.waiting(reason));
     const repository = await repositoryForReading(env, job.serviceId, store, signal);
-    const source = await openRecoverySource(env, { repository, backupId, target: targetOf(job.input), signal });
+    const source = await openRecoverySource(env, {
+      ...{ repository, fromCloud, backupId, target: targetOf(job.input), signal },
+    });
     const result = await restoreInto(directory, { env, job, repository, source, isDelta });
     return { directory: directory.path, backupId, version: source.manifest.identity.version, ...result };
   } catch (error) {

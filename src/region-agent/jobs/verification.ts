@@ -10,17 +10,24 @@ import {
   type VerifiedPlace,
   verifications,
 } from "../../catalog/verification.ts";
-import { type HealOutcome, type HealRequest, healLog, healObject } from "../../copier/heal-object.ts";
-import { type BtarError, isBtarError } from "../../domain/errors.ts";
+import {
+  dropCoveredPiece,
+  type HealOutcome,
+  type HealRequest,
+  healLog,
+  healObject,
+  isUnavailable,
+} from "../../copier/heal-object.ts";
 import { systemClock } from "../../platform/clock.ts";
-import type { Finding } from "../../repository/finding.ts";
+import { type Finding, findingOf, isUnsound } from "../../repository/finding.ts";
 import type { LogSpan } from "../../repository/log-cover.ts";
 import { objectNames } from "../../repository/object-names.ts";
 import type { Repository } from "../../repository/repository.ts";
 import { dataBytes, type ReadObject, verifyData, verifyPack } from "../../repository/verify-data.ts";
-import { findingOf, type VerifiedPack, verifyStructure } from "../../repository/verify-structure.ts";
+import { type VerifiedPack, verifyStructure } from "../../repository/verify-structure.ts";
 import type { AgentEnvironment } from "../environment.ts";
 import type { ServiceContext } from "../service-context.ts";
+import { whileWriting } from "../store-hold.ts";
 
 /** How far it is, is written down this often: so much is read again after a crash. */
 const saveEveryMs = 2000;
@@ -51,6 +58,7 @@ export class Verification {
   readonly #found = new Set<string>();
   /** Objects that were read whole in this run, and are sound. */
   readonly #sound = new Set<string>();
+  readonly #healed = new Set<string>();
 
   constructor(parts: VerificationParts) {
     this.#parts = parts;
@@ -61,6 +69,9 @@ export class Verification {
     const { env, job } = this.#parts;
     const { db } = env.catalog;
     const log = await this.#knownLog();
+    for (const key of await this.#heldElsewhere(log)) {
+      await this.#treat({ key, kind: "missing", what: "it is not in the store", backups: [] });
+    }
     let structure = await this.#verifyStructure(log);
     // What a manifest names is only known once it can be read.
     while (await this.#treatAll(structure.findings)) structure = await this.#verifyStructure(log);
@@ -87,6 +98,26 @@ export class Verification {
       ...{ project: service.row.project, service: service.row, kind: "object_healed", severity: "warning" },
       message: `${key} of ${service.row.name} in ${env.cloud} was healed from ${from}: ${what}`,
     });
+  }
+
+  /** Histories of log that this store lacks: only other locations can tell of them. */
+  async #heldElsewhere(log: readonly StreamSpan[]): Promise<readonly string[]> {
+    const { healing, repository, job } = this.#parts;
+    const { serviceId, signal } = job;
+    const keys = new Set<string>();
+    for (const { store } of healing.sources) {
+      try {
+        for (const { stream } of log) {
+          const history = objectNames.logHistory(serviceId, stream);
+          if (await store.head(history, { signal })) keys.add(history);
+        }
+      } catch (error) {
+        if (!isUnavailable(error)) throw error; // it is not waited for
+      }
+    }
+    const lacking: string[] = [];
+    for (const key of keys) if (!(await repository.store.head(key, { signal }))) lacking.push(key);
+    return lacking;
   }
 
   async #verifyStructure(log: readonly StreamSpan[]) {
@@ -191,12 +222,13 @@ export class Verification {
     const { env, job, repository } = this.#parts;
     if (pack) return await verifyPack({ repository, workers: env.workers, signal: job.signal }, key, pack);
     const prefix = objectNames.log(this.#place.serviceId);
-    if (!key.startsWith(prefix) || !(await repository.store.head(key, { signal: job.signal }))) return undefined;
+    const bytes = key.startsWith(prefix) ? await repository.store.get(key, { signal: job.signal }) : undefined;
+    if (!bytes) return undefined;
     try {
-      await repository.checkSealed(key, { signal: job.signal });
+      await repository.checkSealed(key, bytes);
       return undefined;
     } catch (error) {
-      if (isDamage(error)) return findingOf(key, error, []);
+      if (isUnsound(error)) return findingOf(key, error, []);
       throw error;
     }
   }
@@ -213,12 +245,17 @@ export class Verification {
 
   /** Heals it, or notes it. */
   async #treat(finding: Finding): Promise<"healed" | "noted" | "unneeded"> {
-    const { db } = this.#parts.env.catalog;
+    const { env, job } = this.#parts;
+    const { db } = env.catalog;
     const { key, kind, what, log } = finding;
     if (kind !== "stray") {
-      if (!(await this.#isNeeded(finding))) return "unneeded";
-      const outcome = await this.#heal(finding);
+      // What is healed must not be removed at the same moment.
+      const outcome = await whileWriting(env, job, async ({ signal }) =>
+        (await this.#isNeeded(finding)) ? await this.#heal(finding, signal) : undefined,
+      );
+      if (!outcome) return "unneeded";
       if (outcome.kind === "healed") {
+        this.#healed.add(key);
         await clearDamage(db, this.#place, key);
         await this.tellHealed(key, what, outcome.from);
         return "healed";
@@ -252,40 +289,48 @@ export class Verification {
     });
   }
 
-  /** What retention has removed since it was looked up is no damage. */
+  /** What retention has removed, or is about to, since it was looked up is no damage. */
   async #isNeeded({ backups, log, key }: Finding): Promise<boolean> {
     const { job, repository } = this.#parts;
+    const { signal } = job;
     if (log) {
       const ranges = await this.#knownLog();
       return ranges.some(({ stream, start, end }) => stream === log.stream && start < log.end && log.start < end);
     }
-    if (backups.length === 0 || key.endsWith("/manifest")) return true;
+    if (backups.length === 0) return true;
     for (const id of backups) {
       const manifest = objectNames.manifest(repository.serviceId, id);
-      if (await repository.store.head(manifest, { signal: job.signal })) return true;
+      if (key === manifest ? await this.#isComplete(id) : await repository.store.head(manifest, { signal }))
+        return true;
     }
     return false;
   }
 
-  async #heal({ key, kind, log }: Finding): Promise<HealOutcome> {
-    const { healing, repository, job } = this.#parts;
-    const outcome = log
-      ? await healLog(healing, log, kind === "damaged" ? key : undefined)
-      : await healObject(healing, key);
-    if (outcome.kind === "hopeless" || log) return outcome;
-    // The other location's object may be damaged in a way that its checksum does not show.
-    try {
-      await repository.checkSealed(key, { signal: job.signal });
-      return outcome;
-    } catch (error) {
-      if (isDamage(error)) return { kind: "hopeless", reasons: [`${outcome.from}: ${error.message}`] };
-      throw error;
-    }
+  /** Of one that the catalog does not know, its manifest says so by being there. */
+  async #isComplete(backupId: string): Promise<boolean> {
+    const { env, job, repository } = this.#parts;
+    const { serviceId, signal } = job;
+    const known = await env.catalog.db
+      .selectFrom("backup_location")
+      .select("state")
+      .where("service_id", "=", serviceId)
+      .where("cloud", "=", env.cloud)
+      .where("backup_id", "=", backupId)
+      .executeTakeFirst();
+    if (known) return known.state === "complete";
+    return (await repository.store.head(objectNames.manifest(serviceId, backupId), { signal })) !== undefined;
   }
-}
 
-export function isDamage(error: unknown): error is BtarError {
-  return isBtarError(error) && error.kind === "damaged";
+  async #heal({ key, kind, log }: Finding, signal: AbortSignal): Promise<HealOutcome> {
+    const { env, repository } = this.#parts;
+    if (this.#healed.has(key)) return { kind: "hopeless", reasons: ["the bytes of another location did not mend it"] };
+    const checkOpens = (name: string, bytes: Buffer) => repository.checkSealed(name, bytes);
+    const healing = { ...this.#parts.healing, checkOpens, signal };
+    if (!log) return await healObject(healing, key);
+    if (kind === "missing") return await healLog(healing, log, undefined);
+    if (await dropCoveredPiece(healing, log, key)) return { kind: "healed", from: `other pieces in ${env.cloud}` };
+    return await healLog(healing, log, key);
+  }
 }
 
 function logOf(object: Awaited<ReturnType<typeof damagedObjects>>[number]): Finding["log"] {
