@@ -76,10 +76,16 @@ export async function launchPostmaster(request: {
 
 /**
  * Stops a server: fast, then, when that takes too long, at once, which the next start makes up for by replaying log.
+ * @param started one that was just started, which may not have said yet in its directory who it is
  * @throws {BtarError} TIMED_OUT
  */
-export async function stopPostmaster(directory: ServerDirectory, logger: Logger): Promise<void> {
-  const postmaster = await findPostmaster(directory);
+export async function stopPostmaster(
+  directory: ServerDirectory,
+  logger: Logger,
+  started?: StartedPostmaster,
+): Promise<void> {
+  const isStarting = started !== undefined && started.ended() === undefined;
+  const postmaster = isStarting ? started : await findPostmaster(directory);
   if (!postmaster) return;
   const { pid } = postmaster;
   sendSignal(pid, "SIGINT");

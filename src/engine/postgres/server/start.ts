@@ -52,7 +52,7 @@ export async function startServer(request: StartRequest): Promise<void> {
       const ended = await answerOrEnd(request, started);
       if (ended !== undefined) throw await startFailed(request, started, `it ended with ${ended}`);
     } catch (error) {
-      await stopPostmaster(request.directory, request.logger);
+      await stopPostmaster(request.directory, request.logger, started);
       throw error;
     }
   });
