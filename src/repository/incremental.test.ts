@@ -17,6 +17,7 @@ import type { BackupManifest } from "./manifest.ts";
 import { objectNames } from "./object-names.ts";
 import type { PreviousBackup } from "./previous-backup.ts";
 import type { Repository } from "./repository.ts";
+import { mulberry32 } from "../../test/support/random-numbers.ts";
 
 async function assertHolds(repository: Repository, backupId: string, files: ReadonlyMap<string, Buffer>) {
   const manifest = await repository.manifest(backupId);
@@ -202,15 +203,4 @@ function mutate(content: Buffer, below: (limit: number) => number): Buffer {
   if (kind < 5 || pageCount === 0) return content;
   const pages = Array.from({ length: 1 + below(kind === 9 ? 120 : 6) }, () => below(pageCount));
   return withPage(content, ...pages);
-}
-
-/** A small generator of reproducible numbers from 0 to 1. */
-function mulberry32(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let value = Math.imul(state ^ (state >>> 15), 1 | state);
-    value = (value + Math.imul(value ^ (value >>> 7), 61 | value)) ^ value;
-    return ((value ^ (value >>> 14)) >>> 0) / 4294967296;
-  };
 }

@@ -14,6 +14,7 @@ import { rejectsWith } from "../support/assert-error.ts";
 import { masterKey, neverAborted, openFixture, serviceId, storedContent } from "../support/backup-fixture.ts";
 import { FaultObjectStore } from "../support/fault-object-store.ts";
 import { collectTiny, keysBelow, packFaults, position, putLog, stream, TinyBackups } from "../support/tiny-backups.ts";
+import { mulberry32 } from "../support/random-numbers.ts";
 
 type Files = ReadonlyMap<string, Buffer>;
 
@@ -209,17 +210,6 @@ test("D1: the removal of a whole service that is cut off anywhere leaves a valid
   }
   assert.ok(runs > 10, `${runs} runs`);
 });
-
-/** A small generator of reproducible numbers from 0 to 1. */
-function mulberry32(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let value = Math.imul(state ^ (state >>> 15), 1 | state);
-    value = (value + Math.imul(value ^ (value >>> 7), 61 | value)) ^ value;
-    return ((value ^ (value >>> 14)) >>> 0) / 4294967296;
-  };
-}
 
 interface ModelStore {
   readonly store: FaultObjectStore;

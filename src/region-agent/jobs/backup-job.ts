@@ -1,7 +1,7 @@
 import { sql } from "kysely";
 import { recordEvent } from "../../catalog/events.ts";
 import type { RunningJob } from "../../catalog/job-queue.ts";
-import { markSecondariesLacking } from "../../catalog/log-ranges.ts";
+import { endOfLogFrom, markSecondariesLacking } from "../../catalog/log-ranges.ts";
 import { damagedPacks } from "../../catalog/verification.ts";
 import { BtarError, describeError, isBtarError } from "../../domain/errors.ts";
 import type { BaseBackupFacts, ChangedFileSink, EarlierBackup, ServerIdentity } from "../../engine/engine.ts";
@@ -144,16 +144,9 @@ async function waitForLog({ env, job, service }: BackupRun, { log }: BaseBackupF
   job.progress({ phase: "waiting for the log that completes it", detail: log.end });
   await waitUntil({ signal: job.signal, everyMs: 200 }, async () => {
     env.archivers.storeThrough(job.serviceId, log.end);
-    const range = await env.catalog.db
-      .selectFrom("log_range")
-      .select("end_position")
-      .where("service_id", "=", job.serviceId)
-      .where("cloud", "=", env.cloud)
-      .where("stream", "=", log.stream)
-      .where("start_position", "<=", log.start)
-      .where("end_position", ">=", log.end)
-      .executeTakeFirst();
-    if (range) return true;
+    const where = { serviceId: job.serviceId, cloud: env.cloud, stream: log.stream, position: log.start };
+    const end = await endOfLogFrom(env.catalog.db, where);
+    if (end !== undefined && end >= log.end) return true;
     await refuseIfStreamMoved({ env, job, service }, log.stream, log.start);
     return false;
   });
