@@ -66,6 +66,7 @@ export const errorRules = {
   CATALOG_UNREACHABLE: { kind: "unavailable", isRetryable: true },
   COMMAND_FAILED: { kind: "internal", isRetryable: false },
   CLOCKS_DIFFER: { kind: "unavailable", isRetryable: true },
+  POSTPONED: { kind: "unavailable", isRetryable: true },
   TIMED_OUT: { kind: "unavailable", isRetryable: true },
   CANCELLED: { kind: "cancelled", isRetryable: false },
   INTERNAL: { kind: "internal", isRetryable: false },

@@ -210,3 +210,20 @@ test("a verification whose agent is killed goes on where it was; one that is due
     return rows.length === 2 && rows.every(({ structure_at }) => structure_at !== null && structure_at > longAgo);
   });
 });
+
+test("a verification that somebody asks for does not wait behind a slow one of the schedule", async () => {
+  await using server = await startPostgres({ majorVersion: "18" });
+  await using regions = await TestRegions.create();
+  await server.sql("create table t as select md5(g::text) from generate_series(1, 60000) g");
+  await regions.attachShop(server);
+  await regions.hasBackups(south, 1);
+  const service = { id: (await regions.serviceId("shop")) ?? "", name: "shop" };
+  const input = { readDataPercent: 100, bytesPerSecond: 1000 };
+  const slow = await regions.queue.enqueue({ kind: "verify", cloud: south, project: "demo", service, input });
+  const stateOf = async () => (await regions.jobs()).find(({ id }) => id === slow);
+  await until("the slow one runs", async () => (await stateOf())?.state === "running");
+  assert.equal((await verify(regions, south))["damaged"], 0);
+  const postponed = await stateOf();
+  assert.ok(postponed && postponed.state !== "complete" && postponed.state !== "failed", postponed?.state);
+  await until("the slow one goes on", async () => (await stateOf())?.state === "running");
+});

@@ -18,7 +18,6 @@ import {
   healObject,
   isUnavailable,
 } from "../../copier/heal-object.ts";
-import { systemClock } from "../../platform/clock.ts";
 import { type Finding, findingOf, isUnsound } from "../../repository/finding.ts";
 import type { LogSpan } from "../../repository/log-cover.ts";
 import { objectNames } from "../../repository/object-names.ts";
@@ -28,6 +27,7 @@ import { type VerifiedPack, verifyStructure } from "../../repository/verify-stru
 import type { AgentEnvironment } from "../environment.ts";
 import type { ServiceContext } from "../service-context.ts";
 import { whileWriting } from "../store-hold.ts";
+import { pacedBy } from "./verification-pace.ts";
 
 /** How far it is, is written down this often: so much is read again after a crash. */
 const saveEveryMs = 2000;
@@ -175,7 +175,7 @@ export class Verification {
         ...{ data_after: progress.after, data_round_started_at: progress.roundStartedAt },
         ...{ job_id: job.id, job_bytes: progress.bytes },
       });
-    const pace = new Pace(bytesPerSecond(job), signal);
+    const pace = pacedBy(env, job);
     let savedAtMs = performance.now();
     const onRead = async ({ key, sizeBytes, finding, isLast }: ReadObject) => {
       if (finding) await this.#treat(finding);
@@ -193,7 +193,7 @@ export class Verification {
       }
       const done = Math.min(progress.bytes, share);
       job.progress({ phase: "reading data", done, total: share, unit: "bytes" });
-      await pace.took(sizeBytes);
+      await pace?.took(sizeBytes);
     };
     const after = progress.after ?? undefined;
     await verifyData({
@@ -342,31 +342,4 @@ function logOf(object: Awaited<ReturnType<typeof damagedObjects>>[number]): Find
 function readDataPercent({ input }: RunningJob): number {
   const percent = input["readDataPercent"];
   return typeof percent === "number" ? Math.min(100, Math.max(0, percent)) : 0;
-}
-
-/** Undefined: as fast as it goes. */
-function bytesPerSecond({ input }: RunningJob): number | undefined {
-  const bytes = input["bytesPerSecond"];
-  return typeof bytes === "number" && bytes > 0 ? bytes : undefined;
-}
-
-/** Keeps reading slow, so that backups and forks have the store. */
-class Pace {
-  readonly #bytesPerSecond: number | undefined;
-  readonly #signal: AbortSignal;
-  readonly #startedAtMs = performance.now();
-  #bytes = 0;
-
-  constructor(perSecond: number | undefined, signal: AbortSignal) {
-    this.#bytesPerSecond = perSecond;
-    this.#signal = signal;
-  }
-
-  async took(bytes: number): Promise<void> {
-    if (this.#bytesPerSecond === undefined) return;
-    this.#bytes += bytes;
-    const dueMs = this.#startedAtMs + (this.#bytes / this.#bytesPerSecond) * 1000;
-    const aheadMs = dueMs - performance.now();
-    if (aheadMs > 0) await systemClock.sleep(aheadMs, this.#signal);
-  }
 }
