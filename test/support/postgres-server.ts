@@ -5,7 +5,7 @@
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
-import { appendFile, chmod, lstat, mkdir, mkdtemp, readFile, rename, rm, symlink, writeFile } from "node:fs/promises";
+import { appendFile, chmod, mkdir, mkdtemp, readFile, rename, rm, symlink, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -13,12 +13,13 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import pg from "pg";
 import type { ServerAddress } from "../../src/engine/engine.ts";
+import { cached, exists } from "./cached.ts";
 
 const run = promisify(execFile);
 const projectDirectory = fileURLToPath(new URL("../..", import.meta.url));
 
-/** PostgreSQL refuses to run as root: then its processes and files belong to `nobody`. */
-const serverUser = process.getuid?.() === 0 ? { uid: 65534, gid: 65534 } : {};
+/** Servers refuse to run as root: then their processes and files belong to `nobody`. */
+export const serverUser = process.getuid?.() === 0 ? { uid: 65534, gid: 65534 } : {};
 
 export const postgresVersions = ["14", "15", "16", "17", "18"] as const;
 export type PostgresVersion = (typeof postgresVersions)[number];
@@ -247,38 +248,6 @@ async function writeTlsFiles(directory: string, tls: NonNullable<PostgresOptions
   await writeFile(path.join(directory, "server.crt"), tls.certificate);
   await writeFile(key, tls.privateKey, { mode: 0o600 });
   if (serverUser.uid !== undefined) await run("chown", [`${serverUser.uid}:${serverUser.gid}`, key]);
-}
-
-/** A cache folder that only this user can have made; servers of another user can read it. */
-async function cacheDirectory(): Promise<string> {
-  const directory = path.join(tmpdir(), `btar-test-cache-${process.getuid?.() ?? "user"}`);
-  await mkdir(directory, { recursive: true, mode: 0o755 });
-  const status = await lstat(directory);
-  if (!status.isDirectory() || status.uid !== process.getuid?.()) throw new Error(`${directory} is not ours`);
-  return directory;
-}
-
-/** Makes `name` in the cache once, however many test files ask at the same time. */
-async function cached(name: string, make: (directory: string) => Promise<void>): Promise<string> {
-  const cache = await cacheDirectory();
-  const directory = path.join(cache, name);
-  if (await exists(directory)) return directory;
-  const unfinished = await mkdtemp(path.join(cache, "unfinished-"));
-  await chmod(unfinished, 0o755);
-  const content = path.join(unfinished, "content");
-  await make(content);
-  await rename(content, directory).catch(async (error) => {
-    if (!(await exists(directory))) throw error;
-  });
-  await rm(unfinished, { recursive: true, force: true });
-  return directory;
-}
-
-async function exists(directory: string): Promise<boolean> {
-  return await lstat(directory).then(
-    () => true,
-    () => false,
-  );
 }
 
 /** The npm package's programs, with the links of shared libraries that npm packages cannot hold. */
