@@ -1,7 +1,9 @@
 import net from "node:net";
 import tls from "node:tls";
 import { BtarError } from "../../domain/errors.ts";
+import { StartUp } from "../client-socket.ts";
 import type { ServerAddress } from "../engine.ts";
+import { OneBufferSocket, SocketReader } from "../socket-reader.ts";
 import {
   copyDataMessage,
   copyDoneMessage,
@@ -12,9 +14,8 @@ import {
 } from "./backend-message.ts";
 import { FrameReader } from "./frame-reader.ts";
 import { cancelled, protocolViolation, refusal, type ServerMessage, sqlStateOf, unreachable } from "./server-error.ts";
-import { endSocket, openServerSocket, StartUp } from "./server-socket.ts";
+import { endSession, openServerSocket } from "./server-socket.ts";
 import { logIn } from "./session.ts";
-import { OneBufferSocket, SocketReader } from "./socket-reader.ts";
 
 /** What the server says, without what can come at any time (notices, changed parameters). */
 export type ServerEvent =
@@ -195,7 +196,7 @@ export class ReplicationConnection implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#options.signal.removeEventListener("abort", this.#onAbort);
-    await endSocket(this.#socket);
+    await endSession(this.#socket);
   }
 
   /** Ends the connection; whoever reads gets `reason`. */
@@ -284,8 +285,8 @@ interface LoggedIn {
 }
 
 async function openSession(address: ServerAddress, signal: AbortSignal): Promise<LoggedIn> {
-  const startUp = new StartUp(address, signal);
-  const socket = await openServerSocket(address, startUp, new OneBufferSocket());
+  const startUp = new StartUp("PostgreSQL", address, signal);
+  const socket = await openServerSocket(startUp, new OneBufferSocket());
   let tail: Buffer = Buffer.alloc(0);
   socket.on("data", (bytes: Buffer) => {
     tail = Buffer.concat([tail, bytes]).subarray(-(readyForQuery.length + 1));

@@ -1,5 +1,8 @@
 import { BtarError, type ErrorCode } from "../../domain/errors.ts";
+import { cancelled as cancelledAt, formatAddress, unreachable as unreachableAt } from "../connection-error.ts";
 import type { ServerAddress } from "../engine.ts";
+
+export { formatAddress } from "../connection-error.ts";
 
 /** The fields of an ErrorResponse or NoticeResponse that are of use. */
 export interface ServerMessage {
@@ -10,11 +13,6 @@ export interface ServerMessage {
   readonly message: string;
   readonly detail?: string | undefined;
   readonly hint?: string | undefined;
-}
-
-/** `db.example.com:5432`, `[::1]:5432`. */
-export function formatAddress(address: ServerAddress): string {
-  return address.host.includes(":") ? `[${address.host}]:${address.port}` : `${address.host}:${address.port}`;
 }
 
 /**
@@ -41,11 +39,7 @@ export function sqlStateOf(error: unknown): string | undefined {
 }
 
 export function unreachable(address: ServerAddress, reason: string, cause?: unknown): BtarError {
-  return new BtarError("SERVER_UNREACHABLE", {
-    message: `PostgreSQL at ${formatAddress(address)} cannot be reached: ${reason}`,
-    hint: "check that it runs, and that host, port and firewalls let this host connect",
-    ...(cause !== undefined && { cause }),
-  });
+  return unreachableAt("PostgreSQL", address, reason, cause);
 }
 
 export function protocolViolation(address: ServerAddress, what: string): BtarError {
@@ -56,10 +50,7 @@ export function protocolViolation(address: ServerAddress, what: string): BtarErr
 }
 
 export function cancelled(address: ServerAddress, cause: unknown): BtarError {
-  return new BtarError("CANCELLED", {
-    message: `the connection to PostgreSQL at ${formatAddress(address)} was cancelled`,
-    cause,
-  });
+  return cancelledAt("PostgreSQL", address, cause);
 }
 
 function codeOfSqlState(sqlState: string): ErrorCode {

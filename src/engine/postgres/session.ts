@@ -1,9 +1,10 @@
 import type net from "node:net";
 import pg from "pg";
 import { BtarError } from "../../domain/errors.ts";
+import { StartUp } from "../client-socket.ts";
 import type { ServerAddress } from "../engine.ts";
 import { cancelled, formatAddress, refusal, unreachable } from "./server-error.ts";
-import { endSocket, openServerSocket, StartUp } from "./server-socket.ts";
+import { endSession, openServerSocket } from "./server-socket.ts";
 
 export const applicationName = "btar";
 
@@ -94,8 +95,8 @@ export class SqlSession implements AsyncDisposable {
 
   /** @throws {BtarError} SERVER_UNREACHABLE, SERVER_REFUSED, SERVER_PROTOCOL, CANCELLED */
   static async open(address: ServerAddress, options: { readonly signal: AbortSignal }): Promise<SqlSession> {
-    const startUp = new StartUp(address, options.signal);
-    const socket = await openServerSocket(address, startUp);
+    const startUp = new StartUp("PostgreSQL", address, options.signal);
+    const socket = await openServerSocket(startUp);
     const login = await logIn(socket, address, startUp, { isReplication: false });
     return new SqlSession(address, socket, login, options.signal);
   }
@@ -115,7 +116,7 @@ export class SqlSession implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#signal.removeEventListener("abort", this.#onAbort);
-    await endSocket(this.#socket);
+    await endSession(this.#socket);
   }
 }
 
