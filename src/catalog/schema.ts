@@ -3,6 +3,7 @@
  * people's accounts and tokens. Times are `timestamptz`, sizes bytes as bigint, secrets sealed with the master key.
  */
 import type { ColumnType, Generated, JSONColumnType } from "kysely";
+import type { EngineName } from "../domain/engine-name.ts";
 
 /** Written as Date or ISO text, read as Date. */
 type Moment = ColumnType<Date, Date | string, Date | string>;
@@ -71,7 +72,7 @@ export interface ServiceTable {
   id: string;
   project: string;
   name: string;
-  engine: "pg" | "mysql";
+  engine: EngineName;
   kind: ServiceKind;
   /** Where it runs, or for an attached one the cloud whose store holds its primary backup. */
   cloud: string;

@@ -2,7 +2,7 @@ import type { Logger } from "pino";
 import type { Catalog } from "../catalog/catalog.ts";
 import type { JobQueue } from "../catalog/job-queue.ts";
 import type { BtarConfiguration } from "../contract/configuration.ts";
-import type { SourceDriver } from "../engine/engine.ts";
+import type { Engines } from "../engine/engines.ts";
 import type { Clock } from "../platform/clock.ts";
 
 /** What the control plane works with. */
@@ -13,7 +13,7 @@ export interface ControlPlaneContext {
   /** 32 bytes; opens the secrets in the catalog. */
   readonly masterKey: Buffer;
   /** For the preflight of databases that are to be attached. */
-  readonly sourceDriver: SourceDriver;
+  readonly engines: Engines;
   readonly logger: Logger;
   readonly clock: Clock;
 }

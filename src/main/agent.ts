@@ -10,7 +10,7 @@ import { RegionAgent } from "../region-agent/region-agent.ts";
 import { usableCores } from "./cores.ts";
 import { makeDataDirectory } from "./data-directory.ts";
 import { requireDatabaseUrl } from "./database-url.ts";
-import { btarVersion, postgresDrivers } from "./drivers.ts";
+import { btarVersion, buildEngines } from "./drivers.ts";
 import { type ConfigurationChoice, loadConfiguration } from "./load-configuration.ts";
 import { checkMasterKey, readMasterKey } from "./master-key.ts";
 import { leaveParent, stopOrder, tellParent } from "./parent.ts";
@@ -50,7 +50,7 @@ export async function runAgent(
     jobs,
     masterKey: masterKey.key,
     stores,
-    ...postgresDrivers(loaded, logger),
+    engines: buildEngines(loaded, logger),
     serverOwner: runAs,
     logger,
     version: btarVersion,

@@ -8,7 +8,7 @@ import { createLogger, type Logger } from "../platform/logger.ts";
 import { prepareAdminToken } from "./admin-token.ts";
 import { dataFiles, makeDataDirectory } from "./data-directory.ts";
 import { requireDatabaseUrl } from "./database-url.ts";
-import { postgresDrivers } from "./drivers.ts";
+import { buildEngines } from "./drivers.ts";
 import { type ConfigurationChoice, type LoadedConfiguration, loadConfiguration } from "./load-configuration.ts";
 import { checkMasterKey, type MasterKey, readMasterKey } from "./master-key.ts";
 import { checkNewStores } from "./new-stores.ts";
@@ -53,13 +53,12 @@ export async function startServer(
   await checkMasterKey(catalog, masterKey);
   const jobs = await JobQueue.open(catalog, { url: databaseUrl, onError });
   opened.defer(() => jobs.close());
-  const { sourceDriver } = postgresDrivers(loaded, logger);
   const controlPlane = await startControlPlane({
     catalog,
     jobs,
     configuration,
     masterKey: masterKey.key,
-    sourceDriver,
+    engines: buildEngines(loaded, logger),
     logger,
   });
   opened.defer(() => controlPlane.close());

@@ -6,7 +6,7 @@ import { createLogger, type Logger, type LogLevel } from "../platform/logger.ts"
 import { AgentProcess } from "./agent-process.ts";
 import { dataFiles, makeDataDirectory } from "./data-directory.ts";
 import { databaseUrl } from "./database-url.ts";
-import { postgresDrivers } from "./drivers.ts";
+import { buildEngines } from "./drivers.ts";
 import { EmbeddedCatalog } from "./embedded-catalog.ts";
 import { type ConfigurationChoice, type LoadedConfiguration, loadConfiguration } from "./load-configuration.ts";
 import { LogFile } from "./log-file.ts";
@@ -83,8 +83,8 @@ async function startCatalog(
   { parts, signal, logger }: Starting & { readonly logger: Logger },
 ): Promise<string> {
   const { dataDirectory } = loaded.configuration;
-  const { serverDriver } = postgresDrivers(loaded, logger);
-  const catalog = await EmbeddedCatalog.start(serverDriver, { dataDirectory, signal, say });
+  const { server } = buildEngines(loaded, logger).of("pg");
+  const catalog = await EmbeddedCatalog.start(server, { dataDirectory, signal, say });
   parts.defer(async () => {
     say("stopping the catalog");
     await catalog.stop();

@@ -3,8 +3,7 @@ import type { Catalog } from "../catalog/catalog.ts";
 import type { JobQueue } from "../catalog/job-queue.ts";
 import type { BtarConfiguration } from "../contract/configuration.ts";
 import { BtarError } from "../domain/errors.ts";
-import type { SourceDriver } from "../engine/engine.ts";
-import type { ServerDriver } from "../engine/server.ts";
+import type { Engines } from "../engine/engines.ts";
 import type { ObjectStore } from "../object-store/object-store.ts";
 import { RetryingObjectStore } from "../object-store/retrying-object-store.ts";
 import type { BlobWorkers } from "../repository/blob-workers.ts";
@@ -24,8 +23,7 @@ export interface AgentEnvironment {
   readonly masterKey: Buffer;
   /** By cloud: this one's, to write, and all others', to copy from. */
   readonly stores: ReadonlyMap<string, ObjectStore>;
-  readonly sourceDriver: SourceDriver;
-  readonly serverDriver: ServerDriver;
+  readonly engines: Engines;
   /** Owner of restored files when servers run as another user. */
   readonly serverOwner: { readonly uid: number; readonly gid: number } | undefined;
   readonly workers: BlobWorkers;

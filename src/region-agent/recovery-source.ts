@@ -4,7 +4,7 @@ import { BtarError, isBtarError } from "../domain/errors.ts";
 import { parseTargetTime } from "../domain/recovery-target-time.ts";
 import { serverOf } from "../domain/recovery-window.ts";
 import type { BaseBackupFacts, LogPieceRef, RecoveryPlan, RecoveryTarget } from "../engine/engine.ts";
-import type { LogRestorer } from "../engine/server.ts";
+import type { LogRestorer, ServerDriver } from "../engine/server.ts";
 import { systemClock } from "../platform/clock.ts";
 import { widestPieces } from "../repository/log-cover.ts";
 import type { LogPiece } from "../repository/log-piece.ts";
@@ -21,6 +21,8 @@ const planAgainMs = [0, 1000, 4000, 15_000] as const;
 /** Everything that a recovery starts from. */
 export interface RecoverySource {
   readonly manifest: BackupManifest;
+  /** Of the engine that it is a backup of. */
+  readonly server: ServerDriver;
   readonly facts: BaseBackupFacts;
   readonly plan: RecoveryPlan;
   readonly history: ReadonlyMap<string, Uint8Array>;
@@ -51,16 +53,18 @@ export async function openRecoverySource(
   const { repository, fromCloud, backupId, target, signal } = request;
   const manifest = await repository.manifest(backupId, { signal });
   const facts: BaseBackupFacts = manifest;
+  const { server } = env.engines.of(manifest.engine);
   const known = await damagedObjects(env.catalog.db, { serviceId: repository.serviceId, cloud: fromCloud });
   const damaged = new Set(known.map(({ key }) => key));
-  const { plan, pieces, history } = await planLog(env, { repository, facts, target, damaged, signal });
+  const { plan, pieces, history } = await planLog({ repository, server, facts, target, damaged, signal });
   const chosen = new Set(plan.pieces.map(nameOf));
   const logBytes = pieces.reduce((sum, piece) => sum + (chosen.has(nameOf(piece)) ? piece.sizeBytes : 0), 0);
-  return { manifest, facts, plan, history, logBytes };
+  return { manifest, server, facts, plan, history, logBytes };
 }
 
 interface PlanRequest {
   readonly repository: Repository;
+  readonly server: ServerDriver;
   readonly facts: BaseBackupFacts;
   readonly target: RecoveryTarget;
   /** Keys of objects that are not read: recovery ends where their log begins, unless others hold it. */
@@ -75,22 +79,22 @@ interface PlannedLog {
 }
 
 /** Log that is merged while the plan is made is listed, and planned, again. */
-async function planLog(env: AgentEnvironment, request: PlanRequest): Promise<PlannedLog> {
+async function planLog(request: PlanRequest): Promise<PlannedLog> {
   for (const waitMs of planAgainMs) {
     try {
-      return await planListedLog(env, request);
+      return await planListedLog(request);
     } catch (error) {
       if (!isBtarError(error, "OBJECT_MISSING")) throw error;
       await systemClock.sleep(waitMs, request.signal);
     }
   }
-  return await planListedLog(env, request);
+  return await planListedLog(request);
 }
 
-async function planListedLog(env: AgentEnvironment, request: PlanRequest): Promise<PlannedLog> {
-  const { repository, facts, target, damaged, signal } = request;
+async function planListedLog(request: PlanRequest): Promise<PlannedLog> {
+  const { repository, server, facts, target, damaged, signal } = request;
   const own = facts.log.stream;
-  const from = env.serverDriver.firstLogPosition(facts);
+  const from = server.firstLogPosition(facts);
   const pieces: LogPiece[] = [];
   const history = new Map<string, Uint8Array>();
   for (const stream of await repository.logStreams({ signal })) {
@@ -102,7 +106,7 @@ async function planListedLog(env: AgentEnvironment, request: PlanRequest): Promi
     for await (const piece of widestPieces(listed)) pieces.push(piece);
   }
   const readPiece = (piece: LogPieceRef) => repository.logPiece(piece, { signal });
-  const plan = await env.serverDriver.planRecovery({ facts, target, pieces, history, readPiece });
+  const plan = await server.planRecovery({ facts, target, pieces, history, readPiece });
   return { plan, pieces, history };
 }
 

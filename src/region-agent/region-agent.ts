@@ -85,15 +85,19 @@ export class RegionAgent {
   }
 
   async #register(): Promise<void> {
-    const { agentId, cloud, catalog, serverDriver } = this.#env;
-    const installations = await serverDriver.installations();
-    const engines = JSON.stringify({ pg: installations.map(({ majorVersion }) => majorVersion) });
+    const { agentId, cloud, catalog, engines } = this.#env;
+    const versions = await Promise.all(
+      engines.names.map(async (name) => {
+        const installations = await engines.of(name).server.installations();
+        return [name, installations.map(({ majorVersion }) => majorVersion)] as const;
+      }),
+    );
     const values = {
       cloud,
       host: hostname(),
       pid: process.pid,
       version: this.#version,
-      engines,
+      engines: JSON.stringify(Object.fromEntries(versions)),
       started_at: new Date(),
       seen_at: new Date(),
     };

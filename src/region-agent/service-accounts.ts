@@ -6,7 +6,8 @@ import { addressOf, type ServiceContext } from "./service-context.ts";
 export async function putAccounts(env: AgentEnvironment, service: ServiceContext): Promise<void> {
   const { row, secrets } = service;
   const address = addressOf(env, service);
-  await env.serverDriver.putUser(address, { name: secrets.adminUser, password: secrets.adminPassword, isAdmin: true });
+  const { server } = env.engines.of(row.engine);
+  await server.putUser(address, { name: secrets.adminUser, password: secrets.adminPassword, isAdmin: true });
   const users = await env.catalog.db
     .selectFrom("service_user")
     .selectAll()
@@ -15,7 +16,7 @@ export async function putAccounts(env: AgentEnvironment, service: ServiceContext
     .execute();
   for (const user of users) {
     const password = openUserPassword(env.masterKey, { serviceId: row.id, name: user.name }, user.sealed_password);
-    await env.serverDriver.putUser(address, { name: user.name, password, isAdmin: user.is_admin });
+    await server.putUser(address, { name: user.name, password, isAdmin: user.is_admin });
   }
   const databases = await env.catalog.db
     .selectFrom("service_database")
@@ -23,6 +24,6 @@ export async function putAccounts(env: AgentEnvironment, service: ServiceContext
     .where("service_id", "=", row.id)
     .execute();
   for (const { name } of databases) {
-    await env.serverDriver.createDatabase(address, { name, owner: secrets.adminUser });
+    await server.createDatabase(address, { name, owner: secrets.adminUser });
   }
 }

@@ -36,7 +36,7 @@ export async function loadService(env: AgentEnvironment, serviceId: string): Pro
 /** How this agent reaches the service's server. */
 export function addressOf(env: AgentEnvironment, service: ServiceContext): ServerAddress {
   const { row, secrets } = service;
-  if (row.kind === "managed") return env.serverDriver.internalAddress(specOf(env, service));
+  if (row.kind === "managed") return env.engines.of(row.engine).server.internalAddress(specOf(env, service));
   if (secrets.attachedUri === undefined) {
     throw new BtarError("INTERNAL", { message: `attached service ${row.name} has no URI in the catalog` });
   }

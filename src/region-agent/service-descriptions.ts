@@ -18,7 +18,8 @@ export async function describeService(
     .orderBy("name")
     .execute();
   // An attached server's account may only be allowed to replicate; its users and databases are in the files anyway.
-  const databases = row.kind === "managed" ? (await env.serverDriver.listAccounts(address)).databases : [];
+  const databases =
+    row.kind === "managed" ? (await env.engines.of(row.engine).server.listAccounts(address)).databases : [];
   return {
     format: 1,
     serviceId: row.id,

@@ -1,11 +1,17 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { recordEvent } from "../catalog/events.ts";
+import type { EngineName } from "../domain/engine-name.ts";
 import { describeError } from "../domain/errors.ts";
 import type { AgentEnvironment } from "./environment.ts";
 import { loadService, serverDirectory, type ServiceContext, specOf } from "./service-context.ts";
 
 const everyMs = 2000;
 const maxPauseMs = 30_000;
+
+interface SupervisedService {
+  readonly id: string;
+  readonly engine: EngineName;
+}
 
 /** Keeps the managed servers of this host running: adopts the ones that run, starts the ones that do not. */
 export class Supervision {
@@ -31,7 +37,9 @@ export class Supervision {
     if (!options.stopServers) return;
     const services = await this.#services();
     await Promise.all(
-      services.map((id) => this.#env.locks.run(id, () => this.#env.serverDriver.stop(serverDirectory(this.#env, id)))),
+      services.map(({ id, engine }) =>
+        this.#env.locks.run(id, () => this.#env.engines.of(engine).server.stop(serverDirectory(this.#env, id))),
+      ),
     );
   }
 
@@ -39,7 +47,9 @@ export class Supervision {
     const { signal } = this.#stop;
     while (!signal.aborted) {
       try {
-        for (const id of await this.#services()) if (!this.#env.locks.isBusy(id)) await this.#ensureRunning(id);
+        for (const service of await this.#services()) {
+          if (!this.#env.locks.isBusy(service.id)) await this.#ensureRunning(service);
+        }
       } catch (error) {
         this.#env.logger.warn({ reason: describeError(error) }, "servers cannot be compared with the catalog");
       }
@@ -47,25 +57,25 @@ export class Supervision {
     }
   }
 
-  async #services(): Promise<readonly string[]> {
-    const rows = await this.#env.catalog.db
+  async #services(): Promise<readonly SupervisedService[]> {
+    return await this.#env.catalog.db
       .selectFrom("service")
-      .select("id")
+      .select(["id", "engine"])
       .where("agent_id", "=", this.#env.agentId)
       .where("kind", "=", "managed")
       .where("is_powered", "=", true)
       .where("state", "in", ["RUNNING", "REBALANCING"])
       .where("deleted_at", "is", null)
       .execute();
-    return rows.map(({ id }) => id);
   }
 
-  async #ensureRunning(id: string): Promise<void> {
+  async #ensureRunning({ id, engine }: SupervisedService): Promise<void> {
     const failure = this.#failures.get(id);
     if (failure && Date.now() < failure.retryAtMs) return;
     await this.#env.locks.run(id, async () => {
       const directory = serverDirectory(this.#env, id);
-      if ((await this.#env.serverDriver.status(directory)).state === "running") {
+      const { server } = this.#env.engines.of(engine);
+      if ((await server.status(directory)).state === "running") {
         this.#seenRunning.add(id);
         return;
       }
@@ -73,7 +83,7 @@ export class Supervision {
       try {
         if (this.#seenRunning.delete(id))
           await this.#report(service, "service_crashed", "stopped by itself and is started again");
-        await this.#env.serverDriver.start(directory, specOf(this.#env, service), { signal: this.#stop.signal });
+        await server.start(directory, specOf(this.#env, service), { signal: this.#stop.signal });
         this.#failures.delete(id);
         this.#seenRunning.add(id);
         await this.#trouble(id, null);

@@ -9,14 +9,14 @@ import { openServiceSecrets, sealServiceSecrets } from "../../src/catalog/servic
 import type { BtarConfiguration } from "../../src/contract/configuration.ts";
 import { bootstrap } from "../../src/control-plane/bootstrap.ts";
 import { startControlPlane } from "../../src/control-plane/control-plane.ts";
+import type { Engines } from "../../src/engine/engines.ts";
 import { resolveRunAs } from "../../src/engine/postgres/server/run-as.ts";
-import { PostgresServerDriver } from "../../src/engine/postgres/server/server-driver.ts";
-import { PostgresSourceDriver } from "../../src/engine/postgres/source-driver.ts";
 import { FileObjectStore } from "../../src/object-store/file/file-object-store.ts";
 import type { ObjectStore } from "../../src/object-store/object-store.ts";
 import { createLogger } from "../../src/platform/logger.ts";
 import { RegionAgent } from "../../src/region-agent/region-agent.ts";
 import { ApiClient } from "./api-client.ts";
+import { testEngines } from "./engines.ts";
 import { FaultObjectStore } from "./fault-object-store.ts";
 import { freePorts, startPostgres, type TestPostgres } from "./postgres-server.ts";
 
@@ -67,7 +67,7 @@ interface Parts {
   readonly stores: ReadonlyMap<string, FaultObjectStore>;
   readonly close: () => Promise<void>;
   readonly api: ApiClient;
-  readonly serverDriver: PostgresServerDriver;
+  readonly engines: Engines;
 }
 
 export class TestRegions implements AsyncDisposable {
@@ -94,20 +94,14 @@ export class TestRegions implements AsyncDisposable {
     });
     const { newAdminToken = "" } = await bootstrap(catalog, { configuration, masterKey, adminToken: undefined });
     const jobs = await JobQueue.open(catalog, { url: databaseUrl, onError: () => undefined });
-    const sourceDriver = new PostgresSourceDriver();
-    const controlPlane = await startControlPlane({ catalog, jobs, configuration, masterKey, sourceDriver, logger });
+    const engines = await testEngines(directory);
+    const controlPlane = await startControlPlane({ catalog, jobs, configuration, masterKey, engines, logger });
     const stores = new Map(
       configuration.clouds.map(({ name, storeUrl }) => {
         const store = options.storeOf?.(name) ?? new FileObjectStore(storeUrl.slice("file:".length));
         return [name, new FaultObjectStore(store)] as const;
       }),
     );
-    const serverDriver = new PostgresServerDriver({
-      serversDirectory: path.join(directory, "servers"),
-      configuredBasedirs: {},
-      runAs: await resolveRunAs(undefined),
-      logger,
-    });
     const close = async () => {
       await controlPlane.close();
       await jobs.close();
@@ -116,7 +110,7 @@ export class TestRegions implements AsyncDisposable {
     const api = new ApiClient(controlPlane.url, newAdminToken);
     const regions = new TestRegions({
       ...{ directory, catalogServer, catalog, databaseUrl, jobs, configuration, masterKey },
-      ...{ stores, close, api, serverDriver },
+      ...{ stores, close, api, engines },
     });
     for (const { name } of configuration.clouds) await regions.startAgent(name);
     return regions;
@@ -153,7 +147,7 @@ export class TestRegions implements AsyncDisposable {
   }
 
   async startAgent(cloud: string): Promise<void> {
-    const { databaseUrl, configuration, masterKey, stores, serverDriver } = this.#parts;
+    const { databaseUrl, configuration, masterKey, stores, engines } = this.#parts;
     const onError = () => undefined;
     const catalog = await openCatalog(databaseUrl, { maxConnections: 5, applicationName: `test ${cloud}`, onError });
     const agent = await RegionAgent.start({
@@ -164,8 +158,7 @@ export class TestRegions implements AsyncDisposable {
       jobs: await JobQueue.open(catalog, { url: databaseUrl, onError }),
       masterKey,
       stores,
-      sourceDriver: new PostgresSourceDriver(),
-      serverDriver,
+      engines,
       serverOwner: await resolveRunAs(undefined),
       logger: createLogger({ level: "error" }),
       version: "test",

@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { type IncomingHttpHeaders, request as httpRequest } from "node:http";
+import { tmpdir } from "node:os";
 import type { Static } from "typebox";
 import { bootstrap } from "../../src/control-plane/bootstrap.ts";
 import { type Catalog, openCatalog } from "../../src/catalog/catalog.ts";
@@ -8,8 +9,8 @@ import type { refusal } from "../../src/contract/refusals.ts";
 import type { BtarConfiguration } from "../../src/contract/configuration.ts";
 import type { ControlPlaneContext } from "../../src/control-plane/context.ts";
 import { type ControlPlane, startControlPlane } from "../../src/control-plane/control-plane.ts";
-import { PostgresSourceDriver } from "../../src/engine/postgres/source-driver.ts";
 import { createLogger } from "../../src/platform/logger.ts";
+import { testEngines } from "./engines.ts";
 import { startPostgres, type TestPostgres } from "./postgres-server.ts";
 
 export type Refusal = Static<typeof refusal>;
@@ -85,7 +86,8 @@ export async function openTestCatalog(configuration: BtarConfiguration = testCon
       jobs,
       configuration,
       masterKey,
-      sourceDriver: new PostgresSourceDriver(),
+      // No server is run by a control plane.
+      engines: await testEngines(tmpdir()),
       logger: createLogger({ level: "error" }),
     },
     adminToken: newAdminToken ?? "",

@@ -56,7 +56,9 @@ export async function attachService(
   const findings = await preflight(context, body);
   const missing = findings.filter(({ severity }) => severity === "error");
   if (missing.length > 0) throw preflightError(body.service_name, missing);
-  const identity = await withinTime(body, (address, signal) => context.sourceDriver.identify(address, { signal }));
+  const identity = await withinTime(body, (address, signal) =>
+    context.engines.of("pg").source.identify(address, { signal }),
+  );
   await insertAttachedService(context, { ...request, cloud, plan, config, regions, identity });
   return findings;
 }
@@ -69,7 +71,7 @@ export async function preflight(
   context: ControlPlaneContext,
   body: Static<typeof preflightBody>,
 ): Promise<readonly PreflightFinding[]> {
-  return await withinTime(body, (address, signal) => context.sourceDriver.preflight(address, { signal }));
+  return await withinTime(body, (address, signal) => context.engines.of("pg").source.preflight(address, { signal }));
 }
 
 async function withinTime<T>(

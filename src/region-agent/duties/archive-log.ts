@@ -53,7 +53,7 @@ async function archiveFrom(
   onStreaming: () => Promise<void>,
 ): Promise<void> {
   const { env, service, address, signal } = request;
-  const stream = await env.sourceDriver.streamLog(address, {
+  const stream = await env.engines.of(service.row.engine).source.streamLog(address, {
     reservation: reservationName(service.row.id),
     from,
     signal,
@@ -84,8 +84,9 @@ async function newBeginning(request: StreamRequest, error: unknown): Promise<() 
   if (!isReplaced && error.details["reason"] !== "removed") throw await historyChanged(request, error);
   const { env, service, address, signal } = request;
   const reservation = reservationName(service.row.id);
-  await env.sourceDriver.dropReservation(address, { reservation, signal });
-  await env.sourceDriver.ensureReservation(address, { reservation, signal });
+  const { source } = env.engines.of(service.row.engine);
+  await source.dropReservation(address, { reservation, signal });
+  await source.ensureReservation(address, { reservation, signal });
   const { message } = error;
   return () => recordNewBeginning(request, isReplaced ? "database_replaced" : "log_gap", message);
 }

@@ -15,7 +15,7 @@ export async function watchReservation(env: AgentEnvironment, serviceId: string,
     await sleep(everyMs, undefined, { signal });
     const service = await loadService(env, serviceId);
     const { row } = service;
-    const state = await env.sourceDriver.reservation(addressOf(env, service), {
+    const state = await env.engines.of(row.engine).source.reservation(addressOf(env, service), {
       reservation: reservationName(serviceId),
       signal,
     });

@@ -31,22 +31,23 @@ async function applyRunning(env: AgentEnvironment, job: RunningJob, service: Ser
   const directory = serverDirectory(env, row.id);
   const spec = specOf(env, service);
   job.progress({ phase: "applying settings" });
-  const { needsRestart } = await env.serverDriver.configure(directory, spec);
+  const { server } = env.engines.of(row.engine);
+  const { needsRestart } = await server.configure(directory, spec);
   if (needsRestart) {
     job.progress({ phase: "restarting the server" });
-    await env.serverDriver.stop(directory);
+    await server.stop(directory);
   }
-  await env.serverDriver.start(directory, spec, { signal: job.signal });
+  await server.start(directory, spec, { signal: job.signal });
   const address = addressOf(env, service);
-  for (const name of names(job, "dropDatabases")) await env.serverDriver.dropDatabase(address, name);
-  for (const name of names(job, "dropUsers")) await env.serverDriver.dropUser(address, name);
+  for (const name of names(job, "dropDatabases")) await server.dropDatabase(address, name);
+  for (const name of names(job, "dropUsers")) await server.dropUser(address, name);
   await putAccounts(env, service);
   await settle(env, service, "RUNNING");
 }
 
 async function powerOff(env: AgentEnvironment, job: RunningJob, service: ServiceContext): Promise<void> {
   job.progress({ phase: "stopping the server" });
-  await env.serverDriver.stop(serverDirectory(env, service.row.id));
+  await env.engines.of(service.row.engine).server.stop(serverDirectory(env, service.row.id));
   await settle(env, service, "POWEROFF");
 }
 

@@ -65,14 +65,15 @@ async function takeBackup(run: BackupRun): Promise<TakenBackup> {
   if (job.attempt > 1) await removeLeftovers(env, repository, job);
   const address = addressOf(env, service);
   job.progress({ phase: "connecting" });
-  await env.sourceDriver.ensureReservation(address, { reservation: reservationName(job.serviceId), signal });
-  const identity = await env.sourceDriver.identify(address, { signal });
+  const { source } = env.engines.of(service.row.engine);
+  await source.ensureReservation(address, { reservation: reservationName(job.serviceId), signal });
+  const identity = await source.identify(address, { signal });
   const description = await describeService(env, service, address);
   const descriptionVersion = await repository.putDescription(description, { signal });
   const previous = await openPrevious(run, identity);
   const writer = repository.baseBackupWriter({ workers: env.workers, previous, signal });
   const remarks: string[] = [];
-  const facts = await env.sourceDriver.takeBaseBackup(address, writer, {
+  const facts = await source.takeBaseBackup(address, writer, {
     label: `btar ${backupId}`,
     signal,
     since: previous && earlierBackup(run, previous, writer),

@@ -14,6 +14,7 @@ import { type LocationRetention, logNeedsBesides, retentionByLocation } from "..
 import { BtarError, isBtarError } from "../../domain/errors.ts";
 import type { LogNeed } from "../../domain/log-retention.ts";
 import { serverOf } from "../../domain/recovery-window.ts";
+import type { ServerDriver } from "../../engine/server.ts";
 import { collect } from "../../repository/collect.ts";
 import type { ManifestHead } from "../../repository/manifest.ts";
 import { ObjectRemoval } from "../../repository/object-removal.ts";
@@ -146,7 +147,7 @@ async function collectStore(
       const reason = deleting.find(({ id }) => id === backupId)?.reason;
       if (reason) await recordOutcome(run, { backupId, reason, outcome, refusal: removal.counts.refusal });
     },
-    logNeeds: (heads) => logNeeds(env, heads, { own, besides }),
+    logNeeds: (heads) => logNeeds(env.engines.of(service.row.engine).server, heads, { own, besides }),
     onExpiringLog: (stream, spans) => retainLog(db, { ...place, stream }, spans),
     currentStreams: await currentStreams(run, retention),
     whileUnused: async (work) => {
@@ -190,20 +191,20 @@ function remarksOf(packs: "done" | "in-use"): readonly string[] {
 
 /** What is needed of the log: by base backups in the store, and by those that are to come. */
 function logNeeds(
-  env: AgentEnvironment,
+  server: ServerDriver,
   heads: readonly ManifestHead[],
   { own, besides }: { readonly own: LocationRetention; readonly besides: readonly LogNeed[] },
 ): readonly LogNeed[] {
   const needs = heads.map((head): LogNeed => {
     const isOnlyKept = own.decisions.some(({ id, reason }) => id === head.backupId && reason === "kept");
     const { stream, end } = head.log;
-    const start = env.serverDriver.firstLogPosition(head);
+    const start = server.firstLogPosition(head);
     return { stream, start, end, reach: isOnlyKept ? "itself" : "onwards" };
   });
   const coming = besides.map((need): LogNeed => {
     // Where a restore begins to read depends on facts of the server, which its backups have in common.
     const head = heads.find(({ log }) => serverOf(log.stream) === serverOf(need.stream));
-    return { ...need, start: head ? env.serverDriver.firstLogPosition({ ...head, log: need }) : "" };
+    return { ...need, start: head ? server.firstLogPosition({ ...head, log: need }) : "" };
   });
   return [...needs, ...coming];
 }

@@ -5,7 +5,7 @@ import type { RunningJob } from "../../catalog/job-queue.ts";
 import type { ForkOrigin } from "../../catalog/schema.ts";
 import { sealUserPassword } from "../../catalog/service-secrets.ts";
 import { BtarError, describeError } from "../../domain/errors.ts";
-import type { RecoveryResult } from "../../engine/server.ts";
+import type { RecoveryResult, ServerDriver } from "../../engine/server.ts";
 import { freeBytes } from "../../platform/files.ts";
 import type { Repository } from "../../repository/repository.ts";
 import { restoreFiles } from "../../repository/restore-files.ts";
@@ -92,7 +92,7 @@ async function rebuild(run: ForkRun): Promise<Rebuilt> {
   await restoreBackup(run, repository, source);
   job.progress({ phase: "replaying the log", done: 0, total: 1, unit: "fraction" });
   const fork = await claimPort(env, run.fork);
-  const recovery = await env.serverDriver.recover(run.directory, specOf(env, fork), {
+  const recovery = await serverOf(run).recover(run.directory, specOf(env, fork), {
     facts: source.facts,
     plan: source.plan,
     feedLog: (restorer, signal) => restoreLog({ repository, source, restorer, signal }),
@@ -108,7 +108,7 @@ async function restoreBackup(run: ForkRun, repository: Repository, source: Recov
   await restoreFiles({
     repository,
     manifest: source.manifest,
-    directory: env.serverDriver.filesDirectory(directory),
+    directory: serverOf(run).filesDirectory(directory),
     workers: env.workers,
     signal: job.signal,
     owner: env.serverOwner,
@@ -116,6 +116,10 @@ async function restoreBackup(run: ForkRun, repository: Repository, source: Recov
     onProgress: ({ doneBytes, totalBytes }) =>
       job.progress({ phase: "restoring files", done: doneBytes, total: totalBytes, unit: "bytes" }),
   });
+}
+
+function serverOf({ env, fork }: ForkRun): ServerDriver {
+  return env.engines.of(fork.row.engine).server;
 }
 
 async function checkRoom({ env, directory }: ForkRun, source: RecoverySource): Promise<void> {
@@ -136,8 +140,9 @@ function sourceOf(job: RunningJob): string {
   throw new BtarError("INTERNAL", { message: "a fork came without its source" });
 }
 
-async function removeServer({ env, directory }: ForkRun): Promise<void> {
-  await env.serverDriver.stop(directory);
+async function removeServer(run: ForkRun): Promise<void> {
+  const { directory } = run;
+  await serverOf(run).stop(directory);
   await rm(directory, { recursive: true, force: true });
 }
 
@@ -177,7 +182,8 @@ async function isCancelled({ env, job }: ForkRun): Promise<boolean> {
 async function recordRunning(env: AgentEnvironment, fromCloud: string, rebuilt: Rebuilt): Promise<void> {
   const { fork, recovery, description } = rebuilt;
   const { row, secrets } = fork;
-  const accounts = await env.serverDriver.listAccounts(env.serverDriver.internalAddress(specOf(env, fork)));
+  const { server } = env.engines.of(row.engine);
+  const accounts = await server.listAccounts(server.internalAddress(specOf(env, fork)));
   const known = new Map(description.users.map((user) => [user.name, user]));
   const others = accounts.users.filter((name) => name !== secrets.adminUser && name !== internalUser);
   await env.catalog.db.transaction().execute(async (trx) => {

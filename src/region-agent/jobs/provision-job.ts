@@ -24,11 +24,12 @@ export async function runProvisionJob(env: AgentEnvironment, job: RunningJob): P
       known.row.kind === "managed" ? await createServer(env, job, known) : known,
     );
     const address = addressOf(env, service);
-    await env.sourceDriver.ensureReservation(address, {
+    const { source } = env.engines.of(service.row.engine);
+    await source.ensureReservation(address, {
       reservation: reservationName(job.serviceId),
       signal: job.signal,
     });
-    const identity = await env.sourceDriver.identify(address, { signal: job.signal });
+    const identity = await source.identify(address, { signal: job.signal });
     await recordRunning(env, service, identity);
     return { version: identity.version };
   } catch (error) {
@@ -43,16 +44,17 @@ export async function runProvisionJob(env: AgentEnvironment, job: RunningJob): P
 
 async function createServer(env: AgentEnvironment, job: RunningJob, known: ServiceContext): Promise<ServiceContext> {
   const directory = serverDirectory(env, job.serviceId);
-  const isNew = (await env.serverDriver.status(directory)).state === "absent";
+  const { server } = env.engines.of(known.row.engine);
+  const isNew = (await server.status(directory)).state === "absent";
   const service = isNew ? await claimPort(env, known) : known;
   const spec = specOf(env, service);
   if (isNew) {
     job.progress({ phase: "creating the server" });
     await makeServersDirectory(env);
-    await env.serverDriver.initialize(directory, spec, { signal: job.signal });
+    await server.initialize(directory, spec, { signal: job.signal });
   }
   job.progress({ phase: "starting the server" });
-  await env.serverDriver.start(directory, spec, { signal: job.signal });
+  await server.start(directory, spec, { signal: job.signal });
   await putAccounts(env, service);
   return service;
 }

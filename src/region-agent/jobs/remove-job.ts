@@ -10,16 +10,17 @@ export async function runRemoveJob(env: AgentEnvironment, job: RunningJob): Prom
   return await env.locks.run(job.serviceId, async () => {
     const service = await loadService(env, job.serviceId);
     const { row } = service;
+    const { server, source } = env.engines.of(row.engine);
     if (row.kind === "managed") {
       job.progress({ phase: "removing the server" });
       const directory = serverDirectory(env, row.id);
-      await env.serverDriver.stop(directory);
+      await server.stop(directory);
       await rm(directory, { recursive: true, force: true });
       return { removed: true };
     }
     job.progress({ phase: "dropping the replication slot" });
     try {
-      await env.sourceDriver.dropReservation(addressOf(env, service), {
+      await source.dropReservation(addressOf(env, service), {
         reservation: reservationName(row.id),
         signal: job.signal,
       });

@@ -46,14 +46,13 @@ interface RestoreRun {
 async function restoreInto(directory: RestoreDirectory, run: RestoreRun): Promise<Record<string, unknown>> {
   const { env, job, repository, source } = run;
   const { signal } = job;
-  const { facts, plan, manifest } = source;
-  const { serverDriver } = env;
+  const { facts, plan, manifest, server } = source;
   const tablespaces = tablespacesOf(job);
-  const places = serverDriver.tablespacePlaces(directory.path, facts, tablespaces);
+  const places = server.tablespacePlaces(directory.path, facts, tablespaces);
   // Into an empty directory, a delta is a restore like any other.
   const isOver = run.isDelta && !(await directory.isEmpty());
   if (isOver) {
-    await serverDriver.checkRestoreOver(directory.path, facts, { isUnfinished: await directory.isUnfinished() });
+    await server.checkRestoreOver(directory.path, facts, { isUnfinished: await directory.isUnfinished() });
   } else if (!(await directory.isEmpty())) {
     throw notEmpty(directory.path);
   }
@@ -64,7 +63,7 @@ async function restoreInto(directory: RestoreDirectory, run: RestoreRun): Promis
     directory: directory.path,
     relocated: places,
     keptNames: [unfinishedMark],
-    completedBy: serverDriver.completedBy,
+    completedBy: server.completedBy,
     isDelta: run.isDelta,
     workers: env.workers,
     signal,
@@ -72,9 +71,9 @@ async function restoreInto(directory: RestoreDirectory, run: RestoreRun): Promis
     onProgress: (progress) => showProgress(job, progress),
   });
   job.progress({ phase: "restoring the log", done: source.logBytes, total: source.logBytes, unit: "bytes" });
-  const restorer = serverDriver.logRestorer(directory.path, facts, plan);
+  const restorer = server.logRestorer(directory.path, facts, plan);
   await restoreLog({ repository, source, restorer, signal });
-  await serverDriver.prepareRecovery(directory.path, { facts, plan, tablespaces });
+  await server.prepareRecovery(directory.path, { facts, plan, tablespaces });
   await directory.complete();
   return { dataBytes: manifest.dataBytes, keptBytes: restored.keptBytes, removedCount: restored.removedCount };
 }

@@ -1,0 +1,21 @@
+import path from "node:path";
+import { Engines } from "../../src/engine/engines.ts";
+import { resolveRunAs } from "../../src/engine/postgres/server/run-as.ts";
+import { PostgresServerDriver } from "../../src/engine/postgres/server/server-driver.ts";
+import { PostgresSourceDriver } from "../../src/engine/postgres/source-driver.ts";
+import { createLogger } from "../../src/platform/logger.ts";
+
+/** @param directory where server programs are installed to, when one is run */
+export async function testEngines(directory: string): Promise<Engines> {
+  return new Engines({
+    pg: {
+      source: new PostgresSourceDriver(),
+      server: new PostgresServerDriver({
+        serversDirectory: path.join(directory, "servers"),
+        configuredBasedirs: {},
+        runAs: await resolveRunAs(undefined),
+        logger: createLogger({ level: "error" }),
+      }),
+    },
+  });
+}
