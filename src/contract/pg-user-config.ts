@@ -1,37 +1,16 @@
-/**
- * The `user_config` of PostgreSQL services: exactly the keys that btar acts on, in the dialect of JSON Schema that
- * clients of the API read (every property has a type, every array a type of its items).
- */
+/** The `user_config` of PostgreSQL services: exactly the keys that btar acts on. */
+import {
+  choice,
+  commonProperties,
+  type ConfigProperty,
+  type ConfigSchema,
+  type ConfigSchemaOptions,
+  integer,
+  versionProperty,
+} from "./user-config.ts";
 
-export interface ConfigProperty {
-  readonly type: string | readonly string[];
-  readonly title: string;
-  readonly description?: string;
-  readonly [keyword: string]: unknown;
-}
-
-export interface ConfigSchema {
-  readonly type: "object";
-  readonly additionalProperties: false;
-  readonly properties: Readonly<Record<string, ConfigProperty>>;
-}
-
-const serviceName = "^([a-z][-a-z0-9]{0,63}|)$";
-const nullableInteger = (title: string, minimum: number, maximum: number, description?: string): ConfigProperty => ({
-  type: ["integer", "null"],
-  title,
-  minimum,
-  maximum,
-  ...(description === undefined ? {} : { description }),
-});
-
-const integer = (title: string, minimum: number, maximum: number): ConfigProperty => ({
-  type: "integer",
-  title,
-  minimum,
-  maximum,
-});
-const choice = (title: string, values: readonly string[]): ConfigProperty => ({ type: "string", title, enum: values });
+/** PostgreSQL cuts longer names. */
+const adminNameLength = 63;
 
 /** Settings that reach the running server's configuration as they are. */
 const pgSettings: Readonly<Record<string, ConfigProperty>> = {
@@ -65,97 +44,19 @@ const pgSettings: Readonly<Record<string, ConfigProperty>> = {
   wal_writer_delay: integer("wal_writer_delay, milliseconds", 10, 200),
 };
 
-/** @param versions major versions that can run, oldest first */
-export function pgUserConfigSchema(options: {
-  readonly versions: readonly string[];
-  readonly maxRegions: number;
-}): ConfigSchema {
+export function pgUserConfigSchema(options: ConfigSchemaOptions): ConfigSchema {
   return {
     type: "object",
     additionalProperties: false,
     properties: {
-      additional_backup_regions: {
-        type: "array",
-        title: "Additional clouds for backups",
-        description: "Clouds that the service's backups are copied to, of the same provider; [] turns copying off",
-        maxItems: options.maxRegions,
-        items: { type: "string", title: "Cloud", maxLength: 256, pattern: "^[a-z0-9-]+$" },
-      },
-      admin_username: {
-        type: ["string", "null"],
-        title: "Name of the administrator",
-        createOnly: true,
-        // PostgreSQL cuts longer names.
-        maxLength: 63,
-        pattern: "^[_A-Za-z0-9][-._A-Za-z0-9]{0,62}$",
-      },
-      admin_password: {
-        type: ["string", "null"],
-        title: "Password of the administrator; a random one by default",
-        createOnly: true,
-        _secure: true,
-        minLength: 8,
-        maxLength: 256,
-        pattern: "^[a-zA-Z0-9-_]+$",
-      },
-      backup_hour: nullableInteger("Hour of the daily base backup, UTC", 0, 23),
-      backup_minute: nullableInteger("Minute of the base backup", 0, 59),
-      backup_interval_hours: {
-        type: ["integer", "null"],
-        title: "Hours between base backups",
-        enum: [3, 4, 6, 8, 12, 24, null],
-      },
-      backup_retention_days: nullableInteger("Days that backups are kept", 1, 30),
-      ip_filter: {
-        type: "array",
-        title: "Networks that may connect",
-        maxItems: 8000,
-        items: {
-          type: ["string", "object"],
-          title: "Network in CIDR notation, or an object with network and description",
-          maxLength: 43,
-          required: ["network"],
-          additionalProperties: false,
-          properties: {
-            network: { type: "string", title: "Network in CIDR notation", maxLength: 43 },
-            description: { type: "string", title: "Description", maxLength: 1024 },
-          },
-        },
-      },
+      ...commonProperties({ maxRegions: options.maxRegions, adminNameLength }),
       pg: {
         type: "object",
         title: "PostgreSQL settings",
         additionalProperties: false,
         properties: pgSettings,
       },
-      pg_version: { type: ["string", "null"], title: "Major version", enum: [...options.versions, null] },
-      project_to_fork_from: {
-        type: ["string", "null"],
-        title: "Project of the service to fork from",
-        createOnly: true,
-        maxLength: 63,
-        pattern: serviceName,
-      },
-      recovery_basebackup_name: {
-        type: ["string", "null"],
-        title: "Base backup to fork from; without recovery_target_time nothing later is replayed",
-        createOnly: true,
-        maxLength: 128,
-        pattern: "^[a-zA-Z0-9-_:.]+$",
-      },
-      recovery_target_time: {
-        type: ["string", "null"],
-        title: "Time to fork at, with zone or in UTC",
-        createOnly: true,
-        maxLength: 40,
-      },
-      service_to_fork_from: {
-        type: ["string", "null"],
-        title: "Service to fork from",
-        createOnly: true,
-        maxLength: 64,
-        pattern: serviceName,
-      },
+      pg_version: versionProperty(options.versions),
       shared_buffers_percentage: {
         type: "number",
         title: "shared_buffers, percent of memory",

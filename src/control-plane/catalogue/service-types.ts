@@ -1,4 +1,5 @@
-import { type ConfigSchema, pgUserConfigSchema } from "../../contract/pg-user-config.ts";
+import { pgUserConfigSchema } from "../../contract/pg-user-config.ts";
+import type { ConfigSchema } from "../../contract/user-config.ts";
 import { BtarError } from "../../domain/errors.ts";
 import { findPlan, type Plan } from "../../domain/plan.ts";
 import { cloudNames, type ControlPlaneContext } from "../context.ts";

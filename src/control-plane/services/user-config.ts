@@ -1,6 +1,7 @@
 import { isIP } from "node:net";
 import { Ajv, type ValidateFunction } from "ajv";
-import { type ConfigSchema, pgUserConfigSchema } from "../../contract/pg-user-config.ts";
+import { pgUserConfigSchema } from "../../contract/pg-user-config.ts";
+import type { ConfigSchema } from "../../contract/user-config.ts";
 import { BtarError } from "../../domain/errors.ts";
 
 export type UserConfig = Readonly<Record<string, unknown>>;
