@@ -61,6 +61,9 @@ export interface ScatteredFileSink {
   settle(): Promise<void>;
 }
 
+/** Takes a base backup, whichever way its files come: one after the other, or in parts. */
+export type BaseBackupSink = FileSink & ScatteredFileSink;
+
 /** Takes the files of which a server sends only what changed since an earlier base backup; all else is as it was. */
 export interface ChangedFileSink {
   /** `entry.sizeBytes`: the whole file's, as it is now. */
@@ -214,7 +217,7 @@ export interface SourceDriver {
   identify(address: ServerAddress, options: { readonly signal: AbortSignal }): Promise<ServerIdentity>;
   /** Everything that is missing for backups; empty when all is well. Changes nothing on the server. */
   preflight(address: ServerAddress, options: { readonly signal: AbortSignal }): Promise<readonly PreflightFinding[]>;
-  takeBaseBackup(address: ServerAddress, sink: FileSink, options: BaseBackupOptions): Promise<BaseBackupFacts>;
+  takeBaseBackup(address: ServerAddress, sink: BaseBackupSink, options: BaseBackupOptions): Promise<BaseBackupFacts>;
   streamLog(address: ServerAddress, options: LogStreamOptions): Promise<LogStream>;
   reservation(
     address: ServerAddress,
