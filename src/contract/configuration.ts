@@ -45,7 +45,7 @@ export interface BtarConfiguration {
   readonly limits: {
     /** Additional clouds that a service may have. */
     readonly additionalClouds: number;
-    /** WAL that a server may hold back for btar before a warning event. */
+    /** Log that a server may hold back for btar before a warning event. */
     readonly retainedLogBytes: number;
     /** Hours that copies are kept after a location was disabled. */
     readonly disableGraceHours: number;
@@ -57,6 +57,8 @@ export interface BtarConfiguration {
   readonly engines: {
     /** Server programs of PostgreSQL by major version, beside the npm ones. */
     readonly pg: Readonly<Record<string, { readonly basedir: string }>>;
+    /** Directories of MySQL that hold `bin/mysqld`, absolute; each says its version by itself. */
+    readonly mysql: { readonly basedirs: readonly string[] };
   };
   /** Directories that `btar restore` may write below; undefined: any that is empty or does not exist yet. */
   readonly restoreRoots: readonly string[] | undefined;

@@ -286,7 +286,7 @@ async function testConfiguration(directory: string, options: RegionsOptions): Pr
       deleteGraceHours: 72,
       lagObjectiveSeconds: 900,
     },
-    engines: { pg: {} },
+    engines: { pg: {}, mysql: { basedirs: [] } },
     restoreRoots: undefined,
   };
 }

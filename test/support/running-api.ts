@@ -56,7 +56,7 @@ export function testConfiguration(changes: Partial<BtarConfiguration> = {}): Bta
       deleteGraceHours: 72,
       lagObjectiveSeconds: 900,
     },
-    engines: { pg: {} },
+    engines: { pg: {}, mysql: { basedirs: [] } },
     restoreRoots: undefined,
     ...changes,
   };

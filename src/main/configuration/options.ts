@@ -1,7 +1,7 @@
 /** What a value of the configuration file must be. */
 export type OptionRule =
   | { readonly kind: "text" }
-  | { readonly kind: "texts" }
+  | { readonly kind: "texts"; readonly orOne?: boolean }
   | { readonly kind: "number"; readonly min: number; readonly max: number; readonly isWhole: boolean }
   /** Bytes, such as `16MiB`. */
   | { readonly kind: "size"; readonly min: number; readonly max: number };
@@ -135,7 +135,7 @@ export const configurationOptions = {
     rule: size(mebibyte, 2 ** 50),
     form: "SIZE",
     default: "10GiB",
-    text: "WAL that a server holds back for btar before there is a warning",
+    text: "WAL or binlogs that a server holds back for btar before there is a warning",
   },
   "limits.disable_grace_hours": {
     rule: anyNumber(0, 8760),
@@ -160,6 +160,12 @@ export const configurationOptions = {
     form: "PATH",
     otherwise: "btar's own, from npm packages",
     text: "directory that holds bin/postgres of that version",
+  },
+  "engines.mysql.basedir": {
+    rule: { kind: "texts", orOne: true },
+    form: "PATH or [PATH, …]",
+    otherwise: "what scripts/servers/mysql.sh has loaded, then PATH",
+    text: "directory that holds bin/mysqld; several for several versions",
   },
   restore_roots: {
     rule: { kind: "texts" },

@@ -51,7 +51,7 @@ test("an empty file gives the defaults, with two clouds on this machine", () => 
       deleteGraceHours: 72,
       lagObjectiveSeconds: 900,
     },
-    engines: { pg: {} },
+    engines: { pg: {}, mysql: { basedirs: [] } },
     restoreRoots: undefined,
   });
   assert.equal(isDataDirectoryGiven, false);
@@ -79,7 +79,7 @@ limits:
   disable_grace_hours: 0
   delete_grace_hours: 1.5
   lag_objective_seconds: 60
-engines: { pg: { 17: { basedir: /usr/lib/postgresql/17 } } }
+engines: { pg: { 17: { basedir: /usr/lib/postgresql/17 } }, mysql: { basedir: [/opt/mysql-8.4, mysql-9.7] } }
 restore_roots: [/srv/pg, restored]
 `);
   assert.deepEqual(configuration.listen, { host: "::1", port: 9000 });
@@ -110,7 +110,13 @@ restore_roots: [/srv/pg, restored]
   assert.deepEqual(configuration.log, { maxAgeSeconds: 0.5, maxPieceBytes: 4 * 2 ** 20 });
   assert.equal(configuration.limits.deleteGraceHours, 1.5);
   assert.deepEqual(configuration.engines.pg, { "17": { basedir: "/usr/lib/postgresql/17" } });
+  assert.deepEqual(configuration.engines.mysql, { basedirs: ["/opt/mysql-8.4", "/srv/btar/mysql-9.7"] });
   assert.deepEqual(configuration.restoreRoots, ["/srv/pg", "/srv/btar/restored"]);
+});
+
+test("one directory of MySQL needs no list", () => {
+  const { configuration } = read("engines: { mysql: { basedir: /usr } }");
+  assert.deepEqual(configuration.engines.mysql, { basedirs: ["/usr"] });
 });
 
 const refusals: readonly (readonly [title: string, text: string, expected: RegExp])[] = [
@@ -188,6 +194,16 @@ const refusals: readonly (readonly [title: string, text: string, expected: RegEx
     /engines\.pg\.9 is no version that btar knows/,
   ],
   ["server programs without a place", "engines: { pg: { 17: {} } }", /engines\.pg\.17 has no basedir/],
+  [
+    "a directory of MySQL under a version, as PostgreSQL's are",
+    "engines: { mysql: { 9.7: { basedir: /opt/mysql } } }",
+    /unknown key engines\.mysql\.9\.7 \(known keys: basedir\)/,
+  ],
+  [
+    "a directory of MySQL that is none",
+    "engines: { mysql: { basedir: 5 } }",
+    /^btar\.yaml:1:30: engines\.mysql\.basedir is 5, not a text or a list of texts \(give PATH or/,
+  ],
   ["one path for a list", "restore_roots: /srv", /^btar\.yaml:1:16: restore_roots is "\/srv", not a list of texts/],
 ];
 

@@ -50,7 +50,7 @@ export function readConfiguration(text: string, options: ReadOptions): ReadConfi
       ports: readPorts(services),
     },
     ...readNumbers(root),
-    engines: { pg: readBasedirs(root.section("engines").section("pg"), options.baseDirectory) },
+    engines: readEngines(root.section("engines"), options.baseDirectory),
     restoreRoots: root.texts("restore_roots")?.map((path) => resolve(options.baseDirectory, path)),
   };
   return { configuration, isDataDirectoryGiven: root.has("data_dir"), storePlaces };
@@ -134,6 +134,14 @@ function readPorts(services: ConfigurationSection): BtarConfiguration["services"
     what: `services.ports is "${text}"`,
     hint: "give FIRST-LAST, from 1024 to 65535, such as 20000-20999",
   });
+}
+
+function readEngines(engines: ConfigurationSection, baseDirectory: string): BtarConfiguration["engines"] {
+  const basedirs = engines.section("mysql").texts("basedir") ?? [];
+  return {
+    pg: readBasedirs(engines.section("pg"), baseDirectory),
+    mysql: { basedirs: basedirs.map((path) => resolve(baseDirectory, path)) },
+  };
 }
 
 function readBasedirs(pg: ConfigurationSection, baseDirectory: string): BtarConfiguration["engines"]["pg"] {

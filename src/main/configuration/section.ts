@@ -100,10 +100,13 @@ export class ConfigurationSection {
   texts(key: string): readonly string[] | undefined {
     const node = this.#nodeOf(key);
     if (node === undefined) return undefined;
-    const items = isSeq(node) ? node.items.map((item) => (isScalar(item) ? item.value : undefined)) : [undefined];
+    const { rule } = this.#option(key);
+    const isOneTaken = rule.kind === "texts" && rule.orOne === true;
+    const nodes: readonly unknown[] = isSeq(node) ? node.items : isOneTaken ? [node] : [undefined];
+    const items = nodes.map((item) => (isScalar(item) ? item.value : undefined));
     if (items.every((item): item is string => typeof item === "string" && item !== "")) return items;
     throw this.refuse(node, {
-      what: `${this.#name(key)} is ${shown(node)}, not a list of texts`,
+      what: `${this.#name(key)} is ${shown(node)}, not ${isOneTaken ? "a text or " : ""}a list of texts`,
       hint: `give ${this.#option(key).form}`,
     });
   }
