@@ -61,7 +61,7 @@ export function mysqlUserConfigSchema(options: ConfigSchemaOptions): ConfigSchem
       binlog_retention_period: integer(
         "Seconds that binary logs stay on the server after they are backed up",
         600,
-        2592000,
+        4294967295,
       ),
       mysql: {
         type: "object",

@@ -1,7 +1,7 @@
 import { dirname, resolve } from "node:path";
 import type { BtarConfiguration } from "../contract/configuration.ts";
 import { BtarError, isBtarError } from "../domain/errors.ts";
-import { checkTraversable, type RunAs, resolveRunAs } from "../engine/postgres/server/run-as.ts";
+import { checkTraversable, type RunAs, resolveRunAs } from "../engine/run-as.ts";
 import { readTextIfThere } from "../platform/files.ts";
 import { readConfiguration } from "./configuration/read-configuration.ts";
 

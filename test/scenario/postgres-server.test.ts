@@ -255,7 +255,7 @@ test("an initialization that was broken off is done again; directories with othe
   assert.ok((await readdir(path.join(directory, "data"))).includes("PG_VERSION"));
 });
 
-const modules = ["../../src/engine/postgres/server/server-driver.ts", "../../src/engine/postgres/server/run-as.ts"];
+const modules = ["../../src/engine/postgres/server/server-driver.ts", "../../src/engine/run-as.ts"];
 const startingScript = `
   const [{ PostgresServerDriver }, { resolveRunAs }] = await Promise.all(
     ${JSON.stringify(modules.map((module) => import.meta.resolve(module)))}.map((module) => import(module)));

@@ -288,5 +288,5 @@ test("a data directory that servers cannot reach is refused with the reason", as
   writeFileSync(join(place.directory, "btar.yaml"), "data_dir: closed\n");
   const up = await place.btar("up");
   assert.equal(up.code, 1);
-  assert.match(up.stderr, /which PostgreSQL runs as, cannot enter .*closed \(run "chmod o\+x/);
+  assert.match(up.stderr, /which database servers run as, cannot enter .*closed \(run "chmod o\+x/);
 });

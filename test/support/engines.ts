@@ -1,6 +1,6 @@
 import path from "node:path";
 import { Engines } from "../../src/engine/engines.ts";
-import { resolveRunAs } from "../../src/engine/postgres/server/run-as.ts";
+import { resolveRunAs } from "../../src/engine/run-as.ts";
 import { PostgresServerDriver } from "../../src/engine/postgres/server/server-driver.ts";
 import { PostgresSourceDriver } from "../../src/engine/postgres/source-driver.ts";
 import { createLogger } from "../../src/platform/logger.ts";

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { after } from "node:test";
 import pg from "pg";
-import { resolveRunAs } from "../../src/engine/postgres/server/run-as.ts";
+import { resolveRunAs } from "../../src/engine/run-as.ts";
 import { PostgresServerDriver } from "../../src/engine/postgres/server/server-driver.ts";
 import type { ServerSpec } from "../../src/engine/server.ts";
 import { createAuthority, issueCertificate } from "../../src/platform/certificates.ts";

@@ -10,7 +10,7 @@ import type { BtarConfiguration } from "../../src/contract/configuration.ts";
 import { bootstrap } from "../../src/control-plane/bootstrap.ts";
 import { startControlPlane } from "../../src/control-plane/control-plane.ts";
 import type { Engines } from "../../src/engine/engines.ts";
-import { resolveRunAs } from "../../src/engine/postgres/server/run-as.ts";
+import { resolveRunAs } from "../../src/engine/run-as.ts";
 import { FileObjectStore } from "../../src/object-store/file/file-object-store.ts";
 import type { ObjectStore } from "../../src/object-store/object-store.ts";
 import { createLogger } from "../../src/platform/logger.ts";

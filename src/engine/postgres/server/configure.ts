@@ -10,7 +10,7 @@ import { SqlSession } from "../session.ts";
 import { postgresqlConf } from "./configuration-text.ts";
 import type { ServerDirectory } from "./directory.ts";
 import { type Admission, pgHbaConf } from "./host-access.ts";
-import type { RunAs } from "./run-as.ts";
+import type { RunAs } from "../../run-as.ts";
 
 const reloadLimitMs = 10_000;
 

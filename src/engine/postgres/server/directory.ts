@@ -1,7 +1,7 @@
 import path from "node:path";
 import { BtarError } from "../../../domain/errors.ts";
 import { ensureDirectory, readTextIfThere, statIfThere, writeFileDurably } from "../../../platform/files.ts";
-import type { RunAs } from "./run-as.ts";
+import type { RunAs } from "../../run-as.ts";
 
 /** Where the parts of a server are. It writes to `data` only, and its log to a file that btar has opened for it. */
 export interface ServerDirectory {

@@ -7,7 +7,7 @@ import { runProgram } from "../../../platform/process.ts";
 import type { ServerInstallation, ServerSpec } from "../../server.ts";
 import { writeConfiguration } from "./configure.ts";
 import { ensureServerOwned, layOut, type ServerDirectory, writeServerState } from "./directory.ts";
-import { checkTraversable, type RunAs } from "./run-as.ts";
+import { checkTraversable, type RunAs } from "../../run-as.ts";
 import { scramVerifier } from "./scram.ts";
 
 const initdbLimitMs = 300_000;

@@ -19,7 +19,7 @@ import { parseTimelineHistory } from "../timeline-history.ts";
 import { lastStream, recoveryEnd, recoveryFacts } from "./backup-facts.ts";
 import type { ServerDirectory } from "./directory.ts";
 import { readReplayed } from "./recovery-progress.ts";
-import type { RunAs } from "./run-as.ts";
+import type { RunAs } from "../../run-as.ts";
 
 /** Segments that may wait for the server. */
 const segmentsAhead = 16;

@@ -11,9 +11,9 @@ import {
   startDetached,
 } from "../../../platform/process.ts";
 import type { ServerInstallation } from "../../server.ts";
+import { boundLog, logSize, openLog } from "../../server-log-file.ts";
 import type { ServerDirectory } from "./directory.ts";
-import type { RunAs } from "./run-as.ts";
-import { boundLog, logSize, openLog } from "./server-log.ts";
+import type { RunAs } from "../../run-as.ts";
 
 /** A fast shutdown writes a checkpoint, and waits until the log stream has all of the log. */
 const fastShutdownLimitMs = 120_000;

@@ -7,6 +7,7 @@ import { systemClock, throwIfCancelled } from "../../../platform/clock.ts";
 import { giveTree, lstatIfThere, unlinkIfThere } from "../../../platform/files.ts";
 import type { BaseBackupFacts, RecoveryPlan } from "../../engine.ts";
 import type { FeedLog, RecoveryProgress, RecoveryResult, ServerSpec } from "../../server.ts";
+import { readLogFrom } from "../../server-log-file.ts";
 import { parseTimelineHistory } from "../timeline-history.ts";
 import { putUser } from "./accounts.ts";
 import { recoveryFacts } from "./backup-facts.ts";
@@ -26,8 +27,8 @@ import {
 import { prepareRecovery } from "./prepare-recovery.ts";
 import { recoveryProgress, replayedSegmentFile, reportingRestoreCommand } from "./recovery-progress.ts";
 import { resetInternalAccount } from "./reset-accounts.ts";
-import { checkTraversable } from "./run-as.ts";
-import { gistOfLog, readLogFrom } from "./server-log.ts";
+import { checkTraversable } from "../../run-as.ts";
+import { gistOfLog } from "./server-log.ts";
 import { type StartRequest, startServer } from "./start.ts";
 
 const pollMs = 50;

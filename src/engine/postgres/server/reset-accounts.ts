@@ -5,7 +5,7 @@ import { runProgram } from "../../../platform/process.ts";
 import type { ServerInstallation, ServerSpec } from "../../server.ts";
 import type { ServerDirectory } from "./directory.ts";
 import { isLeftover, leftoversRemain, removeForeignPidFile } from "./postmaster.ts";
-import type { RunAs } from "./run-as.ts";
+import type { RunAs } from "../../run-as.ts";
 import { scramVerifier } from "./scram.ts";
 
 const { escapeIdentifier, escapeLiteral } = pg;

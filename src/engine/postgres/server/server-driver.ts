@@ -13,6 +13,7 @@ import type {
   ServerSpec,
   ServerStatus,
 } from "../../server.ts";
+import { boundLog } from "../../server-log-file.ts";
 import { recoveryFacts } from "./backup-facts.ts";
 import { createDatabase, dropDatabase, dropUser, listAccounts, putUser } from "./accounts.ts";
 import { reloadConfiguration, writeConfiguration } from "./configure.ts";
@@ -25,8 +26,8 @@ import { planRecovery, type RecoveryRequest } from "./plan-recovery.ts";
 import { findPostmaster, stopPostmaster } from "./postmaster.ts";
 import { type PreparationRequest, prepareRecovery } from "./prepare-recovery.ts";
 import { recoverServer } from "./recover.ts";
-import type { RunAs } from "./run-as.ts";
-import { boundLog, lastLogLines } from "./server-log.ts";
+import type { RunAs } from "../../run-as.ts";
+import { lastLogLines } from "./server-log.ts";
 import { startServer } from "./start.ts";
 import { tablespacePlaces } from "./tablespaces.ts";
 

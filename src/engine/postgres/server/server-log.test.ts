@@ -3,7 +3,8 @@ import { appendFile, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, test } from "node:test";
-import { boundLog, gistOfLog, lastLogLines, openLog, parseLogLine, readLogFrom } from "./server-log.ts";
+import { boundLog, openLog, readLogFrom } from "../../server-log-file.ts";
+import { gistOfLog, lastLogLines, parseLogLine } from "./server-log.ts";
 
 let directory = "";
 let logFile = "";

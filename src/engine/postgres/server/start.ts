@@ -4,6 +4,7 @@ import { systemClock, throwIfCancelled } from "../../../platform/clock.ts";
 import type { Logger } from "../../../platform/logger.ts";
 import type { ServerAddress } from "../../engine.ts";
 import type { ServerInstallation } from "../../server.ts";
+import { readLogFrom } from "../../server-log-file.ts";
 import { sqlStateOf } from "../server-error.ts";
 import { SqlSession } from "../session.ts";
 import type { ServerDirectory } from "./directory.ts";
@@ -16,8 +17,8 @@ import {
   type StartedPostmaster,
   stopPostmaster,
 } from "./postmaster.ts";
-import type { RunAs } from "./run-as.ts";
-import { gistOfLog, readLogFrom } from "./server-log.ts";
+import type { RunAs } from "../../run-as.ts";
+import { gistOfLog } from "./server-log.ts";
 
 const pollMs = 50;
 

@@ -2,11 +2,11 @@ import { constants } from "node:fs";
 import { access, readFile, realpath, stat } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
-import { BtarError } from "../../../domain/errors.ts";
-import { isErrno } from "../../../platform/errno.ts";
-import type { ProcessUser } from "../../../platform/process.ts";
+import { BtarError } from "../domain/errors.ts";
+import { isErrno } from "../platform/errno.ts";
+import type { ProcessUser } from "../platform/process.ts";
 
-/** The unprivileged user that servers run as when btar runs as root: PostgreSQL refuses to run as root. */
+/** The unprivileged user that servers run as when btar runs as root: they refuse to run as root. */
 export interface RunAs extends ProcessUser {
   readonly name: string;
 }
@@ -24,14 +24,14 @@ export async function resolveRunAs(configuredName: string | undefined): Promise<
     refuseOtherUser(configuredName);
     return undefined;
   }
-  // initdb and postgres look their user up by themselves, so an entry in /etc/passwd is a must.
+  // PostgreSQL's programs look their user up by themselves, so an entry in /etc/passwd is a must.
   const users = parsePasswd(await readFile("/etc/passwd", "utf8"));
   const names = configuredName === undefined ? defaultNames : [configuredName];
   const user = names.flatMap((name) => users.get(name) ?? [])[0];
   if (!user || user.uid === 0) {
     throw new BtarError("INVALID_CONFIGURATION", {
       message: user
-        ? `run_as: PostgreSQL cannot run as ${user.name}, which has the rights of root`
+        ? `run_as: database servers cannot run as ${user.name}, which has the rights of root`
         : `run_as: this host has no user ${names.map((name) => `"${name}"`).join(" or ")}`,
       hint: "make one (useradd --system btar), or set run_as to an unprivileged user of /etc/passwd",
     });
@@ -48,7 +48,7 @@ export async function checkTraversable(directory: string, runAs: RunAs | undefin
   for (const ancestor of ancestorsOf(await realExistingPath(path.resolve(directory)))) {
     if (await canEnter(ancestor, runAs)) continue;
     throw new BtarError("INVALID_CONFIGURATION", {
-      message: `user ${runAs?.name ?? os.userInfo().username}, which PostgreSQL runs as, cannot enter ${ancestor}`,
+      message: `user ${runAs?.name ?? os.userInfo().username}, which database servers run as, cannot enter ${ancestor}`,
       hint: `run "chmod o+x ${ancestor}", or choose another data_dir, such as /var/lib/btar`,
       details: { directory, blockedBy: ancestor },
     });
@@ -69,7 +69,7 @@ export function parsePasswd(text: string): ReadonlyMap<string, RunAs> {
 function refuseOtherUser(name: string | undefined): void {
   if (name === undefined || name === os.userInfo().username) return;
   throw new BtarError("INVALID_CONFIGURATION", {
-    message: `run_as: only root can run PostgreSQL as another user, here "${name}"`,
+    message: `run_as: only root can run database servers as another user, here "${name}"`,
     hint: "start btar as root, or remove run_as",
   });
 }

@@ -3,7 +3,7 @@ import { chmod, mkdir, mkdtemp, realpath, rm } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import { test } from "node:test";
-import { rejectsWith } from "../../../../test/support/assert-error.ts";
+import { rejectsWith } from "../../test/support/assert-error.ts";
 import { checkTraversable, parsePasswd, resolveRunAs } from "./run-as.ts";
 
 const stranger = { name: "nobody", uid: 4_000_000, gid: 4_000_000 };
