@@ -21,7 +21,7 @@ const smallMemory = {
  * A small young generation is collected often, and so is all else: few objects hold most of the memory, and buffers that
  * a backup has done with are given back soon.
  */
-const oftenCollected = ["--max-semi-space-size=4", "--optimize-for-size"] as const;
+const oftenCollected = ["--max-semi-space-size=4", "--heap-growing-percent=30"] as const;
 
 /** What a parent tells its agent. */
 export interface StopMessage {

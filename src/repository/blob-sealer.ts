@@ -11,11 +11,14 @@ export interface SealedPlace extends PackPlace {
   readonly sequence: number;
 }
 
+/** Fingerprints of an extent's pages: known already, or made by the thread that seals it. */
+export type BlobFingerprints = BigUint64Array | "made-when-sealed";
+
 interface WaitingBlob {
   readonly role: "extent" | "delta";
   readonly offset: number;
   readonly bytes: number;
-  readonly fingerprints: BigUint64Array | undefined;
+  readonly fingerprints: BlobFingerprints | undefined;
   readonly onStored: (place: SealedPlace) => void;
 }
 
@@ -27,6 +30,7 @@ export class BlobSealer {
   readonly #packs: PackWriter;
   readonly #workers: BlobWorkers;
   readonly #level: number;
+  readonly #fingerprintSeed: bigint;
   readonly #maxBuffers: number;
   readonly #afterAppend: () => Promise<void>;
 
@@ -47,11 +51,13 @@ export class BlobSealer {
     readonly packs: PackWriter;
     readonly workers: BlobWorkers;
     readonly compressionLevel: number;
+    readonly fingerprintSeed: bigint;
     readonly afterAppend: () => Promise<void>;
   }) {
     this.#packs = options.packs;
     this.#workers = options.workers;
     this.#level = options.compressionLevel;
+    this.#fingerprintSeed = options.fingerprintSeed;
     this.#maxBuffers = options.workers.mostBuffers;
     this.#afterAppend = options.afterAppend;
   }
@@ -65,7 +71,7 @@ export class BlobSealer {
   }
 
   /** Makes a blob of what was reserved. `onStored` is called once it has its place in a pack. */
-  keep(role: WaitingBlob["role"], onStored: WaitingBlob["onStored"], fingerprints?: BigUint64Array): void {
+  keep(role: WaitingBlob["role"], onStored: WaitingBlob["onStored"], fingerprints?: BlobFingerprints): void {
     const bytes = this.#reserved;
     this.#reserved = 0;
     this.#waiting.push({ role, offset: this.#used, bytes, fingerprints, onStored });
@@ -122,7 +128,10 @@ export class BlobSealer {
       level: this.#level,
       buffer: shared,
       firstSequence,
-      blobs: blobs.map(({ role, offset, bytes }) => ({ role, offset, bytes })),
+      fingerprintSeed: this.#fingerprintSeed,
+      blobs: blobs.map(({ role, offset, bytes, fingerprints }) => {
+        return { role, offset, bytes, isFingerprinted: fingerprints === "made-when-sealed" };
+      }),
     });
     this.#appending = this.#appending
       .then(() => sealing)
@@ -146,8 +155,9 @@ export class BlobSealer {
     let at = 0;
     for (const [index, blob] of blobs.entries()) {
       const sealedBytes = result.sealedBytes[index] ?? 0;
+      const fingerprints = blob.fingerprints === "made-when-sealed" ? result.fingerprints[index] : blob.fingerprints;
       const packed = { role: blob.role, plainBytes: blob.bytes, sequence: firstSequence + index };
-      const place = this.#packs.append(packed, [result.sealed.subarray(at, at + sealedBytes)], blob.fingerprints);
+      const place = this.#packs.append(packed, [result.sealed.subarray(at, at + sealedBytes)], fingerprints);
       at += sealedBytes;
       blob.onStored({ ...place, plainBytes: packed.plainBytes, sequence: packed.sequence });
     }

@@ -1,18 +1,28 @@
 /** Code of a worker thread: compresses and seals extents, or opens them and writes them to files. */
 import { parentPort } from "node:worker_threads";
 import { sealBlob } from "./blob.ts";
+import { PageFingerprints } from "./changed-pages.ts";
 import type { BlobReply, BlobRequest, SealRequest } from "./blob-workers.ts";
 import { RestoreWork } from "./restore-work.ts";
 import { packProblem } from "./verify-pack.ts";
 
 const restoreWork = new RestoreWork();
+let lastUsed: { readonly seed: bigint; readonly fingerprints: PageFingerprints } | undefined;
+
+/** One backup has one seed. */
+function fingerprintsBy(seed: bigint): PageFingerprints {
+  if (lastUsed?.seed !== seed) lastUsed = { seed, fingerprints: new PageFingerprints(seed) };
+  return lastUsed.fingerprints;
+}
 
 function seal(request: SealRequest): BlobReply {
   const parts: Buffer[] = [];
   const sealedBytes: number[] = [];
+  const fingerprints: (BigUint64Array | undefined)[] = [];
   let total = 0;
   for (const [index, blob] of request.blobs.entries()) {
-    const plain = new Uint8Array(request.buffer, blob.offset, blob.bytes);
+    const plain = Buffer.from(request.buffer, blob.offset, blob.bytes);
+    fingerprints.push(blob.isFingerprinted ? fingerprintsBy(request.fingerprintSeed).ofExtent(plain) : undefined);
     const sealed = sealBlob(request.key, {
       role: blob.role,
       sequence: request.firstSequence + index,
@@ -30,7 +40,7 @@ function seal(request: SealRequest): BlobReply {
     sealed.set(part, at);
     at += part.length;
   }
-  return { kind: "sealed", sealed, sealedBytes };
+  return { kind: "sealed", sealed, sealedBytes, fingerprints };
 }
 
 const port = parentPort;

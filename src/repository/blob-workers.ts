@@ -13,7 +13,14 @@ export interface SealRequest {
   readonly level: number;
   readonly buffer: SharedArrayBuffer;
   readonly firstSequence: number;
-  readonly blobs: readonly { readonly role: "extent" | "delta"; readonly offset: number; readonly bytes: number }[];
+  readonly fingerprintSeed: bigint;
+  readonly blobs: readonly {
+    readonly role: "extent" | "delta";
+    readonly offset: number;
+    readonly bytes: number;
+    /** Whether the fingerprints of its pages are to be made. */
+    readonly isFingerprinted: boolean;
+  }[];
 }
 
 type Request =
@@ -29,17 +36,16 @@ export interface BlobRequest {
 }
 
 export type BlobReply =
-  | {
-      readonly kind: "sealed";
-      readonly sealed: Uint8Array;
-      readonly sealedBytes: readonly number[];
-    }
+  | ({ readonly kind: "sealed" } & SealedBlobs)
   | { readonly kind: "verified"; readonly problem: string | undefined }
   | RestoreReply;
 
 export interface SealedBlobs {
+  /** All blobs, one after the other. */
   readonly sealed: Uint8Array;
   readonly sealedBytes: readonly number[];
+  /** Of those that were to be fingerprinted. */
+  readonly fingerprints: readonly (BigUint64Array | undefined)[];
 }
 
 /** Buffers of this size travel to the workers: fewer, larger messages are faster. */

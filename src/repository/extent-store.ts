@@ -1,6 +1,6 @@
 import { BtarError } from "../domain/errors.ts";
 import type { BlobRef } from "./blob.ts";
-import type { BlobSealer } from "./blob-sealer.ts";
+import type { BlobFingerprints, BlobSealer } from "./blob-sealer.ts";
 import type { ChangedExtent } from "./changed-extent.ts";
 import { chooseExtent, isZero, type PageFingerprints, type PriorExtent } from "./changed-pages.ts";
 import { DeltaBlobs } from "./delta-blobs.ts";
@@ -116,21 +116,32 @@ export class ExtentStore {
       onPlaced({ kind: "hole", plainBytes });
       return; // what was reserved is used again
     }
+    const keepWhole = (fingerprints: BlobFingerprints) =>
+      this.#keepWhole(content, { isReserved, fingerprints, onPlaced });
+    // Where there is nothing to compare with, another thread makes the fingerprints: this one has enough to do.
+    if (!prior) return keepWhole("made-when-sealed");
     const fingerprints = this.fingerprints.ofExtent(content);
-    const choice = prior && chooseExtent(plainBytes, fingerprints, { prior, ofZeros: this.fingerprints.ofZeros });
-    if (choice?.kind === "reuse") onPlaced(choice.extent);
-    else if (prior && choice?.kind === "delta") {
+    const choice = chooseExtent(plainBytes, fingerprints, { prior, ofZeros: this.fingerprints.ofZeros });
+    if (choice.kind === "reuse") onPlaced(choice.extent);
+    else if (choice.kind === "delta") {
       const parts = choice.pages.map((page) => pageOf(content, page));
       this.#keepDelta({ ...choice, plainBytes, prior, parts }, onPlaced);
-    } else {
-      // Into memory that threads share, `fill` is several times as fast as `set` and `copy`.
-      if (!isReserved) this.#sealer.reserve(plainBytes).fill(content, 0, plainBytes);
-      this.#keepWhole(plainBytes, fingerprints, onPlaced);
-    }
+    } else keepWhole(fingerprints);
   }
 
-  /** Stores what the sealer reserved last. */
-  #keepWhole(plainBytes: number, fingerprints: BigUint64Array, onPlaced: OnPlaced): void {
+  /** Has the sealer store what it reserved last, after content that lies elsewhere was copied there. */
+  #keepWhole(
+    content: Buffer,
+    options: {
+      readonly isReserved: boolean;
+      readonly fingerprints: BlobFingerprints;
+      readonly onPlaced: OnPlaced;
+    },
+  ): void {
+    const { isReserved, fingerprints, onPlaced } = options;
+    const plainBytes = content.length;
+    // Into memory that threads share, `fill` is several times as fast as `set` and `copy`.
+    if (!isReserved) this.#sealer.reserve(plainBytes).fill(content, 0, plainBytes);
     this.#sealer.keep(
       "extent",
       (place) => onPlaced({ kind: "whole", plainBytes, blob: this.#numbered(place) }),

@@ -1,4 +1,5 @@
 import { extentBytes, pageBytes } from "./file-map.ts";
+import { DifferenceMemory } from "./subtract-before.ts";
 
 const wordBytes = 4;
 const pageWords = pageBytes / wordBytes;
@@ -16,7 +17,8 @@ const smallDifference = 1 << 16;
  * What counts up, or stays, is then the same small number in every tuple. Layout in docs/repository-format.md, "Packs".
  */
 export class TupleFilter {
-  readonly #bytes = Buffer.alloc(extentBytes + extentBytes / pageBytes);
+  readonly #memory = new DifferenceMemory();
+  readonly #bytes = this.#memory.bytes;
   readonly #words = new Int32Array(this.#bytes.buffer, this.#bytes.byteOffset, extentBytes / wordBytes);
 
   /**
@@ -33,7 +35,8 @@ export class TupleFilter {
       this.#bytes[plain.length + page] = stride;
       if (stride === 0) continue;
       isFiltered = true;
-      subtractBefore(this.#words, page * pageWords, stride);
+      const first = page * pageWords + Math.max(headerWords, stride);
+      this.#memory.subtractBefore({ first, end: (page + 1) * pageWords, distance: stride });
     }
     return isFiltered ? this.#bytes.subarray(0, plain.length + pages) : undefined;
   }
@@ -86,11 +89,6 @@ function smallDifferences(words: Int32Array, from: number, stride: number): numb
     if (difference > -smallDifference && difference < smallDifference) count += 1;
   }
   return count;
-}
-
-function subtractBefore(words: Int32Array, page: number, stride: number): void {
-  const first = page + Math.max(headerWords, stride);
-  for (let at = page + pageWords - 1; at >= first; at -= 1) words[at] = word(words, at) - word(words, at - stride);
 }
 
 function addBefore(words: Int32Array, page: number, stride: number): void {
