@@ -19,9 +19,9 @@ const smallMemory = {
 
 /**
  * A small young generation is collected often, and so is all else: few objects hold most of the memory, and buffers that
- * a backup has done with are given back soon.
+ * a backup has done with are given back soon. After a job, an agent asks for it.
  */
-const oftenCollected = ["--max-semi-space-size=4", "--heap-growing-percent=30"] as const;
+const oftenCollected = ["--max-semi-space-size=4", "--heap-growing-percent=30", "--expose-gc"] as const;
 
 /** What a parent tells its agent. */
 export interface StopMessage {

@@ -21,6 +21,9 @@ import { whileWriting } from "./store-hold.ts";
 import { StoreWatch } from "./store-watch.ts";
 import { Supervision } from "./supervision.ts";
 
+/** Jobs that leave much memory behind: few objects hold it, so that V8 sees no need to collect them. */
+const largeJobs: ReadonlySet<JobKind> = new Set<JobKind>(["backup", "restore", "fork", "verify"]);
+const restAfterMs = 200;
 const heartbeatMs = 3000;
 
 export interface RegionAgentOptions extends Omit<AgentEnvironment, "workers" | "archivers" | "locks"> {
@@ -140,7 +143,22 @@ export class RegionAgent {
         verify: runVerifyJob,
       };
     for (const [kind, run] of Object.entries(code) as [JobKind, (typeof code)[JobKind]][]) {
-      await this.#env.jobs.work(kind, this.#env.cloud, (job) => run(this.#env, job));
+      const isLarge = largeJobs.has(kind);
+      await this.#env.jobs.work(kind, this.#env.cloud, (job) =>
+        run(this.#env, job).finally(() => {
+          if (isLarge) this.#restSoon();
+        }),
+      );
     }
+  }
+
+  /** When the job has been told as ended. */
+  #restSoon(): void {
+    const { workers, logger } = this.#env;
+    setTimeout(() => {
+      workers
+        .rest()
+        .catch((error: unknown) => logger.warn({ reason: describeError(error) }, "a worker thread does not rest"));
+    }, restAfterMs).unref();
   }
 }

@@ -1,5 +1,6 @@
 /** Code of a worker thread: compresses and seals extents, or opens them and writes them to files. */
 import { parentPort } from "node:worker_threads";
+import { collectGarbage } from "../platform/release-memory.ts";
 import { sealBlob } from "./blob.ts";
 import { PageFingerprints } from "./changed-pages.ts";
 import type { BlobReply, BlobRequest, SealRequest } from "./blob-workers.ts";
@@ -61,6 +62,10 @@ port.on("message", ({ id, request }: BlobRequest) => {
       return;
     case "verify":
       port.postMessage({ id, reply: { kind: "verified", problem: packProblem(request) } satisfies BlobReply });
+      return;
+    case "rest":
+      collectGarbage();
+      port.postMessage({ id, reply: { kind: "rested" } satisfies BlobReply });
       return;
     case "end-restore":
       port.postMessage({ id, reply: restoreWork.end() });

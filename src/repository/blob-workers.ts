@@ -1,5 +1,6 @@
 import { Worker } from "node:worker_threads";
 import { BtarError } from "../domain/errors.ts";
+import { collectGarbage } from "../platform/release-memory.ts";
 import type { CompareRequest, RestoreReply, RestoreRequest } from "./restore-requests.ts";
 import type { VerifyPackRequest } from "./verify-pack.ts";
 
@@ -28,7 +29,7 @@ type Request =
   | RestoreRequest
   | CompareRequest
   | (VerifyPackRequest & { readonly kind: "verify" })
-  | { readonly kind: "end-restore" };
+  | { readonly kind: "end-restore" | "rest" };
 
 export interface BlobRequest {
   readonly id: number;
@@ -38,6 +39,7 @@ export interface BlobRequest {
 export type BlobReply =
   | ({ readonly kind: "sealed" } & SealedBlobs)
   | { readonly kind: "verified"; readonly problem: string | undefined }
+  | { readonly kind: "rested" }
   | RestoreReply;
 
 export interface SealedBlobs {
@@ -144,6 +146,12 @@ export class BlobWorkers {
   /** Closes the files that a restore holds open, in every thread; to be called when it has ended. */
   async endRestore(): Promise<void> {
     await Promise.all(this.#threads.map((thread) => thread.ask({ kind: "end-restore" }, [])));
+  }
+
+  /** Gives memory back that all threads, this one too, have done with; to be called when much work has ended. */
+  async rest(): Promise<void> {
+    await Promise.all(this.#threads.map((thread) => thread.ask({ kind: "rest" }, [])));
+    collectGarbage();
   }
 
   async close(): Promise<void> {
