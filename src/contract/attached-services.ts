@@ -1,10 +1,11 @@
 import Type from "typebox";
+import { serviceUriForms } from "../domain/service-uri.ts";
 import { closed, text } from "./schema-parts.ts";
 import { newServiceName, service, userConfigField } from "./services.ts";
 
 const address = {
   uri: Type.String({
-    description: "postgres://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=verify-full",
+    description: serviceUriForms,
     maxLength: 4096,
   }),
   ca: Type.Optional(Type.String({ description: "PEM of the authority to trust", maxLength: 65536 })),
@@ -25,7 +26,7 @@ export const preflightBody = Type.Object(address, closed);
 
 const findings = Type.Array(
   Type.Object({
-    check: Type.String({ description: "Stable word, such as wal_level" }),
+    check: Type.String({ description: "Stable word, such as wal_level or clone_plugin" }),
     severity: Type.Enum(["error", "warning"]),
     message: Type.String({ description: "What is, and what should be" }),
     fix: Type.String({ description: "The statement or line that mends it" }),

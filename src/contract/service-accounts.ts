@@ -7,14 +7,18 @@ const newPassword = Type.String({
   maxLength: 256,
 });
 
+const authentication = Type.Optional(
+  Type.Unknown({ description: "MySQL: caching_sha2_password, or nothing; without effect for others" }),
+);
+
 export const createUserBody = Type.Object(
   {
     username: Type.String({
-      description: "At most 63 letters, digits, - . _",
+      description: "At most 63 letters, digits, - . _; 32 for MySQL",
       pattern: "^[_A-Za-z0-9][-._A-Za-z0-9]{0,62}$",
     }),
     access_control: ignored,
-    authentication: ignored,
+    authentication,
   },
   closed,
 );
@@ -23,7 +27,7 @@ export const updateUserBody = Type.Object(
   {
     operation: Type.Literal("reset-credentials", { description: "The one change there is" }),
     new_password: Type.Optional(nullable(newPassword)),
-    authentication: ignored,
+    authentication,
   },
   closed,
 );
@@ -49,6 +53,7 @@ export const user = Type.Object({
   access_cert: alwaysNull,
   access_key: alwaysNull,
   access_control: Type.Object({}, { description: "Always empty" }),
+  authentication: Type.Optional(Type.String({ description: "MySQL: caching_sha2_password" })),
 });
 
 export const userAnswer = Type.Object({ user });

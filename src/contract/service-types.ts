@@ -15,7 +15,7 @@ const backupConfig = Type.Object({
 });
 
 const planFields = {
-  service_type: Type.String({ description: "Service type, such as pg" }),
+  service_type: Type.String({ description: "Service type, such as pg or mysql" }),
   service_plan: Type.String({ description: "Plan, such as startup-4" }),
   node_count: Type.Integer({ description: "Of the plan; one server really runs" }),
   backup_config: backupConfig,
@@ -64,7 +64,7 @@ export const versionsAnswer = Type.Object({
   service_versions: Type.Array(
     Type.Object({
       service_type: Type.String({ description: "Service type" }),
-      major_version: Type.String({ description: "Such as 18" }),
+      major_version: Type.String({ description: "Such as 18 or 8.4" }),
       state: Type.Enum(["available", "unavailable"], { description: "Whether an agent has its programs" }),
       aiven_end_of_life_time: day("End of the version's life upstream"),
       upstream_end_of_life_time: day("End of the version's life upstream"),

@@ -56,7 +56,7 @@ const withoutEffect = {
 export const createServiceBody = Type.Object(
   {
     service_name: newServiceName,
-    service_type: text("Engine: pg", 64),
+    service_type: Type.Optional(text("Engine: pg or mysql; a fork has its source's by default", 64)),
     plan: Type.Optional(text("Plan, such as startup-4; a fork has its source's by default", 128)),
     cloud: Type.Optional(nullable(text("Cloud to run in; the project's default cloud by default"))),
     user_config: userConfigField,
@@ -133,10 +133,16 @@ export const service = Type.Object({
   service_uri: nullableText("How to connect as administrator; null while it is built, and for an attached one"),
   service_uri_params: uriParams,
   connection_info: Type.Object({
-    pg: Type.Array(Type.String(), { description: "URIs" }),
-    pg_params: Type.Array(uriParams),
-    pg_standby: alwaysEmpty(),
-    pg_syncing: alwaysEmpty(),
+    pg: Type.Optional(Type.Array(Type.String(), { description: "URIs" })),
+    pg_params: Type.Optional(Type.Array(uriParams)),
+    pg_standby: Type.Optional(alwaysEmpty()),
+    pg_syncing: Type.Optional(alwaysEmpty()),
+    mysql: Type.Optional(Type.Array(Type.String(), { description: "URIs" })),
+    mysql_params: Type.Optional(Type.Array(uriParams)),
+    mysql_standby: Type.Optional(alwaysEmpty()),
+    mysql_replica_uri: Type.Optional(
+      Type.String({ description: "Of the one server, which clients read from too; empty while it is built" }),
+    ),
   }),
   components: Type.Array(
     Type.Object({
@@ -166,7 +172,8 @@ export const service = Type.Object({
     updates: alwaysEmpty(),
   }),
   metadata: Type.Object({
-    pg_version: Type.String({ description: "Major version" }),
+    pg_version: Type.Optional(Type.String({ description: "Major version" })),
+    mysql_version: Type.Optional(Type.String({ description: "Major version" })),
     max_connections: Type.Integer({ description: "Connections that the server takes" }),
   }),
   user_config: anyObject("Settings as given, and defaults"),

@@ -306,7 +306,7 @@ test("service types and plans are told in the forms that old and new clients ask
   type WithPlans = Static<typeof serviceTypesWithPlansAnswer>;
   const old = (await api.avn<WithPlans>("GET", "/project/demo/service_types")).body.service_types;
   const now = (await api.avn<Static<typeof serviceTypeAnswer>>("GET", "/project/demo/service-types/pg")).body;
-  assert.deepEqual(Object.keys(old), ["pg"]);
+  assert.deepEqual(Object.keys(old), ["pg", "mysql"]);
   assert.deepEqual(old["pg"]?.user_config_schema, now.user_config_schema);
   const all = await api.avn<Static<typeof serviceTypesAnswer>>("GET", "/project/demo/service-types");
   assert.deepEqual(all.body["pg"], now);
@@ -343,23 +343,25 @@ interface Schema {
 }
 
 test("the schema of user_config is in the dialect that clients can read", async () => {
-  const { body } = await api.avn<{ user_config_schema: Schema }>("GET", "/project/demo/service-types/pg");
   const check = (schema: Schema, path: string): void => {
     assert.ok(schema.type, `${path} has no type`);
     if (schema.items) check(schema.items, `${path}[]`);
     for (const [name, property] of Object.entries(schema.properties ?? {})) check(property, `${path}.${name}`);
   };
-  check(body.user_config_schema, "user_config");
-  const { properties } = body.user_config_schema;
-  assert.equal(properties?.["additional_backup_regions"]?.maxItems, 2);
-  assert.equal(properties?.["service_to_fork_from"]?.createOnly, true);
+  for (const type of ["pg", "mysql"]) {
+    const { body } = await api.avn<{ user_config_schema: Schema }>("GET", `/project/demo/service-types/${type}`);
+    check(body.user_config_schema, `user_config of ${type}`);
+    const { properties } = body.user_config_schema;
+    assert.equal(properties?.["additional_backup_regions"]?.maxItems, 2);
+    assert.equal(properties?.["service_to_fork_from"]?.createOnly, true);
+  }
 });
 
 test("versions are told with an end of life that clients can parse", async () => {
   const { body } = await api.avn<Static<typeof versionsAnswer>>("GET", "/account/btar/service_versions");
   assert.deepEqual(
-    body.service_versions.map((version) => version.major_version),
-    ["14", "15", "16", "17", "18"],
+    body.service_versions.map((version) => `${version.service_type} ${version.major_version}`),
+    ["pg 14", "pg 15", "pg 16", "pg 17", "pg 18", "mysql 8.0", "mysql 8.4", "mysql 9.7"],
   );
   for (const { aiven_end_of_life_time } of body.service_versions) {
     assert.match(aiven_end_of_life_time, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/);

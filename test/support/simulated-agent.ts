@@ -13,15 +13,20 @@ export class SimulatedAgent {
   /** Registers as an agent of a cloud. */
   async register(
     cloud: string,
-    options: { readonly versions?: readonly string[]; readonly seenAt?: Date } = {},
+    options: {
+      /** Of PostgreSQL. */
+      readonly versions?: readonly string[];
+      readonly mysqlVersions?: readonly string[];
+      readonly seenAt?: Date;
+    } = {},
   ): Promise<void> {
-    const { versions = ["14", "15", "16", "17", "18"], seenAt = new Date() } = options;
+    const { versions = ["14", "15", "16", "17", "18"], mysqlVersions = ["9.7"], seenAt = new Date() } = options;
     const values = {
       cloud,
       host: "test",
       pid: process.pid,
       version: "0.0.0",
-      engines: JSON.stringify({ pg: versions }),
+      engines: JSON.stringify({ pg: versions, mysql: mysqlVersions }),
       started_at: seenAt,
       seen_at: seenAt,
     };

@@ -24,6 +24,7 @@ import { protectionAnswer } from "../../contract/status.ts";
 import { regionOf } from "../../domain/cloud.ts";
 import { BtarError } from "../../domain/errors.ts";
 import { microsToDate, parseTargetTime } from "../../domain/recovery-target-time.ts";
+import { serviceTypes } from "../catalogue/service-types.ts";
 import type { ControlPlaneContext } from "../context.ts";
 import { answers } from "../http/answers.ts";
 import type { ApiServer } from "../http/api-server.ts";
@@ -255,11 +256,12 @@ function singleDatabase(
   { database, location, target_time: at }: Static<typeof restoreBody>,
 ): BtarError {
   const time = at == null ? "" : ` --at ${at}`;
+  const { dumpOf } = serviceTypes[row.engine];
   return new BtarError("INVALID_INPUT", {
     message: `database ${database} cannot be restored alone: the databases of a server share its log, transactions and users`,
     hint:
       `fork the service, then take the database from the fork: btar fork ${row.name} ${row.name}-fork ` +
-      `--cloud ${location}${time} --wait, then pg_dump --create --dbname of the fork's ${database}`,
+      `--cloud ${location}${time} --wait, then ${dumpOf(database ?? "")}`,
   });
 }
 

@@ -9,6 +9,7 @@ import {
   serviceTypesWithPlansAnswer,
   versionsAnswer,
 } from "../../contract/service-types.ts";
+import { engineNames } from "../../domain/engine-name.ts";
 import { plans } from "../../domain/plan.ts";
 import type { ControlPlaneContext } from "../context.ts";
 import { answers, publicAccess, publicRoute } from "../http/answers.ts";
@@ -21,7 +22,6 @@ import {
   planSpecification,
   requireServiceType,
   serviceTypeFields,
-  serviceTypeNames,
   versionFields,
 } from "./service-types.ts";
 
@@ -52,7 +52,7 @@ function cloudRoutes(app: ApiServer, context: ControlPlaneContext): void {
 
 function serviceTypeRoutes(app: ApiServer, context: ControlPlaneContext): void {
   const withPlans = async () => {
-    const entries = serviceTypeNames.map(async (name) => [
+    const entries = engineNames.map(async (name) => [
       name,
       {
         ...(await serviceTypeFields(context, name)),
@@ -77,7 +77,7 @@ function serviceTypeRoutes(app: ApiServer, context: ControlPlaneContext): void {
     { schema: { summary: "Service types", params: projectPath, response: answers(serviceTypesAnswer) } },
     async (request) => {
       await findProject(context, request.params.project);
-      const entries = serviceTypeNames.map(async (name) => [name, await serviceTypeFields(context, name)]);
+      const entries = engineNames.map(async (name) => [name, await serviceTypeFields(context, name)]);
       return Object.fromEntries(await Promise.all(entries));
     },
   );

@@ -1,59 +1,49 @@
-import { pgUserConfigSchema } from "../../contract/pg-user-config.ts";
-import type { ConfigSchema } from "../../contract/user-config.ts";
+import { type EngineName, engineNames } from "../../domain/engine-name.ts";
 import { BtarError } from "../../domain/errors.ts";
 import { findPlan, type Plan } from "../../domain/plan.ts";
 import { cloudNames, type ControlPlaneContext } from "../context.ts";
+import { mysqlServiceType } from "./mysql-service-type.ts";
+import { pgServiceType } from "./pg-service-type.ts";
+import type { ServiceType } from "./service-type.ts";
 
-/** Engines that services can have. */
-export const serviceTypeNames = ["pg"] as const;
-export type ServiceTypeName = (typeof serviceTypeNames)[number];
-
-export const serviceTypeDescriptions: Readonly<Record<ServiceTypeName, string>> = {
-  pg: "PostgreSQL - Object-Relational Database Management System",
-};
-
-/** Major versions of PostgreSQL, oldest first, with the end of their life upstream. */
-export const pgVersions = [
-  { major: "14", availableFrom: "2021-09-30", endOfLife: "2026-11-12" },
-  { major: "15", availableFrom: "2022-10-13", endOfLife: "2027-11-11" },
-  { major: "16", availableFrom: "2023-09-14", endOfLife: "2028-11-09" },
-  { major: "17", availableFrom: "2024-09-26", endOfLife: "2029-11-08" },
-  { major: "18", availableFrom: "2025-09-25", endOfLife: "2030-11-14" },
-] as const;
+/** What services can be, by the name of their engine. */
+export const serviceTypes: Readonly<Record<EngineName, ServiceType>> = { pg: pgServiceType, mysql: mysqlServiceType };
 
 const priceUsd = "0.00";
 
-/** Major versions that an agent (of `cloud`) can run; all that btar knows while no agent says. */
-export async function runnableVersions(context: ControlPlaneContext, cloud?: string): Promise<readonly string[]> {
+/** Major versions that an agent (of `cloud`) can run, oldest first; all that btar knows while no agent says. */
+export async function runnableVersions(
+  context: ControlPlaneContext,
+  type: EngineName,
+  cloud?: string,
+): Promise<readonly string[]> {
   let query = context.catalog.db.selectFrom("agent").select("engines");
   if (cloud !== undefined) query = query.where("cloud", "=", cloud);
   const agents = await query.execute();
-  const known: readonly string[] = pgVersions.map(({ major }) => major);
+  const known = serviceTypes[type].versions.map(({ major }) => major);
   if (agents.length === 0) return known;
-  const runnable = new Set(agents.flatMap(({ engines }) => engines["pg"] ?? []));
+  const runnable = new Set(agents.flatMap(({ engines }) => engines[type] ?? []));
   return known.filter((major) => runnable.has(major));
 }
 
 /** @throws {BtarError} NOT_FOUND */
-export function requireServiceType(type: string): ServiceTypeName {
-  const known = serviceTypeNames.find((name) => name === type);
+export function requireServiceType(type: string): EngineName {
+  const known = engineNames.find((name) => name === type);
   if (known) return known;
   throw new BtarError("NOT_FOUND", {
     message: `Service type not found: ${type}`,
-    hint: `there are: ${serviceTypeNames.join(", ")}`,
+    hint: `there are: ${engineNames.join(", ")}`,
   });
 }
 
 /** What clients are told of a service type, plans aside. */
-export async function serviceTypeFields(context: ControlPlaneContext, type: ServiceTypeName) {
-  const versions = await runnableVersions(context);
+export async function serviceTypeFields(context: ControlPlaneContext, type: EngineName) {
+  const versions = await runnableVersions(context, type);
   const newest = versions.at(-1) ?? null;
-  const schema: ConfigSchema = pgUserConfigSchema({
-    versions,
-    maxRegions: context.configuration.limits.additionalClouds,
-  });
+  const { description, userConfigSchema } = serviceTypes[type];
+  const schema = userConfigSchema({ versions, maxRegions: context.configuration.limits.additionalClouds });
   return {
-    description: serviceTypeDescriptions[type],
+    description,
     default_version: newest,
     latest_available_version: newest,
     user_config_schema: { ...schema },
@@ -61,7 +51,7 @@ export async function serviceTypeFields(context: ControlPlaneContext, type: Serv
 }
 
 /** A plan, with what it gives in each cloud. */
-export function planFields(context: ControlPlaneContext, type: ServiceTypeName, plan: Plan) {
+export function planFields(context: ControlPlaneContext, type: EngineName, plan: Plan) {
   const size = {
     price_usd: priceUsd,
     node_memory_mb: plan.memoryMb,
@@ -106,9 +96,14 @@ export function planPrice(
 
 /** All versions, and whether one can run now. */
 export async function versionFields(context: ControlPlaneContext) {
-  const runnable = new Set(await runnableVersions(context));
-  return pgVersions.map(({ major, availableFrom, endOfLife }) => ({
-    service_type: "pg",
+  const fields = await Promise.all(engineNames.map((type) => versionFieldsOf(context, type)));
+  return fields.flat();
+}
+
+async function versionFieldsOf(context: ControlPlaneContext, type: EngineName) {
+  const runnable = new Set(await runnableVersions(context, type));
+  return serviceTypes[type].versions.map(({ major, availableFrom, endOfLife }) => ({
+    service_type: type,
     major_version: major,
     state: runnable.has(major) ? ("available" as const) : ("unavailable" as const),
     aiven_end_of_life_time: `${endOfLife}T00:00:00Z`,
@@ -122,7 +117,7 @@ export async function versionFields(context: ControlPlaneContext) {
   }));
 }
 
-function commonFields({ configuration }: ControlPlaneContext, type: ServiceTypeName, plan: Plan) {
+function commonFields({ configuration }: ControlPlaneContext, type: EngineName, plan: Plan) {
   return {
     service_type: type,
     service_plan: plan.name,

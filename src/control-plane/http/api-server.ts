@@ -85,7 +85,7 @@ export type ApiServer = Awaited<ReturnType<typeof createApiServer>>;
 
 const openapi: NonNullable<FastifyDynamicSwaggerOptions["openapi"]> = {
   openapi: "3.1.0",
-  info: { title: "btar", version: "1", description: "Backup to another region for PostgreSQL" },
+  info: { title: "btar", version: "1", description: "Backup to another region for PostgreSQL and MySQL" },
   components: {
     securitySchemes: {
       token: { type: "apiKey", in: "header", name: "Authorization", description: "aivenv1 TOKEN" },

@@ -10,6 +10,7 @@ import {
   userAnswer,
 } from "../../contract/service-accounts.ts";
 import { serviceAnswer, serviceMessageAnswer } from "../../contract/services.ts";
+import { serviceTypes } from "../catalogue/service-types.ts";
 import type { ControlPlaneContext } from "../context.ts";
 import { answers } from "../http/answers.ts";
 import type { ApiServer } from "../http/api-server.ts";
@@ -39,8 +40,10 @@ export function serviceAccountRoutes(app: ApiServer, context: ControlPlaneContex
 
 function userRoutes(app: ApiServer, context: ControlPlaneContext): void {
   const users = "/v1/project/:project/service/:service/user";
-  const told = async (service: ServiceName, name: string) =>
-    userFields(context, await findUser(context, await findService(context, service), name));
+  const told = async (service: ServiceName, name: string) => {
+    const row = await findService(context, service);
+    return userFields(context, row, await findUser(context, row, name));
+  };
 
   app.post(
     users,
@@ -48,8 +51,9 @@ function userRoutes(app: ApiServer, context: ControlPlaneContext): void {
       schema: { summary: "Create a user", params: servicePath, body: createUserBody, response: answers(newUserAnswer) },
     },
     async (request) => {
-      await createUser(context, changeOf(request), request.body.username);
-      return { user: await told(request.params, request.body.username), message: "created" };
+      const { username: name, authentication } = request.body;
+      await createUser(context, changeOf(request), { name, authentication });
+      return { user: await told(request.params, name), message: "created" };
     },
   );
 
@@ -73,6 +77,7 @@ function userRoutes(app: ApiServer, context: ControlPlaneContext): void {
       await resetPassword(context, changeOf(request), {
         name: request.params.user,
         password: request.body.new_password ?? undefined,
+        authentication: request.body.authentication,
       });
       return {
         service: await serviceFields(context, await findService(context, request.params)),
@@ -109,7 +114,8 @@ function databaseRoutes(app: ApiServer, context: ControlPlaneContext): void {
     databases,
     { schema: { summary: "Databases", params: servicePath, response: answers(databasesAnswer) } },
     async (request) => {
-      const { id } = await findService(context, request.params);
+      const { id, engine } = await findService(context, request.params);
+      const { order, characters } = serviceTypes[engine].collation;
       const rows = await context.catalog.db
         .selectFrom("service_database")
         .select("name")
@@ -117,7 +123,7 @@ function databaseRoutes(app: ApiServer, context: ControlPlaneContext): void {
         .orderBy("name")
         .execute();
       return {
-        databases: rows.map(({ name }) => ({ database_name: name, lc_collate: "C.UTF-8", lc_ctype: "C.UTF-8" })),
+        databases: rows.map(({ name }) => ({ database_name: name, lc_collate: order, lc_ctype: characters })),
         next: null,
       };
     },

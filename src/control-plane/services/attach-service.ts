@@ -10,7 +10,6 @@ import { BtarError } from "../../domain/errors.ts";
 import type { Plan } from "../../domain/plan.ts";
 import { parseServiceUri } from "../../domain/service-uri.ts";
 import type { PreflightFinding, ServerAddress, ServerIdentity } from "../../engine/engine.ts";
-import { pgVersions } from "../catalogue/service-types.ts";
 import { cloudNames, type ControlPlaneContext } from "../context.ts";
 import { findProject } from "../projects/find-project.ts";
 import { chosenCloud, chosenPlan } from "./choices.ts";
@@ -46,10 +45,11 @@ export async function attachService(
   const { project, body } = request;
   await findProject(context, project);
   const cloud = chosenCloud(context, body.cloud);
-  const plan = chosenPlan(body.plan ?? defaultPlan);
+  const { engine } = parseServiceUri(body.uri);
+  const plan = chosenPlan(engine, body.plan ?? defaultPlan);
   const maxRegions = context.configuration.limits.additionalClouds;
-  const versions = pgVersions.map(({ major }) => major);
-  const config = changedConfig({}, body.user_config ?? {}, { versions, maxRegions, kind: "attached" });
+  const rules = { engine, versions: [], maxRegions, kind: "attached" } as const;
+  const config = changedConfig({}, body.user_config ?? {}, rules);
   const regions = backupRegionsOf(config);
   checkBackupRegions({ wanted: regions, primary: cloud, configured: cloudNames(context.configuration), maxRegions });
   await refuseTakenName(context.catalog.db, project, body.service_name);
@@ -57,7 +57,7 @@ export async function attachService(
   const missing = findings.filter(({ severity }) => severity === "error");
   if (missing.length > 0) throw preflightError(body.service_name, missing);
   const identity = await withinTime(body, (address, signal) =>
-    context.engines.of("pg").source.identify(address, { signal }),
+    context.engines.of(engine).source.identify(address, { signal }),
   );
   await insertAttachedService(context, { ...request, cloud, plan, config, regions, identity });
   return findings;
@@ -71,7 +71,8 @@ export async function preflight(
   context: ControlPlaneContext,
   body: Static<typeof preflightBody>,
 ): Promise<readonly PreflightFinding[]> {
-  return await withinTime(body, (address, signal) => context.engines.of("pg").source.preflight(address, { signal }));
+  const { source } = context.engines.of(parseServiceUri(body.uri).engine);
+  return await withinTime(body, (address, signal) => source.preflight(address, { signal }));
 }
 
 async function withinTime<T>(
@@ -124,14 +125,14 @@ async function insertRow(
   { id, now }: { readonly id: string; readonly now: Date },
 ): Promise<void> {
   const { body, plan, identity } = service;
-  const { host, port, user } = parseServiceUri(body.uri);
+  const { engine, host, port, user } = parseServiceUri(body.uri);
   await trx
     .insertInto("service")
     .values({
       id,
       project: service.project,
       name: body.service_name,
-      engine: "pg",
+      engine,
       kind: "attached",
       cloud: service.cloud,
       plan: plan.name,

@@ -1,15 +1,15 @@
 import type { CatalogDatabase } from "../../catalog/catalog.ts";
 import { recordEvent } from "../../catalog/events.ts";
 import { openServiceSecrets, sealServiceSecrets, sealUserPassword } from "../../catalog/service-secrets.ts";
+import { type EngineName, productNames } from "../../domain/engine-name.ts";
 import { BtarError } from "../../domain/errors.ts";
+import { serviceTypes } from "../catalogue/service-types.ts";
 import type { ControlPlaneContext } from "../context.ts";
 import { findService, type ServiceName, type ServiceRow } from "./find-service.ts";
 import { randomPassword } from "./insert-service.ts";
 import { enqueueApply, lockService } from "./update-service.ts";
-import { refuseReservedRole } from "./user-config.ts";
+import { refuseUserName } from "./user-config.ts";
 import { unknownUser } from "./user-fields.ts";
-
-const reservedDatabases = new Set(["postgres", "template0", "template1"]);
 
 /** A service, and who changes it. */
 export interface AccountChange extends ServiceName {
@@ -17,9 +17,15 @@ export interface AccountChange extends ServiceName {
 }
 
 /** @throws {BtarError} ALREADY_EXISTS, INVALID_INPUT, WRONG_STATE, NOT_FOUND */
-export async function createUser(context: ControlPlaneContext, service: AccountChange, name: string): Promise<void> {
-  refuseReservedRole(name);
+export async function createUser(
+  context: ControlPlaneContext,
+  service: AccountChange,
+  user: { readonly name: string; readonly authentication: unknown },
+): Promise<void> {
+  const { name } = user;
   await changeRunning(context, service, async (trx, row) => {
+    refuseUserName(row.engine, name);
+    refuseAuthentication(row.engine, user.authentication);
     const sealed = sealUserPassword(context.masterKey, { serviceId: row.id, name }, randomPassword());
     const { numInsertedOrUpdatedRows } = await trx
       .insertInto("service_user")
@@ -62,9 +68,14 @@ export async function deleteUser(context: ControlPlaneContext, service: AccountC
 export async function resetPassword(
   context: ControlPlaneContext,
   service: AccountChange,
-  change: { readonly name: string | undefined; readonly password: string | undefined },
+  change: {
+    readonly name: string | undefined;
+    readonly password: string | undefined;
+    readonly authentication?: unknown;
+  },
 ): Promise<void> {
   await changeRunning(context, service, async (trx, row) => {
+    refuseAuthentication(row.engine, change.authentication);
     const { masterKey } = context;
     const secrets = openServiceSecrets(masterKey, row.id, row.sealed_secrets);
     const name = change.name ?? secrets.adminUser;
@@ -95,13 +106,13 @@ export async function createDatabase(
   service: AccountChange,
   name: string,
 ): Promise<void> {
-  if (reservedDatabases.has(name)) {
-    throw new BtarError("INVALID_INPUT", {
-      message: `Invalid input: the database name '${name}' is reserved`,
-      hint: "choose another one",
-    });
-  }
   await changeRunning(context, service, async (trx, row) => {
+    if (serviceTypes[row.engine].isReservedDatabase(name)) {
+      throw new BtarError("INVALID_INPUT", {
+        message: `Invalid input: the database name '${name}' is reserved`,
+        hint: "choose another one",
+      });
+    }
     const { numInsertedOrUpdatedRows } = await trx
       .insertInto("service_database")
       .values({ service_id: row.id, name, created_at: context.clock.now() })
@@ -132,6 +143,16 @@ export async function deleteDatabase(
     }
     await enqueueApply(trx, context, row, { dropDatabases: [name] });
     return { kind: "database_delete", message: `Deleted database '${name}' of service '${row.name}'` };
+  });
+}
+
+/** Clients name a way to log in for engines that have several; others send what they have no use for. */
+function refuseAuthentication(engine: EngineName, asked: unknown): void {
+  const { authentication } = serviceTypes[engine];
+  if (authentication === undefined || asked === undefined || asked === null || asked === authentication) return;
+  throw new BtarError("INVALID_INPUT", {
+    message: `Invalid input: authentication '${String(asked)}'`,
+    hint: `users of ${productNames[engine]} services log in by ${authentication}`,
   });
 }
 

@@ -1,19 +1,19 @@
+import { type EngineName, engineNames } from "../../domain/engine-name.ts";
 import { BtarError } from "../../domain/errors.ts";
 import { nearestWord } from "../../domain/nearest-word.ts";
 import { findPlan, type Plan, plans } from "../../domain/plan.ts";
-import { serviceTypeNames, type ServiceTypeName } from "../catalogue/service-types.ts";
 import { cloudNames, type ControlPlaneContext } from "../context.ts";
 
 /** @throws {BtarError} INVALID_INPUT */
-export function chosenServiceType(name: string): ServiceTypeName {
-  const known = serviceTypeNames.find((type) => type === name);
+export function chosenServiceType(name: string): EngineName {
+  const known = engineNames.find((type) => type === name);
   if (known) return known;
-  throw unknownChoice("service_type", name, serviceTypeNames);
+  throw unknownChoice("service_type", name, engineNames);
 }
 
 /** @param name with or without the service type: `pg:startup-4`. @throws {BtarError} INVALID_INPUT */
-export function chosenPlan(name: string): Plan {
-  const plan = findPlan(name.replace(/^pg:/, ""));
+export function chosenPlan(type: EngineName, name: string): Plan {
+  const plan = findPlan(name.startsWith(`${type}:`) ? name.slice(type.length + 1) : name);
   if (plan) return plan;
   throw unknownChoice(
     "plan",

@@ -1,5 +1,6 @@
 import type { ServiceSecrets } from "../../catalog/schema.ts";
 import { parseServiceUri } from "../../domain/service-uri.ts";
+import { serviceTypes } from "../catalogue/service-types.ts";
 import type { ServiceRow } from "./find-service.ts";
 import { defaultDatabase } from "./insert-service.ts";
 
@@ -28,20 +29,12 @@ export function connectionOf(row: ServiceRow, secrets: ServiceSecrets, databases
   }
   const { host, port } = row;
   if (host === null || port === null || row.state === "REBUILDING") return { uri: null, params: {}, components: [] };
-  const { adminUser, adminPassword } = secrets;
-  const dbname = databases.includes(defaultDatabase) ? defaultDatabase : (databases[0] ?? "postgres");
-  const account = `${encodeURIComponent(adminUser)}:${encodeURIComponent(adminPassword)}`;
-  const authority = `${host.includes(":") ? `[${host}]` : host}:${port}`;
+  const { uri, uriParams, lastDatabase } = serviceTypes[row.engine];
+  const database = databases.includes(defaultDatabase) ? defaultDatabase : (databases[0] ?? lastDatabase);
+  const address = { host, port, user: secrets.adminUser, password: secrets.adminPassword, database };
   return {
-    uri: `postgres://${account}@${authority}/${encodeURIComponent(dbname)}?sslmode=require`,
-    params: {
-      dbname,
-      host,
-      password: adminPassword,
-      port: String(port),
-      sslmode: "require",
-      user: adminUser,
-    },
-    components: [{ component: "pg", host, port, route: "dynamic", usage: "primary" }],
+    uri: uri(address),
+    params: uriParams(address),
+    components: [{ component: row.engine, host, port, route: "dynamic", usage: "primary" }],
   };
 }

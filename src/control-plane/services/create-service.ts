@@ -1,8 +1,9 @@
 import type { Static } from "typebox";
 import type { createServiceBody } from "../../contract/services.ts";
 import { checkBackupRegions } from "../../domain/cloud.ts";
+import { type EngineName, productNames } from "../../domain/engine-name.ts";
 import { BtarError } from "../../domain/errors.ts";
-import { runnableVersions, type ServiceTypeName } from "../catalogue/service-types.ts";
+import { runnableVersions, serviceTypes } from "../catalogue/service-types.ts";
 import { cloudNames, type ControlPlaneContext } from "../context.ts";
 import { findProject } from "../projects/find-project.ts";
 import { chosenCloud, chosenPlan, chosenServiceType } from "./choices.ts";
@@ -10,7 +11,7 @@ import type { ServiceRow } from "./find-service.ts";
 import { type ChosenBackup, chooseBackup, findForkSource, forkLocation } from "./fork-request.ts";
 import { insertManagedService } from "./insert-service.ts";
 import { refuseTakenName } from "./service-rows.ts";
-import { backupRegionsOf, changedConfig, textOf, type UserConfig } from "./user-config.ts";
+import { backupRegionsOf, changedConfig, refuseForkSettings, textOf, type UserConfig } from "./user-config.ts";
 
 export interface NewService {
   readonly project: string;
@@ -38,45 +39,37 @@ const notInherited = new Set([
 export async function createService(context: ControlPlaneContext, request: NewService): Promise<void> {
   const { body } = request;
   const project = await findProject(context, request.project);
-  const type = chosenServiceType(body.service_type);
+  const askedType = body.service_type === undefined ? undefined : chosenServiceType(body.service_type);
   const cloud = chosenCloud(context, body.cloud ?? project.default_cloud);
   await refuseTakenName(context.catalog.db, project.name, body.service_name);
   const asked = body.user_config ?? {};
-  const fork = await forkOf(context, { project: project.name, type, cloud, config: asked });
-  const plan = chosenPlan(body.plan ?? fork?.source.plan ?? missingPlan());
-  const version = fork ? await forkVersion(context, cloud, fork.source) : undefined;
+  const fork = await forkOf(context, { project: project.name, type: askedType, cloud, config: asked });
+  const type = askedType ?? fork?.source.engine ?? missing("service_type");
+  const plan = chosenPlan(type, body.plan ?? fork?.source.plan ?? missing("plan"));
+  const versions = await runnableVersions(context, type, cloud);
+  const usual = fork ? forkVersion(fork.source, { cloud, versions }) : (versions.at(-1) ?? noPrograms(type, cloud));
+  if (fork) refuseForkSettings(type, fork.source.user_config, asked);
   const { additionalClouds } = context.configuration.limits;
   const config = changedConfig(fork ? inheritedConfig(fork.source) : {}, asked, {
-    versions: await runnableVersions(context, cloud),
+    engine: type,
+    versions,
     maxRegions: additionalClouds,
     kind: "managed",
   });
   const regions = backupRegionsOf(config);
   const configured = cloudNames(context.configuration);
   checkBackupRegions({ wanted: regions, primary: cloud, configured, maxRegions: additionalClouds });
-  const askedVersion = textOf(config, "pg_version");
-  if (version !== undefined && askedVersion !== undefined && askedVersion !== version) {
-    throw new BtarError("INVALID_USER_CONFIG", {
-      message: `Invalid 'user_config' pg_version '${askedVersion}': a fork has its source's version, ${version}`,
-    });
-  }
-  await insertManagedService(context, {
-    ...request,
-    type,
-    plan,
-    cloud,
-    config,
-    regions,
-    version: version ?? askedVersion ?? (await newestVersion(context, cloud)),
-    fork,
-  });
+  const version = textOf(config, serviceTypes[type].versionKey) ?? usual;
+  if (fork && version !== fork.source.version) throw otherVersion(fork.source, version);
+  await insertManagedService(context, { ...request, type, plan, cloud, config, regions, version, fork });
 }
 
 async function forkOf(
   context: ControlPlaneContext,
   request: {
     readonly project: string;
-    readonly type: ServiceTypeName;
+    /** As the request says it; a fork has its source's. */
+    readonly type: EngineName | undefined;
     readonly cloud: string;
     readonly config: UserConfig;
   },
@@ -101,25 +94,31 @@ function inheritedConfig(source: ServiceRow): UserConfig {
   return Object.fromEntries(Object.entries(source.user_config).filter(([key]) => !notInherited.has(key)));
 }
 
-function missingPlan(): never {
-  throw new BtarError("INVALID_INPUT", { message: "Invalid input: 'plan' is a required property" });
+function missing(field: string): never {
+  throw new BtarError("INVALID_INPUT", { message: `Invalid input: '${field}' is a required property` });
 }
 
 /** A fork has its source's major version, which must be able to run there. */
-async function forkVersion(context: ControlPlaneContext, cloud: string, source: ServiceRow): Promise<string> {
-  const versions = await runnableVersions(context, cloud);
-  if (versions.includes(source.version)) return source.version;
+function forkVersion(
+  { engine, name, version }: ServiceRow,
+  there: { readonly cloud: string; readonly versions: readonly string[] },
+): string {
+  if (there.versions.includes(version)) return version;
   throw new BtarError("SERVER_BINARIES_MISSING", {
-    message: `${source.name} has PostgreSQL ${source.version}, which cannot run in ${cloud}`,
-    hint: `versions that can run there: ${versions.join(", ")}; name others in the configuration with engines.pg`,
+    message: `${name} has ${productNames[engine]} ${version}, which cannot run in ${there.cloud}`,
+    hint: `versions that can run there: ${there.versions.join(", ") || "none"}; for others, ${serviceTypes[engine].programsHint}`,
   });
 }
 
-async function newestVersion(context: ControlPlaneContext, cloud: string): Promise<string> {
-  const newest = (await runnableVersions(context, cloud)).at(-1);
-  if (newest !== undefined) return newest;
+function otherVersion({ engine, version }: ServiceRow, asked: string): BtarError {
+  return new BtarError("INVALID_USER_CONFIG", {
+    message: `Invalid 'user_config' ${serviceTypes[engine].versionKey} '${asked}': a fork has its source's version, ${version}`,
+  });
+}
+
+function noPrograms(type: EngineName, cloud: string): never {
   throw new BtarError("SERVER_BINARIES_MISSING", {
-    message: `no version of PostgreSQL can run in ${cloud}`,
-    hint: "name one in the configuration of its agent with engines.pg",
+    message: `no version of ${productNames[type]} can run in ${cloud}`,
+    hint: serviceTypes[type].programsHint,
   });
 }

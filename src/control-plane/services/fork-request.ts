@@ -1,5 +1,6 @@
 import { type LocationRecovery, recoveryByLocation } from "../../catalog/recovery.ts";
 import { damagedObjects } from "../../catalog/verification.ts";
+import type { EngineName } from "../../domain/engine-name.ts";
 import { BtarError } from "../../domain/errors.ts";
 import { formatMicros, microsToDate, parseTargetTime } from "../../domain/recovery-target-time.ts";
 import { backupForTime, type RecoveryWindow } from "../../domain/recovery-window.ts";
@@ -18,11 +19,12 @@ export interface ChosenBackup {
 
 /**
  * The service to fork from: the living one of that name, else one that was deleted and still has backups.
+ * @param name.engine that the fork is to have; undefined: the source's
  * @throws {BtarError} INVALID_USER_CONFIG; not worded as what clients of the API repeat
  */
 export async function findForkSource(
   context: ControlPlaneContext,
-  name: ServiceName & { readonly engine: string },
+  name: ServiceName & { readonly engine: EngineName | undefined },
 ): Promise<ServiceRow> {
   const { project, service, engine } = name;
   const refuse = (key: string, value: string, what: string) =>
@@ -48,7 +50,7 @@ export async function findForkSource(
     candidates.find((row) => backedUp.some(({ service_id }) => service_id === row.id)) ??
     candidates[0];
   if (!source) throw refuse("service_to_fork_from", service, `there is no such service in project ${project}`);
-  if (source.engine !== engine) {
+  if (engine !== undefined && source.engine !== engine) {
     throw refuse("service_to_fork_from", service, `it is a ${source.engine} service, which cannot become ${engine}`);
   }
   return source;

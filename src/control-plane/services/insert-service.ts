@@ -5,9 +5,9 @@ import { lockCompleteBackup } from "../../catalog/pins.ts";
 import type { ForkOrigin } from "../../catalog/schema.ts";
 import { freeServicePort, lockCreation } from "../../catalog/service-ports.ts";
 import { openAuthorityKey, sealServiceSecrets, sealUserPassword } from "../../catalog/service-secrets.ts";
+import type { EngineName } from "../../domain/engine-name.ts";
 import type { Plan } from "../../domain/plan.ts";
 import { issueCertificate, type KeyAndCertificate } from "../../platform/certificates.ts";
-import type { ServiceTypeName } from "../catalogue/service-types.ts";
 import type { ControlPlaneContext } from "../context.ts";
 import { findProject } from "../projects/find-project.ts";
 import type { ForkChoice, NewService } from "./create-service.ts";
@@ -22,7 +22,7 @@ export const defaultDatabase = "defaultdb";
 
 /** A request that was checked. */
 export interface CheckedService extends NewService {
-  readonly type: ServiceTypeName;
+  readonly type: EngineName;
   readonly plan: Plan;
   readonly cloud: string;
   readonly config: UserConfig;

@@ -3,12 +3,11 @@ import type { JobProgress } from "../../catalog/schema.ts";
 import { findPlan } from "../../domain/plan.ts";
 import { backupFields } from "../backups/backup-fields.ts";
 import { cloudDescription } from "../catalogue/cloud-fields.ts";
-import { serviceTypeDescriptions } from "../catalogue/service-types.ts";
+import { serviceTypes } from "../catalogue/service-types.ts";
 import type { ControlPlaneContext } from "../context.ts";
 import { type JobRow, openJobOf } from "../jobs/job-fields.ts";
 import { connectionOf } from "./connection.ts";
 import type { ServiceRow } from "./find-service.ts";
-import type { UserConfig } from "./user-config.ts";
 import { userFields } from "./user-fields.ts";
 
 const defaultMaxConnections = 100;
@@ -27,12 +26,14 @@ export async function serviceFields(context: ControlPlaneContext, row: ServiceRo
   const databases = databaseRows.map(({ name }) => name);
   const connection = connectionOf(row, secrets, databases);
   const plan = findPlan(row.plan);
+  const type = serviceTypes[row.engine];
+  const version: { readonly pg_version?: string; readonly mysql_version?: string } = { [type.versionKey]: row.version };
   const nodeState = nodeStateOf(row, await openJobOf(context, row.id));
   return {
     service_id: row.id,
     service_name: row.name,
     service_type: row.engine,
-    service_type_description: row.engine === "pg" ? serviceTypeDescriptions.pg : row.engine,
+    service_type_description: type.description,
     service_kind: row.kind,
     state: row.state,
     trouble: row.trouble,
@@ -55,27 +56,22 @@ export async function serviceFields(context: ControlPlaneContext, row: ServiceRo
     features: {},
     service_uri: connection.uri,
     service_uri_params: connection.params,
-    connection_info: {
-      pg: connection.uri === null ? [] : [connection.uri],
-      pg_params: connection.uri === null ? [] : [connection.params],
-      pg_standby: [],
-      pg_syncing: [],
-    },
+    connection_info: type.connectionInfo(connection),
     components: connection.components,
-    users: administratorFirst(users).map((user) => userFields(context, user)),
+    users: administratorFirst(users).map((user) => userFields(context, row, user)),
     databases,
     connection_pools: [],
     node_states: nodeState ? [nodeState] : [],
     maintenance: { ...row.maintenance, enabled: row.maintenance.dow !== "never", updates: [] },
     metadata: {
-      pg_version: row.version,
-      max_connections: maxConnections(row.user_config) ?? plan?.maxConnections ?? defaultMaxConnections,
+      ...version,
+      max_connections: maxConnections(row) ?? plan?.maxConnections ?? defaultMaxConnections,
     },
     user_config: {
       ...(row.kind === "managed" ? { ip_filter: ["0.0.0.0/0", "::/0"] } : {}),
       ...row.user_config,
       ...(secrets.askedAdminPassword === undefined ? {} : { admin_password: secrets.askedAdminPassword }),
-      pg_version: row.version,
+      ...version,
     },
     forked_from: row.forked_from && definedOf(row.forked_from),
     backups: await backupFields(context, row, { states: ["complete"] }),
@@ -94,8 +90,9 @@ function definedOf({ stoppedAt, lastCommitAt, ...origin }: NonNullable<ServiceRo
   };
 }
 
-function maxConnections(config: UserConfig): number | undefined {
-  const settings = config["pg"];
+/** As the service's own settings say; they are below a key that is called as the engine. */
+function maxConnections({ user_config, engine }: ServiceRow): number | undefined {
+  const settings = user_config[engine];
   if (typeof settings !== "object" || settings === null || !("max_connections" in settings)) return undefined;
   return typeof settings.max_connections === "number" ? settings.max_connections : undefined;
 }

@@ -36,7 +36,7 @@ const running: ServiceRow = {
 };
 const plan = (row: ServiceRow, body: UpdateBody) =>
   planUpdate(row, body, {
-    rules: { versions: ["17", "18"], maxRegions: 2, kind: row.kind },
+    rules: { engine: row.engine, versions: ["17", "18"], maxRegions: 2, kind: row.kind },
     askedAdminPassword: undefined,
   });
 
@@ -101,4 +101,37 @@ test("an attached service's server is not btar's to change", async () => {
   const attached: ServiceRow = { ...running, kind: "attached", user_config: {}, agent_id: null };
   await rejectsWith("WRONG_STATE", () => plan(attached, { powered: false }));
   assert.equal(plan(attached, { plan: "business-4" }).isServerChange, false);
+});
+
+test("a MySQL service is changed by the keys of MySQL", async () => {
+  const mysql: ServiceRow = {
+    ...running,
+    engine: "mysql",
+    version: "9.7",
+    user_config: { mysql: { wait_timeout: 60 } },
+  };
+  const change = (user_config: Record<string, unknown>) =>
+    planUpdate(
+      mysql,
+      { user_config },
+      {
+        rules: { engine: "mysql", versions: ["9.7"], maxRegions: 2, kind: "managed" },
+        askedAdminPassword: undefined,
+      },
+    );
+  assert.equal(change({ mysql: { wait_timeout: 90 } }).isServerChange, true);
+  assert.equal(change({ binlog_retention_period: 3600 }).isServerChange, true);
+  assert.equal(change({ backup_hour: 4 }).isServerChange, false);
+  assert.deepEqual(change({ mysql_version: "9.7" }).changed, ["mysql_version"]);
+  await rejectsWith("INVALID_USER_CONFIG", () => change({ mysql_version: "8.4" }));
+  await rejectsWith("INVALID_INPUT", () =>
+    planUpdate(
+      mysql,
+      { plan: "pg:startup-4" },
+      {
+        rules: { engine: "mysql", versions: ["9.7"], maxRegions: 2, kind: "managed" },
+        askedAdminPassword: undefined,
+      },
+    ),
+  );
 });

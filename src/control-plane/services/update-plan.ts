@@ -2,16 +2,10 @@ import type { Static } from "typebox";
 import type { ServiceState } from "../../catalog/schema.ts";
 import type { updateServiceBody } from "../../contract/services.ts";
 import { BtarError } from "../../domain/errors.ts";
+import { serviceTypes } from "../catalogue/service-types.ts";
 import { chosenPlan } from "./choices.ts";
 import type { ServiceRow } from "./find-service.ts";
-import {
-  changedConfig,
-  type ConfigRules,
-  refuseCreateOnly,
-  serverKeys,
-  textOf,
-  type UserConfig,
-} from "./user-config.ts";
+import { changedConfig, type ConfigRules, refuseCreateOnly, textOf, type UserConfig } from "./user-config.ts";
 
 export type UpdateBody = Static<typeof updateServiceBody>;
 
@@ -44,12 +38,12 @@ export function planUpdate(
 ): UpdatePlan {
   refuseMove(row, body);
   const change = body.user_config ?? {};
-  refuseCreateOnly({ ...row.user_config, admin_password: options.askedAdminPassword }, change);
+  refuseCreateOnly(row.engine, { ...row.user_config, admin_password: options.askedAdminPassword }, change);
   const { admin_password: _, ...config } = changedConfig(row.user_config, change, options.rules);
   refuseOtherVersion(row, config);
   const isPowered = body.powered ?? row.is_powered;
   if (row.is_powered && !isPowered) refusePowerOff(row, body);
-  const plan = body.plan === undefined ? row.plan : chosenPlan(body.plan).name;
+  const plan = body.plan === undefined ? row.plan : chosenPlan(row.engine, body.plan).name;
   const next = {
     config,
     plan,
@@ -64,6 +58,7 @@ export function planUpdate(
   const changedKeys = [...new Set([...Object.keys(row.user_config), ...Object.keys(config)])].filter(
     (key) => !isSame(row.user_config[key], config[key]),
   );
+  const { serverKeys } = serviceTypes[row.engine];
   const isServerChange =
     row.kind === "managed" &&
     (plan !== row.plan || isPowered !== row.is_powered || changedKeys.some((key) => serverKeys.includes(key)));
@@ -97,10 +92,11 @@ function refuseMove(row: ServiceRow, body: UpdateBody): void {
 }
 
 function refuseOtherVersion(row: ServiceRow, config: UserConfig): void {
-  const asked = textOf(config, "pg_version");
+  const { versionKey } = serviceTypes[row.engine];
+  const asked = textOf(config, versionKey);
   if (asked === undefined || asked === row.version) return;
   throw new BtarError("INVALID_USER_CONFIG", {
-    message: `Invalid 'user_config' pg_version '${asked}': ${row.name} has version ${row.version}, which cannot be changed`,
+    message: `Invalid 'user_config' ${versionKey} '${asked}': ${row.name} has version ${row.version}, which cannot be changed`,
   });
 }
 

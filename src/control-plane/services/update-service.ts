@@ -16,10 +16,10 @@ export async function updateService(
   request: { readonly row: ServiceRow; readonly body: UpdateBody; readonly actor: string },
 ): Promise<void> {
   const { additionalClouds } = context.configuration.limits;
-  const { id, cloud, kind, version } = request.row;
-  const runnable = kind === "managed" ? await runnableVersions(context, cloud) : [];
+  const { id, cloud, engine, kind, version } = request.row;
+  const runnable = kind === "managed" ? await runnableVersions(context, engine, cloud) : [];
   // Its own version stays valid where no agent could run it any more.
-  const rules = { versions: [...new Set([...runnable, version])], maxRegions: additionalClouds, kind };
+  const rules = { engine, versions: [...new Set([...runnable, version])], maxRegions: additionalClouds, kind };
   const disabled = await context.catalog.db.transaction().execute(async (trx) => {
     const row = await lockService(trx, id);
     const { askedAdminPassword } = openServiceSecrets(context.masterKey, row.id, row.sealed_secrets);

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { rejectsWith } from "../../../test/support/assert-error.ts";
-import { changedConfig, refuseCreateOnly, type UserConfig } from "./user-config.ts";
+import { changedConfig, refuseCreateOnly, refuseForkSettings, refuseUserName, type UserConfig } from "./user-config.ts";
 
-const rules = { versions: ["17", "18"], maxRegions: 2, kind: "managed" } as const;
+const rules = { engine: "pg", versions: ["17", "18"], maxRegions: 2, kind: "managed" } as const;
 
 test("a change replaces keys, goes into pg, and null removes", () => {
   const current = { backup_hour: 3, pg: { jit: true, max_connections: 100 }, pg_version: "18" };
@@ -65,12 +65,56 @@ test("of an attached service only what is about backups can be set", async () =>
 
 test("keys that only count at creation can be repeated, not changed", async () => {
   const current = { service_to_fork_from: "shop" };
-  refuseCreateOnly(current, { service_to_fork_from: "shop", admin_username: null });
+  refuseCreateOnly("pg", current, { service_to_fork_from: "shop", admin_username: null });
   for (const change of [
     { service_to_fork_from: "other" },
     { service_to_fork_from: null },
     { admin_password: "12345678" },
   ]) {
-    await rejectsWith("INVALID_USER_CONFIG", () => refuseCreateOnly(current, change));
+    await rejectsWith("INVALID_USER_CONFIG", () => refuseCreateOnly("pg", current, change));
+  }
+});
+
+const mysqlRules = { engine: "mysql", versions: ["8.4", "9.7"], maxRegions: 2, kind: "managed" } as const;
+
+test("X1: settings of MySQL services are checked as those of PostgreSQL's", async () => {
+  const config = { mysql: { max_connections: 200, default_time_zone: "+02:00" }, mysql_version: "9.7", backup_hour: 3 };
+  assert.deepEqual(changedConfig({}, config, mysqlRules), config);
+  const refusals: readonly (readonly [UserConfig, RegExp])[] = [
+    [{ pg_version: "18" }, /'pg_version' is not a known key.*mysql_version/],
+    [{ mysql: { jit: true } }, /'mysql\.jit' is not a known key.*max_connections/],
+    [{ mysql_version: "8" }, /mysql_version value '8'.*8\.4, 9\.7/],
+    [{ mysql: { max_connections: 3 } }, /mysql\.max_connections value '3': must be >= 30/],
+    [{ ip_filter: ["10.0.0.0/33"] }, /ip_filter value '10\.0\.0\.0\/33'/],
+    [{ additional_backup_regions: ["a-b", "a-c", "a-d"] }, /additional_backup_regions.*more than 2/],
+  ];
+  for (const [change, wanted] of refusals) {
+    const error = await rejectsWith("INVALID_USER_CONFIG", () => changedConfig({}, change, mysqlRules));
+    assert.match(`${error.message} (${error.hint})`, wanted);
+  }
+});
+
+test("names that MySQL or btar keep for themselves are no users, nor those that MySQL finds too long", async () => {
+  for (const name of ["root", "ROOT", "mysql.sys", "mysql.anything", "btar_internal"]) {
+    const error = await rejectsWith("INVALID_INPUT", () => refuseUserName("mysql", name));
+    assert.match(error.message, /is reserved/);
+  }
+  refuseUserName("mysql", "postgres");
+  refuseUserName("mysql", "x".repeat(32));
+  const error = await rejectsWith("INVALID_INPUT", () => refuseUserName("mysql", "x".repeat(33)));
+  assert.match(`${error.message} (${error.hint})`, /has 33 characters \(MySQL takes at most 32\)/);
+  refuseUserName("pg", "x".repeat(63));
+});
+
+test("whether MySQL minds the case of table names is decided once, and a fork has it from its source", async () => {
+  const current = { mysql: { lower_case_table_names: 1, max_connections: 200 } };
+  refuseCreateOnly("mysql", current, { mysql: { lower_case_table_names: 1, max_connections: null } });
+  refuseCreateOnly("mysql", { mysql: { max_connections: 200 } }, { mysql: null });
+  refuseForkSettings("mysql", current, { mysql: { max_connections: 100 }, mysql_version: "9.7" });
+  for (const mysql of [{ lower_case_table_names: 0 }, { lower_case_table_names: null }, null]) {
+    const changed = await rejectsWith("INVALID_USER_CONFIG", () => refuseCreateOnly("mysql", current, { mysql }));
+    assert.match(changed.message, /mysql\.lower_case_table_names: it can only be given when/);
+    const forked = await rejectsWith("INVALID_USER_CONFIG", () => refuseForkSettings("mysql", current, { mysql }));
+    assert.match(forked.message, /mysql\.lower_case_table_names: a fork has its source's/);
   }
 });

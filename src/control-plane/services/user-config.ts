@@ -1,20 +1,11 @@
 import { isIP } from "node:net";
 import { Ajv, type ValidateFunction } from "ajv";
-import { pgUserConfigSchema } from "../../contract/pg-user-config.ts";
 import type { ConfigSchema } from "../../contract/user-config.ts";
+import { type EngineName, productNames } from "../../domain/engine-name.ts";
 import { BtarError } from "../../domain/errors.ts";
+import { serviceTypes } from "../catalogue/service-types.ts";
 
 export type UserConfig = Readonly<Record<string, unknown>>;
-
-/** Keys that only count when a service is created. */
-const createOnlyKeys = [
-  "admin_username",
-  "admin_password",
-  "service_to_fork_from",
-  "project_to_fork_from",
-  "recovery_target_time",
-  "recovery_basebackup_name",
-] as const;
 
 /** Keys that are about backups: all that can be set for a server that btar does not run. */
 const attachedKeys: readonly string[] = [
@@ -25,15 +16,10 @@ const attachedKeys: readonly string[] = [
   "backup_retention_days",
 ];
 
-/** Keys whose change reaches a managed server; others are btar's own business. */
-export const serverKeys: readonly string[] = ["ip_filter", "pg", "shared_buffers_percentage", "work_mem"];
-
-/** Roles that PostgreSQL and btar keep for themselves. */
-const reservedRoles = new Set(["postgres", "public", "none", "btar_internal"]);
-
 const validators = new Map<string, ValidateFunction>();
 
 export interface ConfigRules {
+  readonly engine: EngineName;
   /** Major versions that can run. */
   readonly versions: readonly string[];
   readonly maxRegions: number;
@@ -41,16 +27,17 @@ export interface ConfigRules {
 }
 
 /**
- * Takes a change over the settings of a PostgreSQL service, and checks the whole: keys replace, those of `pg` one by
+ * Takes a change over the settings of a service, and checks the whole: keys replace, those of `pg` or `mysql` one by
  * one, and null removes.
  * @throws {BtarError} INVALID_USER_CONFIG naming the key, the value and what would be accepted
  */
 export function changedConfig(current: UserConfig, change: UserConfig, rules: ConfigRules): UserConfig {
-  const schema = pgUserConfigSchema(rules);
+  const schema = serviceTypes[rules.engine].userConfigSchema(rules);
   const merged = merge(current, change, { known: schema.properties, path: "" });
   checkSchema(merged, schema);
   checkNetworks(merged["ip_filter"]);
-  checkAdminName(merged["admin_username"]);
+  const adminName = merged["admin_username"];
+  if (typeof adminName === "string") refuseUserName(rules.engine, adminName);
   if (rules.kind === "attached") checkAttached(merged);
   return merged;
 }
@@ -59,13 +46,47 @@ export function changedConfig(current: UserConfig, change: UserConfig, rules: Co
  * @param current with `admin_password` as it was given
  * @throws {BtarError} INVALID_USER_CONFIG when a key that only counts at creation is to change
  */
-export function refuseCreateOnly(current: UserConfig, change: UserConfig): void {
-  for (const key of createOnlyKeys) {
-    if (!(key in change) || (change[key] ?? undefined) === (current[key] ?? undefined)) continue;
-    throw new BtarError("INVALID_USER_CONFIG", {
-      message: `Invalid 'user_config' ${key}: it can only be given when the service is created`,
-    });
+export function refuseCreateOnly(engine: EngineName, current: UserConfig, change: UserConfig): void {
+  const { properties } = serviceTypes[engine].userConfigSchema({ versions: [], maxRegions: 1 });
+  const key = changedCreateOnly(current, change, properties);
+  if (key === undefined) return;
+  throw new BtarError("INVALID_USER_CONFIG", {
+    message: `Invalid 'user_config' ${key}: it can only be given when the service is created`,
+  });
+}
+
+/**
+ * Settings that lie in the files of a server are those of the source (F5).
+ * @throws {BtarError} INVALID_USER_CONFIG when a fork is to have others
+ */
+export function refuseForkSettings(engine: EngineName, source: UserConfig, asked: UserConfig): void {
+  const { properties } = serviceTypes[engine].userConfigSchema({ versions: [], maxRegions: 1 });
+  const key = changedCreateOnly(source, engine in asked ? { [engine]: asked[engine] } : {}, properties);
+  if (key === undefined) return;
+  throw new BtarError("INVALID_USER_CONFIG", {
+    message: `Invalid 'user_config' ${key}: a fork has its source's`,
+    hint: "leave it out",
+  });
+}
+
+/** The first key that only counts at creation and is to change; null, for a group too, takes what is there away. */
+function changedCreateOnly(
+  current: UserConfig,
+  change: UserConfig,
+  known: Readonly<Record<string, unknown>>,
+): string | undefined {
+  for (const [key, property] of Object.entries(known)) {
+    if (!(key in change) || !isObject(property)) continue;
+    const [before, after] = [current[key] ?? undefined, change[key] ?? undefined];
+    if (property["createOnly"] === true && before !== after) return key;
+    const below = property["properties"];
+    if (!isObject(below)) continue;
+    const group = isObject(before) ? before : {};
+    const removed = Object.fromEntries(Object.keys(group).map((name) => [name, null]));
+    const found = changedCreateOnly(group, isObject(after) ? after : removed, below);
+    if (found !== undefined) return `${key}.${found}`;
   }
+  return undefined;
 }
 
 /** The clouds that the backup is to be copied to. */
@@ -81,8 +102,15 @@ export function textOf(config: UserConfig, key: string): string | undefined {
 }
 
 /** Refuses names that cannot be those of users. @throws {BtarError} INVALID_INPUT */
-export function refuseReservedRole(name: string): void {
-  if (!reservedRoles.has(name) && !name.startsWith("pg_")) return;
+export function refuseUserName(engine: EngineName, name: string): void {
+  const { longestUserName, isReservedUser } = serviceTypes[engine];
+  if (name.length > longestUserName) {
+    throw new BtarError("INVALID_INPUT", {
+      message: `Invalid input: the user name '${name}' has ${name.length} characters`,
+      hint: `${productNames[engine]} takes at most ${longestUserName}`,
+    });
+  }
+  if (!isReservedUser(name)) return;
   throw new BtarError("INVALID_INPUT", {
     message: `Invalid input: the user name '${name}' is reserved`,
     hint: "choose another one",
@@ -161,10 +189,6 @@ function isNetwork(text: string): boolean {
   const version = isIP(address);
   if (version === 0 || address.includes("%") || rest.length > 0) return false;
   return bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (version === 4 ? 32 : 128));
-}
-
-function checkAdminName(name: unknown): void {
-  if (typeof name === "string") refuseReservedRole(name);
 }
 
 function checkAttached(config: UserConfig): void {

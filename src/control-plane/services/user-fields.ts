@@ -2,12 +2,14 @@ import type { Selectable } from "kysely";
 import type { ServiceUserTable } from "../../catalog/schema.ts";
 import { openUserPassword } from "../../catalog/service-secrets.ts";
 import { BtarError } from "../../domain/errors.ts";
+import { serviceTypes } from "../catalogue/service-types.ts";
 import type { ControlPlaneContext } from "../context.ts";
 import type { ServiceRow } from "./find-service.ts";
 
 /** A user of a service as the API tells it, with its password. */
-export function userFields(context: ControlPlaneContext, user: Selectable<ServiceUserTable>) {
+export function userFields(context: ControlPlaneContext, service: ServiceRow, user: Selectable<ServiceUserTable>) {
   const owner = { serviceId: user.service_id, name: user.name };
+  const { authentication } = serviceTypes[service.engine];
   return {
     username: user.name,
     type: user.is_admin ? ("primary" as const) : ("normal" as const),
@@ -15,6 +17,7 @@ export function userFields(context: ControlPlaneContext, user: Selectable<Servic
     access_cert: null,
     access_key: null,
     access_control: {},
+    ...(authentication === undefined ? {} : { authentication }),
   };
 }
 
