@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import { BtarError } from "../domain/errors.ts";
+import { serviceUriForms } from "../domain/service-uri.ts";
 import type { AttachAnswer, PreflightAnswer, ServiceAnswer } from "./api-answers.ts";
 import { type CommandContext, clientCommand, type FindAccess, segment } from "./command-context.ts";
 import { exitCodes } from "./exit-codes.ts";
@@ -27,7 +28,7 @@ export function addAttachCommands(service: Command, findAccess: FindAccess, read
     .command("attach <name>")
     .description("back up a database that btar does not run")
     .requiredOption("--cloud <cloud>", "cloud whose store holds the primary backup")
-    .requiredOption("--uri <uri>", "postgres://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=verify-full; @FILE reads it")
+    .requiredOption("--uri <uri>", `${serviceUriForms}; @FILE reads it`)
     .option("--ca <file>", "PEM file of the authority to trust")
     .option("-p, --plan <plan>", "how long backups are kept")
     .option("-c, --config <key=value>", "setting; may be repeated", collectPairs)
@@ -38,13 +39,14 @@ export function addAttachCommands(service: Command, findAccess: FindAccess, read
     .addHelpText(
       "after",
       "\nExamples:\n  btar service attach shop --cloud local-north --uri @shop.uri --check-only\n" +
-        "  btar service attach shop --cloud local-north --uri @shop.uri --additional-backup-region local-south",
+        "  btar service attach shop --cloud local-north --uri @shop.uri --additional-backup-region local-south\n" +
+        "  btar service attach books --cloud local-north --uri 'mysql://btar:SECRET@db.example.com' --ca ca.pem --check-only",
     );
   clientCommand(attach, findAccess, (context, [name = ""]) => attachService(context, name, attach.opts(), readFile));
   const detach = service
     .command("detach <name>")
     .description(
-      "end the backups of an attached service; its replication slot is dropped, its backups stay for a while",
+      "end the backups of an attached service, whose server keeps no log for btar any more; its backups stay for a while",
     )
     .addHelpText("after", "\nExample:\n  btar service detach shop");
   clientCommand(detach, findAccess, (context, [name = ""]) => detachService(context, name));

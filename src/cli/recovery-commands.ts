@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import type { JobAnswer, ServiceAnswer } from "./api-answers.ts";
 import { type CommandContext, clientCommand, type FindAccess, segment } from "./command-context.ts";
+import { productText, startText } from "./engine-commands.ts";
 import { formatBytes } from "./format.ts";
 import { followJob } from "./job-progress.ts";
 import { collectPairs, seconds } from "./setting-options.ts";
@@ -13,7 +14,7 @@ interface TargetOptions {
 
 interface ForkOptions extends TargetOptions {
   readonly cloud: string;
-  readonly type: string;
+  readonly type?: string;
   readonly plan?: string;
   readonly wait?: boolean;
   readonly timeout?: number;
@@ -46,7 +47,7 @@ export function addRecoveryCommands(program: Command, findAccess: FindAccess, re
       .description("make a new service from a backup of another, at any time it covers")
       .requiredOption("--cloud <cloud>", "where: the source's cloud, or one that holds a copy"),
   )
-    .option("-t, --type <type>", "engine of the source", "pg")
+    .option("-t, --type <type>", "engine of the source; found out by default")
     .option("-p, --plan <plan>", "size; the source's by default")
     .option("--wait", "wait until it runs, and print how to connect")
     .option("--timeout <seconds>", "for --wait", seconds, defaultTimeoutSeconds)
@@ -68,7 +69,7 @@ export function addRecoveryCommands(program: Command, findAccess: FindAccess, re
   )
     .option("--delta", "restore over an older restore or a stopped server: read and write only what differs")
     .option("--tablespace-mapping <old=new>", "where a tablespace goes; may be repeated", collectPairs)
-    .option("--tablespace-mapping-all <directory>", "where all other tablespaces go: below it, by OID")
+    .option("--tablespace-mapping-all <directory>", "where all other tablespaces go: below it")
     .option("--database <name>", "one database alone cannot be restored: says why, and what to do instead")
     .option("--no-wait", "do not wait for the end")
     .addHelpText(
@@ -86,7 +87,7 @@ async function forkService(
 ): Promise<void> {
   const answer = await context.api.inProject<ServiceAnswer>("POST", "/service", {
     service_name: name,
-    service_type: options.type,
+    ...(options.type !== undefined && { service_type: options.type }),
     cloud: options.cloud,
     ...(options.plan !== undefined && { plan: options.plan }),
     user_config: {
@@ -126,7 +127,9 @@ async function restoreFiles(context: CommandContext, options: RestoreOptions, re
   }
   const job = await followJob(context, asked.job.id);
   const directory = resolvePath(options.to);
-  const { version, keptBytes, dataBytes } = job.result ?? {};
+  const result = job.result ?? {};
+  const { keptBytes, dataBytes } = result;
+  const product = productText(result);
   const kept =
     options.delta && typeof keptBytes === "number" && typeof dataBytes === "number"
       ? `${formatBytes(keptBytes)} of ${formatBytes(dataBytes)} were there already, and kept\n`
@@ -134,9 +137,6 @@ async function restoreFiles(context: CommandContext, options: RestoreOptions, re
   output.answer(
     { job },
     () =>
-      `restored to ${directory}${typeof version === "string" ? `, PostgreSQL ${version}` : ""}\n` +
-      kept +
-      "Give it to the user that PostgreSQL runs as (chown -R), then start it; it recovers by itself:\n" +
-      `  pg_ctl -D ${directory} start`,
+      `restored to ${directory}${product === undefined ? "" : `, ${product}`}\n${kept}${startText(directory, result)}`,
   );
 }

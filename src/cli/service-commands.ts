@@ -1,8 +1,10 @@
 import { createInterface } from "node:readline/promises";
 import { type Command, Option } from "commander";
+import { engineNames } from "../domain/engine-name.ts";
 import { BtarError } from "../domain/errors.ts";
 import type { Service, ServiceAnswer, ServicesAnswer } from "./api-answers.ts";
 import { type CommandContext, clientCommand, type FindAccess, segment } from "./command-context.ts";
+import { connectCommand, engineText } from "./engine-commands.ts";
 import { formatMoment, formatPairs, formatTable, oneLine, paintState } from "./format.ts";
 import { collect, collectPairs, type SettingOptions, seconds, userConfig } from "./setting-options.ts";
 import { answerWhenRunning } from "./wait-for-service.ts";
@@ -33,7 +35,7 @@ export function addServiceCommands(service: Command, findAccess: FindAccess): vo
   };
 
   define("create <name>", "create a service that btar runs", createService)
-    .option("-t, --type <type>", "engine", "pg")
+    .option("-t, --type <type>", `engine: ${engineNames.join(" or ")}`, "pg")
     .requiredOption("--cloud <cloud>", "cloud to run in")
     .option("-p, --plan <plan>", "size, and how long backups are kept", "startup-4")
     .option("-c, --config <key=value>", "setting; may be repeated", collectPairs)
@@ -43,7 +45,8 @@ export function addServiceCommands(service: Command, findAccess: FindAccess): vo
     .addHelpText(
       "after",
       "\nExamples:\n  btar service create shop --cloud local-north --additional-backup-region local-south --wait\n" +
-        "  btar service create shop --cloud local-north -c pg_version=17 -c pg.work_mem=16",
+        "  btar service create shop --cloud local-north -c pg_version=17 -c pg.work_mem=16\n" +
+        "  btar service create shop --type mysql --cloud local-north -c mysql.max_connections=200",
     );
   define("list", "list services", listServices);
   define("get <name>", "show a service, and how to connect to it", getService);
@@ -100,10 +103,6 @@ async function getService({ api, output }: CommandContext, name: string): Promis
   output.answer(answer, () => serviceText(answer.service));
 }
 
-function engineText(service: Service): string {
-  return `${service.service_type} ${service.metadata.pg_version}`;
-}
-
 function serviceText(service: Service): string {
   const regions = service.user_config["additional_backup_regions"];
   const pairs: (readonly [string, string])[] = [
@@ -125,7 +124,8 @@ function serviceText(service: Service): string {
     if (fork.stoppedAt !== undefined) pairs.push(["recovered up to", fork.stoppedAt]);
     if (fork.lastCommitAt !== undefined) pairs.push(["last transaction", fork.lastCommitAt]);
   }
-  if (service.service_uri !== null) pairs.push(["connect", `psql '${service.service_uri}'`]);
+  const connect = connectCommand(service);
+  if (connect !== undefined) pairs.push(["connect", connect]);
   return formatPairs(pairs);
 }
 

@@ -60,7 +60,7 @@ export function userConfig(options: SettingOptions): Readonly<Record<string, unk
 }
 
 /** Settings that are texts even where they look like numbers. */
-const textKeys = new Set(["pg_version", "admin_username", "admin_password"]);
+const textKeys = new Set(["pg_version", "mysql_version", "admin_username", "admin_password"]);
 
 function settingValue(key: string, text: string): unknown {
   if (text === "null") return null;

@@ -1,6 +1,7 @@
 import { BtarError } from "../domain/errors.ts";
 import type { JobsAnswer, Service, ServiceAnswer } from "./api-answers.ts";
 import { type CommandContext, segment } from "./command-context.ts";
+import { connectCommand } from "./engine-commands.ts";
 import { describeJob, goesOn, jobError } from "./job-progress.ts";
 import { waitFor } from "./waiting.ts";
 
@@ -55,6 +56,8 @@ function poweredOff(name: string): BtarError {
 }
 
 function connectionText(service: Service): string {
-  if (service.service_uri === null) return `${service.service_name} runs`;
-  return `${service.service_name} runs. Connect with:\n  psql '${service.service_uri}'`;
+  const connect = connectCommand(service);
+  return connect === undefined
+    ? `${service.service_name} runs`
+    : `${service.service_name} runs. Connect with:\n  ${connect}`;
 }

@@ -21,7 +21,9 @@ async function main(args: readonly string[]): Promise<void> {
     });
   }
   const program = new Command("btar")
-    .description("Backup to another region for PostgreSQL: verified copies in a second region, and forks from them")
+    .description(
+      "Backup to another region for PostgreSQL and MySQL: verified copies in a second region, and forks from them",
+    )
     .version(btarVersion)
     .showHelpAfterError("(say --help for what there is)")
     .addHelpText("after", exitCodeHelp)
