@@ -134,6 +134,9 @@ test("versions of MySQL are listed with their dates, and whether one can run now
   refused(await create({ user_config: { mysql_version: "8.4" } }), 400, /mysql_version value '8\.4'.*9\.7/);
   const there = await create({ cloud: "local-south" });
   assert.equal(there.body.service.user_config["mysql_version"], "8.4");
+  await agent.register("local-east", { mysqlVersions: ["10.0", "9.3", "9.7"] });
+  const newest = await create({ cloud: "local-east", service_name: "db2" });
+  assert.equal(newest.body.service.user_config["mysql_version"], "10.0", "newest by number, not by text");
 });
 
 test("settings of MySQL are changed one by one, and those that are decided at creation stay", async () => {

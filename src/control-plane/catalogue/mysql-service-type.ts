@@ -4,7 +4,7 @@ import { type ServiceType, uriAuthority } from "./service-type.ts";
 const reservedUsers = new Set(["root", "btar_internal"]);
 const reservedDatabases = new Set(["mysql", "sys", "information_schema", "performance_schema"]);
 
-/** MySQL; the long-term series. */
+/** MySQL. The versions are those with long-term support; what agents have besides can run, too. */
 export const mysqlServiceType: ServiceType = {
   name: "mysql",
   description: "MySQL - Relational Database Management System",

@@ -20,10 +20,9 @@ export async function runnableVersions(
   let query = context.catalog.db.selectFrom("agent").select("engines");
   if (cloud !== undefined) query = query.where("cloud", "=", cloud);
   const agents = await query.execute();
-  const known = serviceTypes[type].versions.map(({ major }) => major);
-  if (agents.length === 0) return known;
+  if (agents.length === 0) return serviceTypes[type].versions.map(({ major }) => major);
   const runnable = new Set(agents.flatMap(({ engines }) => engines[type] ?? []));
-  return known.filter((major) => runnable.has(major));
+  return [...runnable].toSorted((a, b) => a.localeCompare(b, "en", { numeric: true }));
 }
 
 /** @throws {BtarError} NOT_FOUND */

@@ -9,8 +9,8 @@ import { lockService } from "./update-service.ts";
 const endingKinds = ["provision", "fork", "apply", "backup"];
 
 /**
- * Deletes a managed service, or detaches an attached one: its name is free at once, its server or replication slot
- * goes by a job, and its backups stay for now (D3).
+ * Deletes a managed service, or detaches an attached one: its name is free at once, its server, or what an
+ * attached one reserves for btar, goes by a job, and its backups stay for now (D3).
  * @throws {BtarError} SERVICE_PROTECTED, NOT_FOUND
  */
 export async function deleteService(
