@@ -112,8 +112,12 @@ export const redoEncryptionOffset = 1024 + 48;
 export function checkEncryptionBlock(block: Buffer): "sound" | "damaged" | undefined {
   if (block.length < encryptionBlockBytes || !block.subarray(0, 3).equals(encryptionMagic)) return undefined;
   if (block.readUInt32BE(3) !== 0) return undefined;
-  const key = block.subarray(keyOffset, keyOffset + keyBytes);
-  return crc32c(key) === block.readUInt32BE(keyOffset + keyBytes) ? "sound" : "damaged";
+  return crc32c(encryptionKey(block)) === block.readUInt32BE(keyOffset + keyBytes) ? "sound" : "damaged";
+}
+
+/** Key and vector in the block that holds a file's key: 64 bytes, a view. */
+export function encryptionKey(block: Buffer): Buffer {
+  return block.subarray(keyOffset, keyOffset + keyBytes);
 }
 
 function encryptionBlock(key: Buffer): Buffer {
