@@ -1,10 +1,15 @@
+import { rmSync } from "node:fs";
+import { mkdtemp, symlink } from "node:fs/promises";
 import net from "node:net";
+import { tmpdir } from "node:os";
+import path from "node:path";
 import tls from "node:tls";
 import { BtarError } from "../domain/errors.ts";
-import { cancelled, notTrusted, type Product, reasonOf, unreachable } from "./connection-error.ts";
+import { cancelled, isSocketFile, notTrusted, type Product, reasonOf, unreachable } from "./connection-error.ts";
 import type { ServerAddress, TlsChoice } from "./engine.ts";
 
 const leaveLimitMs = 2_000;
+const maxSocketPathBytes = 100;
 
 /** Dead peers are noticed after 10 s of silence and 10 unanswered probes, a second apart. */
 const keepAliveDelayMs = 10_000;
@@ -39,8 +44,26 @@ export class StartUp {
 /** Connects a new socket to the address. It rejects with what the system says; then the caller destroys the socket. */
 export async function connectSocket(socket: net.Socket, startUp: StartUp): Promise<void> {
   const { address, signal } = startUp;
+  if (isSocketFile(address)) return await connectSocketFile(socket, address.host, signal);
   socket.setNoDelay(true).setKeepAlive(true, keepAliveDelayMs);
   await firstOf(socket, "connect", signal, () => socket.connect(address.port, address.host));
+}
+
+/** Systems take no more than 103 to 107 bytes as the path of a socket: one that is longer is reached by a link. */
+async function connectSocketFile(socket: net.Socket, file: string, signal: AbortSignal): Promise<void> {
+  if (Buffer.byteLength(file) <= maxSocketPathBytes) {
+    await firstOf(socket, "connect", signal, () => socket.connect(file));
+    return;
+  }
+  const folder = await mkdtemp(path.join(tmpdir(), "btar-"));
+  try {
+    const link = path.join(folder, "d");
+    await symlink(path.dirname(file), link);
+    await firstOf(socket, "connect", signal, () => socket.connect(path.join(link, path.basename(file))));
+  } finally {
+    // At once: what the server says meanwhile would be lost on a socket that nobody listens to yet.
+    rmSync(folder, { recursive: true });
+  }
 }
 
 /**

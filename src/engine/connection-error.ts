@@ -1,11 +1,17 @@
 import { BtarError } from "../domain/errors.ts";
 import type { ServerAddress } from "./engine.ts";
 
+/** Whether the address is that of a socket file on this host. */
+export function isSocketFile(address: ServerAddress): boolean {
+  return address.host.startsWith("/");
+}
+
 /** Names a database product to people. */
 export type Product = "PostgreSQL" | "MySQL";
 
-/** `db.example.com:5432`, `[::1]:5432`. */
+/** `db.example.com:5432`, `[::1]:5432`, `/run/mysqld/mysqld.sock`. */
 export function formatAddress(address: ServerAddress): string {
+  if (isSocketFile(address)) return address.host;
   return address.host.includes(":") ? `[${address.host}]:${address.port}` : `${address.host}:${address.port}`;
 }
 

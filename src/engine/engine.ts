@@ -94,7 +94,7 @@ export type BackupReading =
 
 /** How btar reaches a database server. */
 export interface ServerAddress {
-  /** A DNS name or IP address. */
+  /** A DNS name, an IP address, or the absolute path of a socket file (then `port` is of no account). */
   readonly host: string;
   readonly port: number;
   readonly user: string;

@@ -102,7 +102,7 @@ export interface ServerDriver {
   /** Ends all sessions and stops, after a checkpoint. Nothing happens when it is not running. */
   stop(directory: string): Promise<void>;
   /** Address for the internal account, for use on this host. */
-  internalAddress(spec: ServerSpec): ServerAddress;
+  internalAddress(directory: string, spec: ServerSpec): ServerAddress;
   /** The last lines of the server's own log, oldest first. */
   recentLog(directory: string, options: { readonly maxLines: number }): Promise<readonly ServerLogLine[]>;
 

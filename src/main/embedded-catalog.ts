@@ -58,7 +58,7 @@ export class EmbeddedCatalog {
     if (state === "absent") await driver.initialize(files.catalog, spec, options);
     else await driver.configure(files.catalog, spec);
     await driver.start(files.catalog, spec, options);
-    await driver.createDatabase(driver.internalAddress(spec), { name: database, owner: user });
+    await driver.createDatabase(driver.internalAddress(files.catalog, spec), { name: database, owner: user });
     return new EmbeddedCatalog(driver, spec, options);
   }
 

@@ -36,7 +36,10 @@ export async function loadService(env: AgentEnvironment, serviceId: string): Pro
 /** How this agent reaches the service's server. */
 export function addressOf(env: AgentEnvironment, service: ServiceContext): ServerAddress {
   const { row, secrets } = service;
-  if (row.kind === "managed") return env.engines.of(row.engine).server.internalAddress(specOf(env, service));
+  if (row.kind === "managed") {
+    const { server } = env.engines.of(row.engine);
+    return server.internalAddress(serverDirectory(env, row.id), specOf(env, service));
+  }
   if (secrets.attachedUri === undefined) {
     throw new BtarError("INTERNAL", { message: `attached service ${row.name} has no URI in the catalog` });
   }

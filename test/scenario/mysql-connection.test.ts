@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
+import { mkdtemp, rm, symlink } from "node:fs/promises";
 import { type AddressInfo, createConnection, createServer, type Socket } from "node:net";
+import { tmpdir } from "node:os";
+import path from "node:path";
 import { after, before, test } from "node:test";
 import type { ServerAddress, TlsChoice } from "../../src/engine/engine.ts";
 import { MysqlConnection } from "../../src/engine/mysql/connection.ts";
@@ -47,6 +50,21 @@ test("a password opens the server without TLS and with it, also after the server
     }
   }
   assert.notEqual(await logInWith({ host: "localhost", tls: { mode: "verify-full", ca } }), "");
+});
+
+test("a socket file is as good as a port, however long its path is", async () => {
+  const directory = path.join(await mkdtemp(path.join(tmpdir(), "btar-test-")), "long".repeat(30));
+  await symlink(path.dirname(server.socket), directory);
+  const long = path.join(directory, path.basename(server.socket));
+  for (const host of [server.socket, long]) {
+    await forgetPasswords();
+    await using connection = await MysqlConnection.open(addressWith({ host, port: 0 }), { signal });
+    const row = await connection.queryRow("SELECT USER() AS user");
+    assert.equal(row["user"], "root@localhost");
+  }
+  await rm(path.dirname(directory), { recursive: true });
+  const error = await rejectsWith("SERVER_UNREACHABLE", async () => await logInWith({ host: long }));
+  assert.ok(error.message.startsWith(`MySQL at ${long} cannot be reached`), error.message);
 });
 
 test("a wrong password, a missing one, and an unknown account are refused with the server's reason", async () => {
@@ -159,9 +177,9 @@ test("a statement that takes too long, and a server that ends, are told apart fr
 
   await using killed = await MysqlConnection.open(server.address, { signal });
   const { id } = await killed.queryRow("SELECT CONNECTION_ID() AS id");
-  const sleeping = killed.query("SELECT SLEEP(60)");
+  const refused = rejectsWith("SERVER_UNREACHABLE", async () => await killed.query("SELECT SLEEP(60)"));
   await server.sql("kill ?", [Number(id)]);
-  await rejectsWith("SERVER_UNREACHABLE", async () => await sleeping);
+  await refused;
 });
 
 test("rows come as text, values are quoted, whatever the server's sql_mode", async () => {

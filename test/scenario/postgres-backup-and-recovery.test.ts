@@ -24,7 +24,7 @@ for (const majorVersion of ["14", "18"]) {
     await using servers = await ManagedServers.create();
     const source = new PostgresSourceDriver();
     const spec = await givenServer(servers, majorVersion);
-    const address = servers.driver.internalAddress(spec);
+    const address = servers.driver.internalAddress(servers.directoryOf("source"), spec);
     const reservation = "btar_test";
     await source.ensureReservation(address, { reservation, signal: noSignal });
     const log = await source.streamLog(address, { reservation, from: undefined, signal: noSignal });
@@ -99,7 +99,7 @@ async function forkedFromBackup(
   source: { readonly spec: ServerSpec; readonly name: string },
 ): Promise<ServerSpec> {
   const driver = new PostgresSourceDriver();
-  const address = servers.driver.internalAddress(source.spec);
+  const address = servers.driver.internalAddress(servers.directoryOf(source.name), source.spec);
   const reservation = "btar_test";
   await driver.ensureReservation(address, { reservation, signal: noSignal });
   const log = await driver.streamLog(address, { reservation, from: undefined, signal: noSignal });
@@ -130,7 +130,7 @@ async function givenServer(servers: ManagedServers, majorVersion: string): Promi
   const directory = servers.directoryOf("source");
   await driver.initialize(directory, spec, { signal: noSignal });
   await driver.start(directory, spec, { signal: noSignal });
-  const address = driver.internalAddress(spec);
+  const address = driver.internalAddress(directory, spec);
   await driver.putUser(address, { ...spec.accounts.admin, isAdmin: true });
   await driver.createDatabase(address, { name: "defaultdb", owner: spec.accounts.admin.name });
   const tablespace = path.join(directory, "fast");

@@ -235,7 +235,9 @@ test("a backup of a server that btar did not make becomes a managed one", async 
   ]);
   assert.deepEqual(await query(internalOf(spec), "select subenabled from pg_subscription"), [[false]]);
   assert.deepEqual(await query({ ...adminOf(spec, "shop"), user: "app", password: "old" }, "select 1"), [[1]]);
-  const accounts = await servers.driver.listAccounts(servers.driver.internalAddress(spec));
+  const accounts = await servers.driver.listAccounts(
+    servers.driver.internalAddress(servers.directoryOf("adopted"), spec),
+  );
   assert.deepEqual(accounts.users, ["app", "avnadmin", "boss"]);
 });
 
@@ -280,7 +282,7 @@ async function makeSource(name: string, majorVersion: string, fillerRows: number
   const directory = sourceServers.directoryOf(name);
   await driver.initialize(directory, spec, { signal: noSignal });
   await driver.start(directory, spec, { signal: noSignal });
-  const address = driver.internalAddress(spec);
+  const address = driver.internalAddress(directory, spec);
   await driver.putUser(address, { ...spec.accounts.admin, isAdmin: true });
   await driver.createDatabase(address, { name: "defaultdb", owner: spec.accounts.admin.name });
   await using client = await connect({ ...internalOf(spec, "defaultdb") });

@@ -66,7 +66,7 @@ for (const majorVersion of ["14", "18"]) {
     await using servers = await ManagedServers.create();
     const { driver } = servers;
     const spec = await startedServer(servers, "shop", majorVersion);
-    const address = driver.internalAddress(spec);
+    const address = driver.internalAddress(servers.directoryOf("shop"), spec);
     await driver.putUser(address, { name: "app", password: "first", isAdmin: false });
     await driver.putUser(address, { name: 'o"dd', password: "it's", isAdmin: false });
     await driver.createDatabase(address, { name: 'da"ta', owner: "app" });
@@ -278,7 +278,7 @@ async function startedServer(
   const directory = servers.directoryOf(name);
   await driver.initialize(directory, spec, { signal: noSignal });
   await driver.start(directory, spec, { signal: noSignal });
-  const address = driver.internalAddress(spec);
+  const address = driver.internalAddress(directory, spec);
   await driver.putUser(address, { ...spec.accounts.admin, isAdmin: true });
   await driver.createDatabase(address, { name: "defaultdb", owner: spec.accounts.admin.name });
   return spec;

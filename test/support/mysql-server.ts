@@ -259,9 +259,9 @@ function testSettings(place: ServerPlace, socket: string): Record<string, string
 async function dataTemplate(basedir: string): Promise<string> {
   const { stdout } = await run(path.join(basedir, "bin/mysqld"), ["--no-defaults", "--version"]);
   const version = /Ver (\S+)/.exec(stdout)?.[1] ?? "unknown";
-  return await cached(`mysql-${version}`, async (directory) => {
+  return await cached(`mysql-${version}-root-from-anywhere`, async (directory) => {
     const accounts = `${directory}.sql`;
-    await writeFile(accounts, "CREATE USER root@'%';\nGRANT ALL ON *.* TO root@'%' WITH GRANT OPTION;\n");
+    await writeFile(accounts, "RENAME USER root@localhost TO root@'%';\n");
     await mkdir(directory, { mode: 0o700 });
     await ownByServerUser(directory);
     const options = { ...serverUser, cwd: "/", env: { LC_ALL: "C", TZ: "UTC", PATH: process.env.PATH } };

@@ -2,6 +2,7 @@ import net from "node:net";
 import mysql from "mysql2";
 import { BtarError } from "../../domain/errors.ts";
 import { connectSocket, endSocket, StartUp, secureSocket } from "../client-socket.ts";
+import { isSocketFile } from "../connection-error.ts";
 import type { ServerAddress } from "../engine.ts";
 import { OneBufferSocket } from "../socket-reader.ts";
 import { LogInStream } from "./log-in-stream.ts";
@@ -149,6 +150,8 @@ async function logIn(socket: net.Socket, startUp: StartUp): Promise<LoggedIn> {
     user: address.user,
     ...(address.password !== undefined && { password: address.password }),
     ...(address.database !== "" && { database: address.database }),
+    // Only that passwords need no encryption of their own; the socket is given above.
+    ...(isSocketFile(address) && { socketPath: address.host }),
     // Only whether there is any: the connection's TLS is begun below.
     ...(hasTls && { ssl: {}, enableCleartextPlugin: true }),
     flags: clientFlags,

@@ -14,6 +14,7 @@ import { type AgentEnvironment, patientStore } from "../environment.ts";
 import { claimPort } from "../claim-port.ts";
 import { openRecoverySource, type RecoverySource, restoreLog, targetOf, withAlternatives } from "../recovery-source.ts";
 import {
+  addressOf,
   internalUser,
   loadService,
   makeServersDirectory,
@@ -183,7 +184,7 @@ async function recordRunning(env: AgentEnvironment, fromCloud: string, rebuilt: 
   const { fork, recovery, description } = rebuilt;
   const { row, secrets } = fork;
   const { server } = env.engines.of(row.engine);
-  const accounts = await server.listAccounts(server.internalAddress(specOf(env, fork)));
+  const accounts = await server.listAccounts(addressOf(env, fork));
   const known = new Map(description.users.map((user) => [user.name, user]));
   const others = accounts.users.filter((name) => name !== secrets.adminUser && name !== internalUser);
   await env.catalog.db.transaction().execute(async (trx) => {

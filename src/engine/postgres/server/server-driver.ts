@@ -76,7 +76,7 @@ export class PostgresServerDriver implements ServerDriver {
       admission: "everyone",
     });
     if (!(await findPostmaster(place))) return { needsRestart: false };
-    return await reloadConfiguration(this.internalAddress(spec));
+    return await reloadConfiguration(this.internalAddress(directory, spec));
   }
 
   /** Also keeps the server's log from growing without end. */
@@ -99,7 +99,7 @@ export class PostgresServerDriver implements ServerDriver {
     await stopPostmaster(serverDirectory(directory), this.#logger);
   }
 
-  internalAddress(spec: ServerSpec): ServerAddress {
+  internalAddress(_directory: string, spec: ServerSpec): ServerAddress {
     const { name: user, password } = spec.accounts.internal;
     return { host: "127.0.0.1", port: spec.port, user, password, database: "postgres", tls: { mode: "disable" } };
   }
@@ -156,7 +156,7 @@ export class PostgresServerDriver implements ServerDriver {
 
   async #startRequest(directory: ServerDirectory, spec: ServerSpec, signal: AbortSignal) {
     const installation = await this.#installations.require(spec.majorVersion);
-    const address = this.internalAddress(spec);
+    const address = this.internalAddress(directory.root, spec);
     return { directory, installation, address, runAs: this.#runAs, logger: this.#logger, signal };
   }
 
