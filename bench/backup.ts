@@ -3,7 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import pg from "pg";
-import { withoutSslMode } from "../demo/writes.ts";
+import { withoutSslMode } from "../demo/postgres.ts";
 import { eventually, type ServiceAnswer } from "../test/support/api-client.ts";
 import { MeasuredBtar, north, project, south } from "./measured-btar.ts";
 import { loadPgbench } from "./pgbench-data.ts";

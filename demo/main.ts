@@ -1,113 +1,99 @@
-/**
- * `npm run demo`: a PostgreSQL service survives the loss of its region, with real servers on this machine.
- *   --json   prints one JSON object last
- *   --keep   leaves everything running, to look at
- */
-import { randomBytes } from "node:crypto";
-import { mkdtemp, rm } from "node:fs/promises";
-import { createServer } from "node:net";
+/** `npm run demo`: services survive the loss of their region, with real servers on this machine. */
+import { mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { RunningBtar } from "../test/support/running-btar.ts";
-import { type DemoResult, tellStory } from "./story.ts";
+import { productNames } from "../src/domain/engine-name.ts";
+import type { RunningBtar } from "../test/support/running-btar.ts";
+import { DemoPlace } from "./demo-place.ts";
+import { mysqlShop } from "./mysql.ts";
+import { postgresShop } from "./postgres.ts";
+import { jsonResult, summaryTable } from "./report.ts";
+import type { ShopDatabase } from "./shop-database.ts";
+import { Story, type StoryResult } from "./story.ts";
 import { Telling } from "./telling.ts";
+
+const databases: readonly ShopDatabase[] = [postgresShop, mysqlShop];
 
 const { values: options } = parseArgs({
   options: {
+    engine: { type: "string" },
     json: { type: "boolean", default: false },
     keep: { type: "boolean", default: false },
     help: { type: "boolean", default: false, short: "h" },
   },
 });
 
+const usage = `npm run demo -- [--engine pg|mysql] [--json] [--keep]
+
+A PostgreSQL service and then a MySQL one survive the loss of their region, in under 3 minutes. MySQL's programs come
+from Debian's packages, into .cache/servers, the first time.
+
+  --engine NAME   only this one: pg or mysql
+  --json          print one JSON object last, for scripts
+  --keep          leave everything running, to look at
+`;
+
+const chosen = databases.filter(({ engine }) => options.engine === undefined || engine === options.engine);
 if (options.help) {
-  process.stdout.write(
-    "npm run demo -- [--json] [--keep]\n\nA PostgreSQL service survives the loss of its region, in under 3 minutes.\n" +
-      "  --json   print one JSON object last, for scripts\n  --keep   leave everything running, to look at\n",
-  );
+  process.stdout.write(usage);
+} else if (chosen.length === 0) {
+  process.stderr.write(`--engine ${options.engine}: choose pg or mysql\n\n${usage}`);
+  process.exitCode = 2;
 } else {
-  process.exitCode = (await demonstrate()).ok ? 0 : 1;
+  process.exitCode = (await demonstrate(chosen)) ? 0 : 1;
 }
 
-async function demonstrate(): Promise<{ readonly ok: boolean }> {
+/** @returns whether all checks hold */
+async function demonstrate(told: readonly ShopDatabase[]): Promise<boolean> {
   const telling = new Telling(options.json ? process.stderr : process.stdout);
-  const directory = await mkdtemp(join(tmpdir(), "btar-demo-"));
-  let server: RunningBtar | undefined;
+  const stop = new AbortController();
+  const place = new DemoPlace(await mkdtemp(join(tmpdir(), "btar-demo-")));
   const stopOnSignal = () => {
     telling.say("\nstopping");
-    void cleanUp(server, directory).then(() => process.exit(130));
+    stop.abort();
+    void place.cleanUp().then(() => process.exit(130));
   };
-  process.once("SIGINT", stopOnSignal);
-  process.once("SIGTERM", stopOnSignal);
-  let isKept = false;
+  for (const name of ["SIGINT", "SIGTERM"] as const) process.once(name, stopOnSignal);
+  const results: StoryResult[] = [];
+  let failure: unknown;
   try {
-    server = await telling.step(
-      "starting btar with two clouds, local-north and local-south",
-      async () =>
-        await RunningBtar.start({
-          directory,
-          port: await freePort(),
-          token: `demo${randomBytes(24).toString("hex")}`,
-          firstServicePort: 21000 + 100 * Math.floor(Math.random() * 80),
-        }),
-    );
-    const result = await tellStory(server, telling);
-    report(telling, result);
-    isKept = options.keep;
-    if (isKept) explainKept(telling, server);
-    if (options.json) process.stdout.write(`${JSON.stringify(result)}\n`);
-    return result;
+    for (const database of told) await database.install?.(telling, stop.signal);
+    const starting = "starting btar with two clouds, local-north and local-south";
+    const server = await telling.step(starting, () => place.startBtar());
+    stop.signal.throwIfAborted();
+    for (const database of told) results.push(await tell(database, { server, telling, isFirst: database === told[0] }));
+    say(telling, results);
   } catch (error) {
+    if (stop.signal.aborted) return await new Promise<never>(() => undefined); // the process ends when all is removed
+    failure = error;
     telling.say(`the demonstration failed: ${error instanceof Error ? error.message : String(error)}`);
-    if (options.json) process.stdout.write(`${JSON.stringify({ ok: false, engine: "pg", error: String(error) })}\n`);
-    isKept = options.keep;
-    return { ok: false };
-  } finally {
-    process.removeListener("SIGINT", stopOnSignal);
-    process.removeListener("SIGTERM", stopOnSignal);
-    if (isKept) server?.detach();
-    else await cleanUp(server, directory);
   }
+  for (const name of ["SIGINT", "SIGTERM"] as const) process.removeListener(name, stopOnSignal);
+  if (options.keep) telling.say(place.leave());
+  else await place.cleanUp();
+  if (options.json)
+    process.stdout.write(`${JSON.stringify(jsonResult(results, { engine: told[0]?.engine, failure }))}\n`);
+  return failure === undefined && results.every(({ ok }) => ok);
 }
 
-function report(telling: Telling, result: DemoResult): void {
-  const mb = (bytes: number) => `${(bytes / 1e6).toFixed(1)} MB`;
-  const lines: readonly [string, string][] = [
-    ["tables at T", result.digestAtTEqual ? "equal to the source, row for row" : "DIFFER from the source"],
-    ["latest", result.latestConsistent ? "every write that the copy covers, none torn" : "NOT consistent"],
-    ["data lost (RPO)", `${result.rpoSeconds.toFixed(1)} s of writes`],
-    ["time to first query (RTO)", result.forks.map((fork) => `${fork.rtoSeconds.toFixed(1)} s`).join(" and ")],
-    [
-      "base backup",
-      `${mb(result.baseBackupBytes)} in ${result.backupSeconds.toFixed(1)} s, ${mb(result.storedBytes)} stored`,
-    ],
-    ["copied to local-south", `${mb(result.copiedBytes)} in ${result.copySeconds.toFixed(1)} s`],
-  ];
-  telling.say("");
-  for (const [name, value] of lines) telling.say(`  ${name.padEnd(26)} ${value}`);
-  telling.say("");
-  for (const fork of result.forks) telling.say(`  psql '${fork.uri}'`);
-  telling.say(`\n${result.ok ? "All checks hold" : "A CHECK FAILED"}, after ${telling.elapsedSeconds.toFixed(0)} s.`);
+async function tell(
+  database: ShopDatabase,
+  parts: { readonly server: RunningBtar; readonly telling: Telling; readonly isFirst: boolean },
+): Promise<StoryResult> {
+  const { telling, isFirst } = parts;
+  const story = new Story({ ...parts, database, pidFiles: databases.map(({ pidFile }) => pidFile) });
+  telling.say(`\n${productNames[database.engine]}`);
+  if (!isFirst) await story.bringNorthBack();
+  return await story.tell();
 }
 
-function explainKept(telling: Telling, server: RunningBtar): void {
-  telling.say(
-    `\nEverything is left running. To look at it:\n  export BTAR_URL=${server.url} BTAR_TOKEN=${server.token}\n` +
-      `  npx btar status\nTo end it: kill -INT ${server.pid}; its files are in ${server.directory}`,
-  );
-}
-
-async function cleanUp(server: RunningBtar | undefined, directory: string): Promise<void> {
-  await server?.stop();
-  await rm(directory, { recursive: true, force: true, maxRetries: 3 });
-}
-
-async function freePort(): Promise<number> {
-  const listener = createServer();
-  await new Promise<void>((resolve) => listener.listen(0, "127.0.0.1", resolve));
-  const address = listener.address();
-  await new Promise((resolve) => listener.close(resolve));
-  if (typeof address !== "object" || address === null) throw new Error("no free port");
-  return address.port;
+function say(telling: Telling, results: readonly StoryResult[]): void {
+  telling.say(`\n${summaryTable(results)}\n`);
+  for (const { engine, forks } of results) {
+    const database = databases.find((candidate) => candidate.engine === engine);
+    for (const { uri } of forks) telling.say(`  ${database?.clientCommand(uri)}`);
+  }
+  const ok = results.every((result) => result.ok);
+  telling.say(`\n${ok ? "All checks hold" : "A CHECK FAILED"}, after ${telling.elapsedSeconds.toFixed(0)} s.`);
 }

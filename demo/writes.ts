@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import pg from "pg";
+import { eventually } from "../test/support/api-client.ts";
+import type { ShopConnection } from "./shop-database.ts";
 
 /** The newest write that the service has acknowledged. */
 export interface AcknowledgedWrite {
@@ -9,48 +10,37 @@ export interface AcknowledgedWrite {
 
 const pauseMs = 4;
 
-/**
- * A stream of timestamped writes that goes on through everything: each is one transaction over two tables, so that a
- * torn one would show.
- */
+/** A stream of timestamped writes that goes on through everything. */
 export class WriteStream {
-  readonly #client: pg.Client;
+  readonly #connection: ShopConnection;
   #last: AcknowledgedWrite | undefined;
   #isStopped = false;
   #failure: unknown;
   #turn: Promise<unknown> = Promise.resolve();
-  #loop: Promise<void> = Promise.resolve();
+  readonly #loop: Promise<void>;
 
-  private constructor(client: pg.Client) {
-    this.#client = client;
-  }
-
-  static async start(uri: string): Promise<WriteStream> {
-    const client = new pg.Client({ connectionString: withoutSslMode(uri), ssl: { rejectUnauthorized: false } });
-    const stream = new WriteStream(client);
-    client.on("error", (error) => {
-      stream.#failure = error;
-    });
-    await client.connect();
-    await client.query("create table writes (id bigint primary key, at timestamptz not null, note text not null)");
-    await client.query("create table totals (writes bigint not null)");
-    await client.query("insert into totals values (0)");
-    stream.#loop = stream.#run();
-    return stream;
+  /** Begins to write. The connection is this stream's own from now on. */
+  constructor(connection: ShopConnection) {
+    this.#connection = connection;
+    this.#loop = this.#run();
   }
 
   get last(): AcknowledgedWrite | undefined {
     return this.#last;
   }
 
-  /** Why writing ended by itself, if it did. */
-  get failure(): unknown {
-    return this.#failure;
+  /** Waits until so many more are acknowledged. */
+  async more(count: number): Promise<void> {
+    const until = (this.#last?.id ?? 0) + count;
+    await eventually(`write ${until}`, async () => {
+      if (this.#failure !== undefined) throw this.#failure;
+      return (this.#last?.id ?? 0) >= until ? true : undefined;
+    });
   }
 
   /** Runs `work` between two writes. */
-  async between<T>(work: (client: pg.Client) => Promise<T>): Promise<T> {
-    return await this.#inTurn(() => work(this.#client));
+  async between<T>(work: (connection: ShopConnection) => Promise<T>): Promise<T> {
+    return await this.#inTurn(() => work(this.#connection));
   }
 
   /** Waits until the service no longer takes writes. */
@@ -61,13 +51,15 @@ export class WriteStream {
   async stop(): Promise<void> {
     this.#isStopped = true;
     await this.#loop;
-    await this.#client.end();
+    // What the region's loss has broken cannot be ended cleanly.
+    if (this.#failure === undefined) await this.#connection.end();
   }
 
   async #run(): Promise<void> {
     for (let id = 1; !this.#isStopped; id += 1) {
       try {
-        await this.#inTurn(() => this.#write(id));
+        const at = await this.#inTurn(() => this.#connection.write(id));
+        this.#last = { id, at };
       } catch (error) {
         this.#failure = error; // expected once the region is lost; before, whoever waits for writes reports it
         return;
@@ -76,27 +68,10 @@ export class WriteStream {
     }
   }
 
-  async #write(id: number): Promise<void> {
-    const result = await this.#client.query<{ at: Date }>(
-      `with write as (insert into writes values (${id}, clock_timestamp(), 'write ${id}') returning at),
-            total as (update totals set writes = writes + 1)
-       select at from write`,
-    );
-    const at = result.rows[0]?.at;
-    if (at) this.#last = { id, at };
-  }
-
   /** One after the other: a write is either before or after whatever else uses the connection. */
   async #inTurn<T>(work: () => Promise<T>): Promise<T> {
     const mine = this.#turn.then(work);
     this.#turn = mine.catch(() => undefined);
     return await mine;
   }
-}
-
-/** `pg` checks certificates by its own option, not by the URI's. */
-export function withoutSslMode(uri: string): string {
-  const url = new URL(uri);
-  url.searchParams.delete("sslmode");
-  return url.toString();
 }

@@ -1,0 +1,57 @@
+import { randomBytes } from "node:crypto";
+import { rm } from "node:fs/promises";
+import { createServer } from "node:net";
+import { RunningBtar } from "../test/support/running-btar.ts";
+
+/** The demonstration's own directory, and the btar that runs in it. */
+export class DemoPlace {
+  readonly #directory: string;
+  #starting: Promise<RunningBtar> | undefined;
+  #server: RunningBtar | undefined;
+
+  constructor(directory: string) {
+    this.#directory = directory;
+  }
+
+  async startBtar(): Promise<RunningBtar> {
+    const port = await freePort();
+    this.#starting = RunningBtar.start({
+      directory: this.#directory,
+      port,
+      token: `demo${randomBytes(24).toString("hex")}`,
+      firstServicePort: 21000 + 100 * Math.floor(Math.random() * 80),
+    });
+    this.#server = await this.#starting;
+    return this.#server;
+  }
+
+  /**
+   * Lets everything run on after this process.
+   * @returns how to look at it and how to end it, for people
+   */
+  leave(): string {
+    const server = this.#server;
+    if (!server) return `\nbtar does not run. Its files are in ${this.#directory}`;
+    server.detach();
+    return (
+      `\nEverything is left running. To look at it:\n  export BTAR_URL=${server.url} BTAR_TOKEN=${server.token}\n` +
+      `  npx btar status\nTo end it: kill -INT ${server.pid}; its files are in ${server.directory}`
+    );
+  }
+
+  /** Stops btar with all its servers, also one that is starting, and removes the directory. */
+  async cleanUp(): Promise<void> {
+    const server = await this.#starting?.catch(() => undefined); // whoever started it was told why it failed
+    await server?.stop();
+    await rm(this.#directory, { recursive: true, force: true, maxRetries: 3 });
+  }
+}
+
+async function freePort(): Promise<number> {
+  const listener = createServer();
+  await new Promise<void>((resolve) => listener.listen(0, "127.0.0.1", resolve));
+  const address = listener.address();
+  await new Promise((resolve) => listener.close(resolve));
+  if (typeof address !== "object" || address === null) throw new Error("no free port");
+  return address.port;
+}
