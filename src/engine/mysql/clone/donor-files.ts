@@ -19,6 +19,8 @@ export interface DonorFile {
   /** Undefined when it is no tablespace. */
   layout: TablespaceLayout | undefined;
   readonly spaceId: number;
+  /** Those of `file-copy` that bring it. */
+  readonly chunks: { readonly first: number; readonly last: number };
   isDeleted: boolean;
   /** Page 0 of a file that was created meanwhile, until something else comes: that lies over it. */
   initialPage: Buffer | undefined;
@@ -37,6 +39,7 @@ export interface FinishedFiles {
   readonly files: readonly ClonedFile[];
   /** Locations outside of the donor's data directory, by their path in the backup. */
   readonly externalLocations: ReadonlyMap<string, string>;
+  /** In order of their numbers. */
   readonly redoPaths: readonly string[];
 }
 
@@ -68,10 +71,11 @@ export class DonorFiles {
     if (said.isDeleted) this.remove(said);
   }
 
-  /** The file is gone, whatever still comes of it. */
-  remove({ index }: FileDescriptor): void {
+  /** The file is gone, whatever still comes of it. @returns the file, if it was known */
+  remove({ index }: FileDescriptor): DonorFile | undefined {
     const file = this.#files.get(index);
     if (file) file.isDeleted = true;
+    return file;
   }
 
   /**
@@ -80,7 +84,10 @@ export class DonorFiles {
    */
   change(said: FileDescriptor, versions: Buffer | undefined): void {
     const file = this.#files.get(said.index);
-    if (said.isDeleted) return file ? this.remove(said) : this.announce(said);
+    if (said.isDeleted) {
+      if (!this.remove(said)) this.announce(said);
+      return;
+    }
     if (!file) return this.#create(said, versions);
     file.sizeBytes = Math.max(file.sizeBytes, said.sizeBytes);
     if (said.tablespaceFlags !== undefined) file.layout = tablespaceLayout(said.tablespaceFlags);
@@ -94,7 +101,8 @@ export class DonorFiles {
       const place = { path: redoPath(said.index, this.#versionNumber), external: undefined };
       const content = this.#sink.openFile(place.path);
       const { sizeBytes, spaceId } = said;
-      const state = { isDeleted: false, layout: undefined, initialPage: undefined };
+      const chunks = { first: said.firstChunk, last: said.lastChunk };
+      const state = { chunks, isDeleted: false, layout: undefined, initialPage: undefined };
       this.#redo.set(said.index, { ...state, place, content, sizeBytes, spaceId });
     }
   }
@@ -128,14 +136,17 @@ export class DonorFiles {
       files.push({ path: place.path, sizeBytes, spaceId, layout });
       if (place.external) externalLocations.set(place.external.path, place.external.location);
     }
-    return { files, externalLocations, redoPaths: [...this.#redo.values()].map(({ place }) => place.path) };
+    const redo = [...this.#redo].sort(([one], [other]) => one - other);
+    return { files, externalLocations, redoPaths: redo.map(([, { place }]) => place.path) };
   }
 
   #open(said: FileDescriptor, sizeBytes: number): DonorFile {
     const layout = said.tablespaceFlags === undefined ? undefined : tablespaceLayout(said.tablespaceFlags);
     const place = this.#placeOf(said, layout);
     const content = this.#sink.openFile(place.path);
-    return { content, place, layout, sizeBytes, spaceId: said.spaceId, isDeleted: false, initialPage: undefined };
+    const chunks = { first: said.firstChunk, last: said.lastChunk };
+    const { spaceId } = said;
+    return { content, place, layout, sizeBytes, spaceId, chunks, isDeleted: false, initialPage: undefined };
   }
 
   #create(said: FileDescriptor, versions: Buffer | undefined): void {

@@ -107,11 +107,12 @@ export class ReceivedClone {
     switch (said.state) {
       case "file-copy":
         this.#files.announce(said);
-        if (said.isDeleted) this.#chunks.dropped(said.firstChunk, said.lastChunk);
+        if (said.isDeleted) this.#dropChunksOf(said);
         return;
       case "page-copy":
         if (!said.isDeleted) throw this.#malformed(`file ${said.index} among changed pages`);
         this.#files.remove(said);
+        // Of other chunks it will say so again: they may hold pages of other files, too.
         this.#chunks.dropped(said.firstChunk, said.firstChunk);
         return;
       case "redo-copy":
@@ -170,6 +171,11 @@ export class ReceivedClone {
   /** Nothing more is taken: whoever waits with bytes gets `reason`. */
   abandon(reason: unknown): void {
     this.#extents.abandon(reason);
+  }
+
+  #dropChunksOf(said: FileDescriptor): void {
+    const chunks = this.#files.remove(said)?.chunks;
+    if (chunks) this.#chunks.dropped(chunks.first, chunks.last);
   }
 
   #write(file: DonorFile, at: number, bytes: Buffer): Promise<void> | undefined {

@@ -1,0 +1,34 @@
+import type { GtidBounds, MysqlBackupFacts } from "../backup-facts.ts";
+import type { Donor } from "./donor.ts";
+import { isUndoSpace } from "./page-layout.ts";
+import type { StreamedClone } from "./streaming-clone.ts";
+
+/** What a restore needs to know of a clone that was received by streaming. */
+export function streamedFacts(donor: Donor, clone: StreamedClone, gtids: GtidBounds): MysqlBackupFacts {
+  const { files, externalLocations, redoPaths } = clone.files;
+  return {
+    serverVersionNum: donor.versionNumber,
+    pageBytes: donor.pageBytes,
+    lowerCaseTableNames: donor.lowerCaseTableNames,
+    dataFilePath: donor.dataFilePath,
+    undoFiles: files.filter(({ spaceId }) => isUndoSpace(spaceId)).map(({ path }) => path),
+    redoFiles: redoPaths,
+    externalLocations: [...externalLocations].map(([path, location]) => ({ path, location })),
+    encryption: {
+      files: files.flatMap(({ path, layout }) => {
+        if (!layout?.isEncrypted) return [];
+        return [{ path, pageBytes: layout.pageBytes, keyOffset: layout.encryptionOffset }];
+      }),
+      isRedoEncrypted: clone.isRedoEncrypted,
+    },
+    gtids,
+    configs: clone.parameters.configs,
+    plugins: clone.parameters.plugins.flatMap(({ name, library }) => (library ? [{ name, library }] : [])),
+    clone: {
+      method: "streaming",
+      isDdlAllowed: clone.isDdlAllowed,
+      streamCount: clone.streamCount,
+      restartCount: clone.restartCount,
+    },
+  };
+}
