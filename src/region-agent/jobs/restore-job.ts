@@ -27,7 +27,8 @@ export async function runRestoreJob(env: AgentEnvironment, job: RunningJob): Pro
       ...{ repository, fromCloud, backupId, target: targetOf(job.input), signal },
     });
     const result = await restoreInto(directory, { env, job, repository, source, isDelta });
-    return { directory: directory.path, backupId, version: source.manifest.identity.version, ...result };
+    const { engine, identity } = source.manifest;
+    return { directory: directory.path, backupId, engine, version: identity.version, ...result };
   } catch (error) {
     if (!isDelta) await directory.removeAttempt(job.id);
     const left = isDelta ? { left: "the directory cannot be started until a restore with --delta completes it" } : {};
