@@ -10,7 +10,7 @@ const run = promisify(execFile);
 export const mysqlShop: ShopDatabase = {
   engine: "mysql",
   serviceName: "shop-mysql",
-  pidFile: "run/mysqld.pid",
+  pidFile: "data/mysqld.pid",
   install: async (telling, signal) => {
     await telling.step("looking for MySQL's programs, and loading them when they are missing", async (show) => {
       const { stdout } = await run(join(import.meta.dirname, "../scripts/servers/mysql.sh"), { signal });

@@ -1,20 +1,5 @@
-/** What one run of a tool took. */
-export interface ToolRun {
-  readonly seconds: number;
-  /** CPU seconds of the tool's processes. */
-  readonly toolCpuSeconds: number;
-  /** CPU seconds of the database server and what it started meanwhile. */
-  readonly serverCpuSeconds: number;
-}
-
-export interface BackupRun extends ToolRun {
-  /** Bytes that it added to the repository, without log. */
-  readonly storedBytes: number;
-  /** Names it, for a restore. */
-  readonly name: string;
-  /** Bytes sent to the second region, for a tool that has one. */
-  readonly crossedBytes?: number;
-}
+import type { BackupRun } from "../attached-service.ts";
+import type { ToolRun } from "../tool-run.ts";
 
 /** One of the tools that are compared; both back up the same cluster. */
 export interface BackupTool {

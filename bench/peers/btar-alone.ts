@@ -1,12 +1,13 @@
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { performance } from "node:perf_hooks";
-import type { MeasuredBtar } from "../measured-btar.ts";
+import { type Age, storedEnds } from "../log-age.ts";
 import { cpuSecondsOfTree } from "../process-figures.ts";
+import type { StartBtar } from "../start-btar.ts";
 import { median, rounded } from "../statistics.ts";
 import { Btar } from "./btar.ts";
 import { Cluster } from "./cluster.ts";
-import { type Age, flushedPosition, measureLogAge, storedEnds } from "./log-age.ts";
+import { flushedPosition, measureLogAgeUnderPgbench } from "./log-age.ts";
 import type { Programs } from "./programs.ts";
 import { waitUntilQuiet } from "./quiet.ts";
 import { measureCatchUp, type WalRate, writeBacklog } from "./wal-rate.ts";
@@ -19,8 +20,7 @@ export interface Bench {
   readonly rounds: number;
   readonly say: (text: string) => void;
   readonly signal: AbortSignal;
-  /** Starts btar in a directory below `directory`, new or stopped before; `settings` are lines of btar.yaml. */
-  readonly startBtar: (name: string, settings?: readonly string[]) => Promise<MeasuredBtar>;
+  readonly startBtar: StartBtar;
 }
 
 /** Files of a database of this many GB are about this scale of pgbench. */
@@ -86,7 +86,7 @@ export async function measureLog(
     if (ageSeconds !== undefined) {
       say(`watching the log for ${ageSeconds} s under pgbench -c 4`);
       const request = { btar, service: tool.service, cluster, seconds: ageSeconds, signal };
-      const { primary, secondary, walBytesPerSecond } = await measureLogAge(request);
+      const { primary, secondary, walBytesPerSecond } = await measureLogAgeUnderPgbench(request);
       figures = { logAgeSeconds: { primary, secondary }, logWalBytesPerSecond: walBytesPerSecond };
       await waitUntilQuiet(cluster, signal);
     }

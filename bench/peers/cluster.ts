@@ -4,7 +4,8 @@ import { readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import pg from "pg";
 import { freePort } from "../../test/support/postgres-server.ts";
-import { makeServerDirectory, type Programs, runProgram, serverUser } from "./programs.ts";
+import { makeServerDirectory, runProgram, serverUser } from "../programs.ts";
+import type { Programs } from "./programs.ts";
 
 /** Given on the command line, so that they are not part of what is backed up. */
 const commonSettings = {

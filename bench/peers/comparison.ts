@@ -1,8 +1,10 @@
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { performance } from "node:perf_hooks";
-import { median } from "../statistics.ts";
-import type { BackupRun, BackupTool } from "./backup-tool.ts";
+import type { BackupRun } from "../attached-service.ts";
+import { type Medians, Samples } from "../samples.ts";
+import { describeRun } from "../tool-run.ts";
+import type { BackupTool } from "./backup-tool.ts";
 import { Cluster } from "./cluster.ts";
 import type { Programs } from "./programs.ts";
 import { waitUntilQuiet } from "./quiet.ts";
@@ -22,8 +24,8 @@ export interface Figures {
   readonly crossedBytes: number;
 }
 
-/** Medians over the rounds, of each tool, for what was measured. */
-export type Comparison = Partial<Record<Measure, Readonly<Record<BackupTool["name"], Figures>>>>;
+export type Comparison = Medians<Measure, BackupTool["name"], Figures>;
+type RoundSamples = Samples<Measure, BackupTool["name"], Figures>;
 
 export interface ComparisonOptions {
   readonly parts: ReadonlySet<ComparedPart>;
@@ -40,7 +42,7 @@ export interface ComparisonOptions {
 
 /** Lets the tools take turns, so that both meet the machine in the same mood; the first round is not counted. */
 export async function compare(options: ComparisonOptions): Promise<Comparison> {
-  const samples = new Samples();
+  const samples: RoundSamples = new Samples();
   for (let round = 0; round <= options.rounds; round += 1) {
     const counted = round > 0;
     options.say(counted ? `round ${round} of ${options.rounds}` : "warm-up round, not counted");
@@ -52,9 +54,9 @@ export async function compare(options: ComparisonOptions): Promise<Comparison> {
 }
 
 class Round {
-  readonly #options: ComparisonOptions & { readonly round: number; readonly take: Samples };
+  readonly #options: ComparisonOptions & { readonly round: number; readonly take: RoundSamples };
 
-  constructor(options: ComparisonOptions & { readonly round: number; readonly take: Samples }) {
+  constructor(options: ComparisonOptions & { readonly round: number; readonly take: RoundSamples }) {
     this.#options = options;
   }
 
@@ -94,7 +96,7 @@ class Round {
       const { name, ...run } = await take(tool);
       names.set(tool, name);
       this.#options.take.add(measure, tool.name, { crossedBytes: 0, ...run });
-      say(`  ${measure}, ${tool.name}: ${describe(run)}, ${(run.storedBytes / 1e6).toFixed(1)} MB stored`);
+      say(`  ${measure}, ${tool.name}: ${describeRun(run)}, ${(run.storedBytes / 1e6).toFixed(1)} MB stored`);
     }
     return names;
   }
@@ -110,7 +112,7 @@ class Round {
       await rm(directory, { recursive: true, force: true });
       const run = { ...files, seconds: files.seconds + startSeconds };
       this.#options.take.add(measure, tool.name, { crossedBytes: 0, storedBytes: 0, ...run });
-      say(`  ${measure}, ${tool.name}: ${describe(run)}, of which ${startSeconds.toFixed(2)} s the server's start`);
+      say(`  ${measure}, ${tool.name}: ${describeRun(run)}, of which ${startSeconds.toFixed(2)} s the server's start`);
     }
   }
 
@@ -140,43 +142,9 @@ class Round {
   }
 }
 
-class Samples {
-  readonly #runs = new Map<Measure, Map<BackupTool["name"], Figures[]>>();
-
-  add(measure: Measure, tool: BackupTool["name"], figures: Figures): void {
-    const ofMeasure = this.#runs.get(measure) ?? new Map<BackupTool["name"], Figures[]>();
-    this.#runs.set(measure, ofMeasure);
-    ofMeasure.set(tool, [...(ofMeasure.get(tool) ?? []), figures]);
-  }
-
-  medians(): Comparison {
-    return Object.fromEntries(
-      [...this.#runs].map(([measure, tools]) => [
-        measure,
-        Object.fromEntries([...tools].map(([tool, runs]) => [tool, mediansOf(runs)])),
-      ]),
-    );
-  }
-}
-
-function mediansOf(runs: readonly Figures[]): Figures {
-  const of = (key: keyof Figures) => median(runs.map((run) => run[key]));
-  return {
-    seconds: of("seconds"),
-    toolCpuSeconds: of("toolCpuSeconds"),
-    serverCpuSeconds: of("serverCpuSeconds"),
-    storedBytes: of("storedBytes"),
-    crossedBytes: of("crossedBytes"),
-  };
-}
-
 /** The newest backup is of a server at rest, so what is restored from it has what the server has. */
 async function checkRestored(source: Cluster, restored: Cluster): Promise<void> {
   const query = "select count(*) || ' rows, ' || sum(tbalance) || ' in all' from pgbench_tellers";
   const [expected, found] = [await source.text(query), await restored.text(query)];
   if (expected !== found) throw new Error(`the restored database has ${found}; the source ${expected}`);
-}
-
-function describe(run: Pick<Figures, "seconds" | "toolCpuSeconds" | "serverCpuSeconds">): string {
-  return `${run.seconds.toFixed(2)} s, CPU ${run.toolCpuSeconds.toFixed(2)} + ${run.serverCpuSeconds.toFixed(2)} s`;
 }

@@ -1,15 +1,15 @@
 import { chmod, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { freePorts } from "../../test/support/postgres-server.ts";
-import { MeasuredBtar } from "../measured-btar.ts";
+import { runProgram } from "../programs.ts";
+import { btarStarter } from "../start-btar.ts";
 import { Btar } from "./btar.ts";
 import { type Bench, fillWithHashes, fillWithPgbench, measureFloor, measureLog, measureSizes } from "./btar-alone.ts";
 import { Cluster } from "./cluster.ts";
 import { type ComparedPart, compare, comparedParts } from "./comparison.ts";
 import type { PeersBenchOptions } from "./options.ts";
 import { PgBackRest } from "./pgbackrest.ts";
-import { installPrograms, runProgram } from "./programs.ts";
+import { installPrograms } from "./programs.ts";
 import { crossingRatio, ratiosOf } from "./ratios.ts";
 import type { LevelResult, PeersResult } from "./report.ts";
 
@@ -28,7 +28,7 @@ export async function benchPeers(options: PeersBenchOptions): Promise<PeersResul
   try {
     await chmod(directory, 0o755); // the server runs as another user when this runs as root
     say(`${versions.map((version) => version.trim()).join(", ")}; all of it in ${directory}`);
-    return await runParts({ ...options, programs, directory, startBtar: btarStarter(options, directory) });
+    return await runParts({ ...options, programs, directory, startBtar: btarStarter({ directory, signal }) });
   } finally {
     await rm(directory, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 });
   }
@@ -105,16 +105,4 @@ async function measureAlone(bench: PeersBench, cluster: Cluster): Promise<Partia
   const ageSeconds = parts.has("log") ? bench.logSeconds : undefined;
   const log = await measureLog(bench, { cluster, ageSeconds, hasRate: parts.has("wal") });
   return { floor, ...log, walMBps: log.wal?.megabytesPerSecond };
-}
-
-function btarStarter({ signal }: PeersBenchOptions, directory: string): Bench["startBtar"] {
-  return async (name, settings = []) => {
-    signal.throwIfAborted();
-    const [port] = await freePorts(1);
-    const [firstServicePort] = await freePorts(100);
-    const btar = await MeasuredBtar.start({ directory: join(directory, name), port, firstServicePort, settings });
-    signal.addEventListener("abort", () => void btar[Symbol.asyncDispose](), { once: true });
-    if (signal.aborted) await btar[Symbol.asyncDispose]();
-    return btar;
-  };
 }

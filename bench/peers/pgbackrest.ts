@@ -1,10 +1,11 @@
 import { readdir, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { performance } from "node:perf_hooks";
-import { cpuSecondsOfEndedChildren, cpuSecondsOfTree } from "../process-figures.ts";
-import type { BackupRun, BackupTool, ToolRun } from "./backup-tool.ts";
+import type { BackupRun } from "../attached-service.ts";
+import { makeServerDirectory, runProgram } from "../programs.ts";
+import { timedPrograms, type ToolRun } from "../tool-run.ts";
+import type { BackupTool } from "./backup-tool.ts";
 import type { Cluster } from "./cluster.ts";
-import { makeServerDirectory, type Programs, runProgram } from "./programs.ts";
+import type { Programs } from "./programs.ts";
 
 const stanza = "bench";
 
@@ -68,14 +69,7 @@ export class PgBackRest implements BackupTool {
   }
 
   async #timed(args: readonly string[]): Promise<ToolRun> {
-    const [tool, server] = [cpuSecondsOfEndedChildren(), cpuSecondsOfTree(this.#cluster.pid)];
-    const startedAt = performance.now();
-    await this.#run(args);
-    return {
-      seconds: (performance.now() - startedAt) / 1000,
-      toolCpuSeconds: cpuSecondsOfEndedChildren() - tool,
-      serverCpuSeconds: cpuSecondsOfTree(this.#cluster.pid) - server,
-    };
+    return await timedPrograms(this.#cluster.pid, () => this.#run(args));
   }
 
   async #run([command = "", ...options]: readonly string[]): Promise<string> {

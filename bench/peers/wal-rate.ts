@@ -1,10 +1,11 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Lsn } from "../../src/domain/lsn.ts";
 import { cpuSecondsOfTree } from "../process-figures.ts";
+import { storedEnds } from "../log-age.ts";
 import type { MeasuredBtar } from "../measured-btar.ts";
 import { rounded } from "../statistics.ts";
 import type { Cluster } from "./cluster.ts";
-import { flushedPosition, storedEnds } from "./log-age.ts";
+import { flushedPosition } from "./log-age.ts";
 
 const lookMs = 50;
 const deadlineMs = 600_000;
