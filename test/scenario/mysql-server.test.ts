@@ -5,7 +5,7 @@ import { once } from "node:events";
 import { chmod, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import net from "node:net";
 import path from "node:path";
-import { test } from "node:test";
+import { after, before, test } from "node:test";
 import { connectSocket, secureSocket, StartUp } from "../../src/engine/client-socket.ts";
 import { MysqlConnection, type Row } from "../../src/engine/mysql/connection.ts";
 import { packetOf } from "../../src/engine/mysql/packets.ts";
@@ -27,6 +27,15 @@ import {
   noSignal,
 } from "../support/managed-mysql.ts";
 import { temporaryDirectory } from "../support/temporary-directory.ts";
+
+/** A running server with its administrator, for tests that leave it as it was. */
+let shared: { readonly servers: ManagedMysqlServers; readonly spec: ServerSpec };
+
+before(async () => {
+  const servers = await ManagedMysqlServers.create();
+  shared = { servers, spec: await startedServer(servers, "shop") };
+});
+after(async () => await shared.servers[Symbol.asyncDispose]());
 
 test("MySQL is made, started, adopted, configured and stopped", async () => {
   await using servers = await ManagedMysqlServers.create();
@@ -182,8 +191,7 @@ const forbidden = [
 ];
 
 test("passwords reach neither the server's log nor its binary log", async () => {
-  await using servers = await ManagedMysqlServers.create();
-  const spec = await startedServer(servers, "shop");
+  const { servers, spec } = shared;
   const address = servers.driver.internalAddress(servers.directoryOf("shop"), spec);
   await internalQuery(servers, spec, "SET GLOBAL log_output = 'TABLE', general_log = ON");
   await servers.driver.putUser(address, { name: "app", password: "never in a log", isAdmin: false });
@@ -222,14 +230,13 @@ test("who may connect from where", async () => {
 });
 
 test("a new certificate is presented at once", async () => {
-  await using servers = await ManagedMysqlServers.create();
-  const spec = await startedServer(servers, "shop");
-  const before = await presented(spec.port);
+  const { servers, spec } = shared;
+  const former = await presented(spec.port);
   const renewed = { ...spec, tls: newCertificate("shop") };
   assert.deepEqual(await servers.driver.configure(servers.directoryOf("shop"), renewed), { needsRestart: false });
-  const after = await presented(spec.port);
-  assert.notEqual(after, before);
-  assert.equal(after, new X509Certificate(renewed.tls.certificate).serialNumber);
+  const latter = await presented(spec.port);
+  assert.notEqual(latter, former);
+  assert.equal(latter, new X509Certificate(renewed.tls.certificate).serialNumber);
 });
 
 /** @returns the serial number of the certificate that a server presents */
@@ -249,11 +256,10 @@ async function presented(port: number): Promise<string> {
 }
 
 test("settings that MySQL does not take are refused before anything is changed", async () => {
-  await using servers = await ManagedMysqlServers.create();
+  const { servers, spec } = shared;
   const { driver } = servers;
   const directory = servers.directoryOf("shop");
-  const spec = await startedServer(servers, "shop");
-  const before = await readFile(path.join(directory, "my.cnf"), "utf8");
+  const written = await readFile(path.join(directory, "my.cnf"), "utf8");
   const wrong = { ...spec, userConfig: { mysql: { sql_mode: "NONSENSE", max_connections: 99 } } };
   const error = await rejectsWith("INVALID_USER_CONFIG", () => driver.configure(directory, wrong));
   assert.match(error.message, /MySQL 9\.7\.\d+ does not take user_config\.mysql: .*'NONSENSE' to 'sql_mode'/);
@@ -262,7 +268,7 @@ test("settings that MySQL does not take are refused before anything is changed",
   await rejectsWith("INVALID_USER_CONFIG", () =>
     driver.configure(directory, { ...spec, userConfig: { ip_filter: ["nowhere"] } }),
   );
-  assert.equal(await readFile(path.join(directory, "my.cnf"), "utf8"), before);
+  assert.equal(await readFile(path.join(directory, "my.cnf"), "utf8"), written);
   assert.deepEqual(await variablesOf(servers, spec, "max_connections"), ["50"]);
   assert.deepEqual((await readdir(directory)).sort(), ["data", "log", "my.cnf", "server.json", "tls", "tmp"]);
 
