@@ -41,6 +41,17 @@ export class StartUp {
   }
 }
 
+const loopback = new net.BlockList();
+loopback.addSubnet("127.0.0.0", 8, "ipv4");
+loopback.addAddress("::1", "ipv6");
+
+/** Whether bytes cannot change on their way: TLS would notice, and within one machine they have none. */
+export function protectsBytes(socket: net.Socket, address: ServerAddress): boolean {
+  if (socket instanceof tls.TLSSocket || isSocketFile(address)) return true;
+  const { remoteAddress, remoteFamily } = socket;
+  return remoteAddress !== undefined && loopback.check(remoteAddress, remoteFamily === "IPv6" ? "ipv6" : "ipv4");
+}
+
 /** Connects a new socket to the address. It rejects with what the system says; then the caller destroys the socket. */
 export async function connectSocket(socket: net.Socket, startUp: StartUp): Promise<void> {
   const { address, signal } = startUp;

@@ -170,7 +170,11 @@ export type LogEvent =
       /** Small text that a restore into this stream needs (PostgreSQL: the timeline history file). */
       readonly history?: Buffer | undefined;
     }
-  /** Log bytes: they follow on the last ones without a gap. `bytes` are valid until the next event is asked for. */
+  /**
+   * Log bytes: they follow on the last ones without a gap. `bytes` are valid until the next event is asked for. From
+   * `start` to `end` there are as many positions as bytes, but for an engine whose log lies in files (MySQL): the last
+   * bytes of a file, which may be none, end where the next file begins. No bytes of two files come together.
+   */
   | {
       readonly kind: "bytes";
       readonly start: string;
@@ -191,6 +195,17 @@ export interface LogStream extends AsyncIterable<LogEvent> {
   close(): Promise<void>;
 }
 
+/** Log that is stored without a gap, up to `position`. */
+export interface StoredLog {
+  readonly stream: string;
+  readonly position: string;
+  /**
+   * Stored log from a position on, as much as one piece holds; undefined when it is not stored. With it, an engine
+   * makes sure that a server goes on with what is stored (MySQL); without, it is not looked at.
+   */
+  readonly read?: ((position: string) => Promise<Uint8Array | undefined>) | undefined;
+}
+
 export interface LogStreamOptions {
   /** Name of the server-side reservation (replication slot); made if missing. */
   readonly reservation: string;
@@ -199,7 +214,12 @@ export interface LogStreamOptions {
    * LOG_GAP is thrown when the server no longer has what follows, SYSTEM_IDENTIFIER_CHANGED when it is another
    * database.
    */
-  readonly from: { readonly stream: string; readonly position: string } | undefined;
+  readonly from: StoredLog | undefined;
+  /**
+   * The server is btar's own, and leaves it to btar to remove log that is stored and that its settings do not keep any
+   * longer (MySQL). Default: false.
+   */
+  readonly removesStored?: boolean | undefined;
   readonly signal: AbortSignal;
 }
 

@@ -1,6 +1,6 @@
 import type net from "node:net";
 import type { BtarError } from "../../domain/errors.ts";
-import { endSocket } from "../client-socket.ts";
+import { endSocket, protectsBytes } from "../client-socket.ts";
 import type { ServerAddress } from "../engine.ts";
 import { SocketReader } from "../socket-reader.ts";
 import { type PacketHeader, PacketReader } from "./packet-reader.ts";
@@ -51,6 +51,11 @@ export class PacketChannel implements AsyncDisposable {
   /** Sends one packet, such as a command (sequence 0). Commands are small: there is no waiting for the network. */
   send(payload: Uint8Array, sequence = 0): void {
     if (!this.#socket.destroyed) this.#socket.write(packetOf(payload, sequence));
+  }
+
+  /** Whether bytes cannot change on their way. */
+  get protectsBytes(): boolean {
+    return protectsBytes(this.#socket, this.address);
   }
 
   /** Whether the payload of the current packet was read whole. */

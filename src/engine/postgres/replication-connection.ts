@@ -1,7 +1,6 @@
-import net from "node:net";
-import tls from "node:tls";
+import type net from "node:net";
 import { BtarError } from "../../domain/errors.ts";
-import { StartUp } from "../client-socket.ts";
+import { protectsBytes, StartUp } from "../client-socket.ts";
 import type { ServerAddress } from "../engine.ts";
 import { OneBufferSocket, SocketReader } from "../socket-reader.ts";
 import {
@@ -41,10 +40,6 @@ export interface ReplicationConnectionOptions {
 /** Rows of each result of a command, in order. */
 export type Results = readonly (readonly Row[])[];
 
-const loopback = new net.BlockList();
-loopback.addSubnet("127.0.0.0", 8, "ipv4");
-loopback.addAddress("::1", "ipv6");
-
 /** Head of ReadyForQuery, without its last byte, the transaction status. */
 const readyForQuery = Buffer.from([0x5a, 0, 0, 0, 5]);
 
@@ -82,9 +77,7 @@ export class ReplicationConnection implements AsyncDisposable {
 
   /** Whether bytes cannot change on their way: TLS would notice, and within one machine they have none. */
   get protectsBytes(): boolean {
-    if (this.#socket instanceof tls.TLSSocket) return true;
-    const { remoteAddress, remoteFamily } = this.#socket;
-    return remoteAddress !== undefined && loopback.check(remoteAddress, remoteFamily === "IPv6" ? "ipv6" : "ipv4");
+    return protectsBytes(this.#socket, this.address);
   }
 
   /** Sends a command; its answer is read with `next`. */

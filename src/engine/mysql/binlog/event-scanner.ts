@@ -246,9 +246,9 @@ export class EventScanner {
     if (transaction) this.#options.onTransaction?.(transaction);
   }
 
-  #read({ type, timeSeconds }: EventHeader, start: number, event: Buffer): void {
+  #read({ type }: EventHeader, start: number, event: Buffer): void {
     try {
-      if (type === eventType.formatDescription) this.#readDescription(event, timeSeconds);
+      if (type === eventType.formatDescription) this.#readDescription(event);
       else if (type === eventType.previousGtids) this.#readPreviousGtids(event);
       else this.#readTransaction(start, event);
     } catch (cause) {
@@ -257,16 +257,11 @@ export class EventScanner {
     }
   }
 
-  #readDescription(event: Buffer, createdSeconds: number): void {
-    if (event.length < shortestDescriptionBytes || event.readUInt16LE(eventHeaderBytes) !== layoutVersion) {
-      throw this.#damaged(this.#eventStart, "its format is none of MySQL 5.0 and later");
-    }
-    const version = event.toString("latin1", serverVersionAt, serverVersionAt + serverVersionBytes);
-    const algorithm = event.readUInt8(event.length - algorithmFromEnd);
-    if (algorithm > 1) throw this.#damaged(this.#eventStart, `checksums of the unknown kind ${algorithm}`);
-    this.#hasChecksums = algorithm === 1;
-    const serverVersion = version.replace(/\0.*$/s, "");
-    this.#options.onDescription?.({ serverVersion, createdSeconds, hasChecksums: this.#hasChecksums });
+  #readDescription(event: Buffer): void {
+    const description = readDescription(event);
+    if (!description) throw this.#damaged(this.#eventStart, "its format is none that MySQL 5.6 and later write");
+    this.#hasChecksums = description.hasChecksums;
+    this.#options.onDescription?.(description);
   }
 
   #readPreviousGtids(event: Buffer): void {
@@ -297,6 +292,20 @@ export class EventScanner {
       details: { file, offset },
     });
   }
+}
+
+/** Reads a format description event, whole; undefined when it is none. */
+export function readDescription(event: Buffer): BinlogDescription | undefined {
+  if (event.length < shortestDescriptionBytes || event.readUInt16LE(eventHeaderBytes) !== layoutVersion)
+    return undefined;
+  const algorithm = event.readUInt8(event.length - algorithmFromEnd);
+  if (algorithm > 1) return undefined;
+  const version = event.toString("latin1", serverVersionAt, serverVersionAt + serverVersionBytes);
+  return {
+    serverVersion: version.replace(/\0.*$/s, ""),
+    createdSeconds: readEventHeader(event).timeSeconds,
+    hasChecksums: algorithm === 1,
+  };
 }
 
 function beginsTransaction(type: number): boolean {

@@ -38,6 +38,13 @@ export class GtidSet {
     return this.#intervals.size === 0;
   }
 
+  /** How many transactions it tells. */
+  get count(): bigint {
+    let count = 0n;
+    for (const intervals of this.#intervals.values()) for (const { start, end } of intervals) count += end - start;
+    return count;
+  }
+
   has({ uuid, tag, number }: Gtid): boolean {
     const intervals = this.#intervals.get(key(uuid, tag)) ?? [];
     return intervals.some(({ start, end }) => start <= number && number < end);
