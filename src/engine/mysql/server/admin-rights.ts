@@ -58,7 +58,7 @@ export async function grantAdministration(connection: MysqlConnection, account: 
  */
 export async function limitRights(connection: MysqlConnection, spared: readonly string[]): Promise<void> {
   const allowed = new Set([...rights.split(", "), ...dynamicRights, "USAGE"]);
-  const accounts = await connection.query("SELECT user, host FROM mysql.user");
+  const accounts = await connection.query("SELECT user AS user, host AS host FROM mysql.user");
   for (const { user, host } of accounts) {
     if (user == null || host == null || user.startsWith("mysql.") || spared.includes(user)) continue;
     const granted = await connection.query(

@@ -1,0 +1,157 @@
+import { BtarError } from "../../../domain/errors.ts";
+import { formatMicros } from "../../../domain/recovery-target-time.ts";
+import type { BaseBackupFacts, LogPieceRef, RecoveryPlan, RecoveryTarget } from "../../engine.ts";
+import { formatPosition, packPosition, unpackPosition } from "../binlog/binlog-position.ts";
+import { type BinlogTransaction, EventScanner } from "../binlog/event-scanner.ts";
+
+export interface RecoveryRequest {
+  readonly facts: BaseBackupFacts;
+  readonly target: RecoveryTarget;
+  /** In order of their names; all end after `firstLogPosition`. */
+  readonly pieces: readonly LogPieceRef[];
+  readonly readPiece: (piece: LogPieceRef) => Promise<Uint8Array>;
+}
+
+/** A piece, and where the part of it that counts begins: others before it may reach into it. */
+interface ChainedPiece {
+  readonly ref: LogPieceRef;
+  readonly from: string;
+}
+
+interface Stop {
+  readonly position: string;
+  /** Of the transaction before it, as far as its file tells. */
+  readonly commitBefore: bigint | undefined;
+}
+
+/** A replay reads whole files: it begins with the one that holds the backup's start. */
+export function firstLogPosition({ log }: Pick<BaseBackupFacts, "log">): string {
+  return packPosition({ file: unpackPosition(log.start).file, offset: 0 });
+}
+
+/**
+ * Chooses the log of a recovery, and where it ends: before the first transaction in log order that was committed later
+ * than the target (`immediate_commit_timestamp`), and behind the last one that is whole.
+ * @throws {BtarError} LOG_GAP, RECOVERY_TARGET_UNREACHABLE, OBJECT_DAMAGED
+ */
+export async function planRecovery(request: RecoveryRequest): Promise<RecoveryPlan> {
+  const { facts, target } = request;
+  const { stream, end: logEnd } = facts.log;
+  const chain = chainFrom(firstLogPosition(facts), ofStream(request));
+  const reached = chain.at(-1)?.ref.end ?? firstLogPosition(facts);
+  if (reached < logEnd) throw gap(request, reached);
+  switch (target.kind) {
+    case "latest":
+      return { pieces: refsOf(chain), stopBefore: undefined, lastCommitMicros: newestCommit(chain) };
+    case "backup-end": {
+      const used = chain.filter(({ from }) => from < logEnd);
+      return { pieces: refsOf(used), stopBefore: { stream, position: logEnd }, lastCommitMicros: newestCommit(used) };
+    }
+    case "time": {
+      const stop = await firstCommitAfter(request, chain, target.atMicros);
+      if (!stop) return { pieces: refsOf(chain), stopBefore: undefined, lastCommitMicros: newestCommit(chain) };
+      const used = chain.filter(({ from }) => from < stop.position);
+      const before = used.filter(({ ref }) => ref.end <= stop.position);
+      const lastCommitMicros = stop.commitBefore ?? newestCommit(before);
+      return { pieces: refsOf(used), stopBefore: { stream, position: stop.position }, lastCommitMicros };
+    }
+  }
+}
+
+/** Another generation of the server's logs is another history. */
+function ofStream({ facts, pieces }: RecoveryRequest): readonly LogPieceRef[] {
+  return pieces.filter(({ stream }) => stream === facts.log.stream);
+}
+
+/** Pieces without a gap from a position on; what others hold already is left out. */
+function chainFrom(position: string, pieces: readonly LogPieceRef[]): readonly ChainedPiece[] {
+  const chain: ChainedPiece[] = [];
+  let reached = position;
+  for (const ref of pieces) {
+    if (ref.start > reached) break;
+    if (ref.end <= reached) continue;
+    chain.push({ ref, from: reached });
+    reached = ref.end;
+  }
+  return chain;
+}
+
+async function firstCommitAfter(
+  request: RecoveryRequest,
+  chain: readonly ChainedPiece[],
+  atMicros: bigint,
+): Promise<Stop | undefined> {
+  const searched = new Set<number>();
+  for (const { ref, from } of chain) {
+    const { file } = unpackPosition(from);
+    if (!((ref.newestCommitMicros ?? atMicros) > atMicros) || searched.has(file)) continue;
+    searched.add(file);
+    const stop = await searchFile(request, chain, { file, atMicros });
+    if (stop) return stop;
+  }
+  return undefined;
+}
+
+/** Events can only be told from the beginning of a file on. */
+async function searchFile(
+  { facts, readPiece }: RecoveryRequest,
+  chain: readonly ChainedPiece[],
+  { file, atMicros }: { readonly file: number; readonly atMicros: bigint },
+): Promise<Stop | undefined> {
+  let found: BinlogTransaction | undefined;
+  let commitBefore: bigint | undefined;
+  const scanner = new EventScanner({
+    file,
+    start: 0,
+    damageCode: "OBJECT_DAMAGED",
+    onTransaction: (transaction) => {
+      if (found) return;
+      if (BigInt(transaction.commitMicros) > atMicros) found = transaction;
+      else commitBefore = BigInt(transaction.commitMicros);
+    },
+  });
+  for (const { ref, from } of chain) {
+    if (unpackPosition(from).file !== file) continue;
+    const bytes = await readPiece(ref);
+    const skipped = unpackPosition(from).offset - unpackPosition(ref.start).offset;
+    scanner.feed(Buffer.from(bytes.buffer, bytes.byteOffset + skipped, bytes.byteLength - skipped));
+    if (found) break;
+  }
+  if (!found) return undefined;
+  const position = packPosition({ file, offset: found.start });
+  refuseBeforeConsistency(facts, atMicros, position);
+  return { position, commitBefore };
+}
+
+/** The files hold nothing that was committed after `consistentAt`, but they may hold all that was committed before. */
+function refuseBeforeConsistency(facts: BaseBackupFacts, atMicros: bigint, position: string): void {
+  const consistentMicros = BigInt(facts.consistentAt.getTime()) * 1000n;
+  if (atMicros >= consistentMicros || position >= facts.log.end) return;
+  throw new BtarError("RECOVERY_TARGET_UNREACHABLE", {
+    message: `the base backup cannot be recovered to ${formatMicros(atMicros)}: it holds later transactions`,
+    hint: `choose a time from ${formatMicros(consistentMicros)} on, or an older base backup`,
+    details: { target: formatMicros(atMicros), earliest: formatMicros(consistentMicros) },
+  });
+}
+
+function refsOf(chain: readonly ChainedPiece[]): readonly LogPieceRef[] {
+  return chain.map(({ ref }) => ref);
+}
+
+function newestCommit(chain: readonly ChainedPiece[]): bigint | undefined {
+  return chain.findLast(({ ref }) => ref.newestCommitMicros !== undefined)?.ref.newestCommitMicros;
+}
+
+function gap(request: RecoveryRequest, reached: string): BtarError {
+  const { stream, end } = request.facts.log;
+  const next = ofStream(request)
+    .map(({ start }) => start)
+    .find((start) => start > reached);
+  const until = next === undefined || next > end ? end : next;
+  const told = (position: string) => formatPosition("binlog", unpackPosition(position));
+  return new BtarError("LOG_GAP", {
+    message: `log ${stream} is missing from ${told(reached)} to ${told(until)}, which the base backup needs`,
+    hint: "use another base backup, or the same one of another location",
+    details: { stream, from: reached, to: until },
+  });
+}

@@ -1,0 +1,148 @@
+import { rename } from "node:fs/promises";
+import path from "node:path";
+import { BtarError } from "../../../domain/errors.ts";
+import { systemClock, throwIfCancelled } from "../../../platform/clock.ts";
+import { giveTree, syncDirectory } from "../../../platform/files.ts";
+import type { RunAs } from "../../run-as.ts";
+import type { RecoveryProgress } from "../../server.ts";
+import { formatPosition, unpackPosition } from "../binlog/binlog-position.ts";
+import { GtidSet } from "../binlog/gtid-set.ts";
+import type { MysqlConnection, Row } from "../connection.ts";
+import { type RelayedLog, relayIndexName, relayLogName } from "./relay-logs.ts";
+
+const pollMs = 50;
+const workers = 4;
+const noServer = 0xffff_ffff;
+
+/** Options of a server that replays, before those of my.cnf. It writes no log of its own, and nobody can reach it. */
+export function replayOptions(serverId: number): readonly string[] {
+  return [
+    "--skip-networking",
+    "--skip-log-bin",
+    "--event-scheduler=DISABLED",
+    "--skip-replica-start",
+    // Events of a server with the same id would be passed over in silence.
+    `--server-id=${serverId}`,
+    `--relay-log=${relayLogName}`,
+    `--relay-log-index=${relayIndexName}`,
+    "--relay-log-recovery=OFF",
+    "--relay-log-purge=OFF",
+    `--replica-parallel-workers=${workers}`,
+    // A replay that is cut off begins anew from the files.
+    "--innodb-flush-log-at-trx-commit=2",
+    "--sync-binlog=0",
+  ];
+}
+
+/** A number that a server id of MySQL's can be, and hardly the source's. */
+export function randomServerId(random: number): number {
+  return 1 + Math.floor(random * (noServer - 1));
+}
+
+export interface Replay {
+  readonly session: MysqlConnection;
+  readonly dataDirectory: string;
+  readonly runAs: RunAs | undefined;
+  readonly relayed: RelayedLog;
+  readonly signal: AbortSignal;
+  readonly onProgress?: ((progress: RecoveryProgress) => void) | undefined;
+}
+
+/**
+ * Has a running server apply relay logs that lie in a directory beside its files, and waits until all is applied.
+ * Transactions that the files hold already are passed over.
+ * @param directory of the relay logs
+ * @throws {BtarError} RECOVERY_FAILED, CANCELLED
+ */
+export async function replayRelayLogs(directory: string, replay: Replay): Promise<void> {
+  const { session, relayed, signal } = replay;
+  // A source that was a replica itself has its own channels in its files; relay logs that are there go with them.
+  await session.query("RESET REPLICA ALL");
+  const [first] = relayed.files;
+  if (first === undefined) return;
+  await moveInto(directory, replay);
+  await session.query(`CHANGE REPLICATION SOURCE TO SOURCE_HOST='btar', RELAY_LOG_FILE='${first}', RELAY_LOG_POS=4`);
+  const disabledBefore = await disabledEvents(session);
+  await session.query("START REPLICA SQL_THREAD");
+  for (;;) {
+    throwIfCancelled(signal);
+    const missing = await session.queryRow("SELECT GTID_SUBTRACT(?, @@GLOBAL.gtid_executed) AS missing", [
+      relayed.gtids.format(),
+    ]);
+    const left = GtidSet.parse(missing["missing"] ?? "");
+    if (left.isEmpty) break;
+    const [status] = await session.query("SHOW REPLICA STATUS");
+    if (status) await refuseFailure(session, status);
+    replay.onProgress?.(progressOf(relayed, status, left.count));
+    await systemClock.sleep(pollMs, signal);
+  }
+  await session.query("STOP REPLICA");
+  await session.query("RESET REPLICA ALL");
+  await enableEvents(session, disabledBefore);
+}
+
+/** The server looks for them in its data directory only. */
+async function moveInto(directory: string, { dataDirectory, runAs, relayed }: Replay): Promise<void> {
+  if (runAs) await giveTree(directory, runAs);
+  for (const name of [...relayed.files, relayIndexName]) {
+    await rename(path.join(directory, name), path.join(dataDirectory, name));
+  }
+  await syncDirectory(dataDirectory);
+}
+
+async function refuseFailure(session: MysqlConnection, status: Row): Promise<void> {
+  if ((status["Last_SQL_Errno"] ?? "0") === "0") return;
+  const [worker] = await session.query(
+    `SELECT last_error_message AS message FROM performance_schema.replication_applier_status_by_worker
+     WHERE last_error_number != 0 LIMIT 1`,
+  );
+  throw new BtarError("RECOVERY_FAILED", {
+    message: `MySQL ended its replay: ${worker?.["message"] ?? status["Last_SQL_Error"] ?? "it does not say why"}`,
+    hint: "try another target, base backup or location",
+  });
+}
+
+function progressOf(relayed: RelayedLog, status: Row | undefined, left: bigint): RecoveryProgress {
+  const name = status?.["Relay_Log_File"] ?? "";
+  const index = relayed.files.indexOf(name);
+  const total = BigInt(relayed.transactionCount);
+  const done = total > left ? total - left : 0n;
+  const fraction = total === 0n ? 1 : Number(done) / Number(total);
+  const told = `${done} of ${total} transactions`;
+  if (index < 0) return { position: told, fraction };
+  const last = unpackPosition(relayed.end);
+  const file = last.file - (relayed.files.length - 1) + index;
+  return {
+    position: `${formatPosition("binlog", { file, offset: Number(status?.["Relay_Log_Pos"] ?? 0) })}, ${told}`,
+    fraction,
+  };
+}
+
+interface ScheduledEvent {
+  readonly schema: string;
+  readonly name: string;
+  readonly definer: string;
+}
+
+async function disabledEvents(session: MysqlConnection): Promise<readonly ScheduledEvent[]> {
+  const rows = await session.query(
+    `SELECT event_schema AS place, event_name AS name, definer AS definer FROM information_schema.events
+     WHERE status IN ('REPLICA_SIDE_DISABLED', 'SLAVESIDE_DISABLED')`,
+  );
+  return rows.map(({ place, name, definer }) => ({ schema: place ?? "", name: name ?? "", definer: definer ?? "" }));
+}
+
+/** Events that were made or changed in the log are disabled where they are applied; here, nobody else runs them. */
+async function enableEvents(session: MysqlConnection, disabledBefore: readonly ScheduledEvent[]): Promise<void> {
+  const wasDisabled = new Set(disabledBefore.map(({ schema, name }) => `${schema}\0${name}`));
+  for (const { schema, name, definer } of await disabledEvents(session)) {
+    if (wasDisabled.has(`${schema}\0${name}`)) continue;
+    const at = definer.lastIndexOf("@");
+    const account = `${quoteName(definer.slice(0, at))}@${quoteName(definer.slice(at + 1))}`;
+    await session.query(`ALTER DEFINER=${account} EVENT ${quoteName(schema)}.${quoteName(name)} ENABLE`);
+  }
+}
+
+function quoteName(name: string): string {
+  return `\`${name.replaceAll("`", "``")}\``;
+}

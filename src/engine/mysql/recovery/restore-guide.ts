@@ -1,0 +1,62 @@
+import path from "node:path";
+import { writeFileDurably } from "../../../platform/files.ts";
+import type { RecoveryFacts } from "./recovery-facts.ts";
+import { fileSettings } from "./prepare-files.ts";
+import { type RelayedLog, relayIndexName, relayLogName } from "./relay-logs.ts";
+import { randomServerId } from "./replay.ts";
+
+/** Options for a server on restored files, and the statements that replay the log: for people who start it themselves. */
+export const guideNames = { options: "btar-restore.cnf", statements: "btar-replay.sql" } as const;
+
+/**
+ * Writes how restored files become a server: MySQL does not replay a log by itself.
+ * @param request.places of tables outside of the data directory
+ */
+export async function writeRestoreGuide(
+  filesDirectory: string,
+  request: {
+    readonly facts: RecoveryFacts;
+    readonly relayed: RelayedLog;
+    readonly places: readonly string[];
+  },
+): Promise<void> {
+  const { facts, relayed, places } = request;
+  const options = [
+    "# Written by btar for a restore. Start mysqld with --defaults-file=THIS FILE, as the user that owns the directory,",
+    `# and run ${guideNames.statements} in it; then stop it, and start it with a configuration of your own.`,
+    "[mysqld]",
+    `datadir = "${filesDirectory}"`,
+    ...Object.entries(fileSettings(facts)).map(([name, value]) => `${name} = "${value}"`),
+    ...(places.length > 0 ? [`innodb_directories = "${places.join(";")}"`] : []),
+    "skip_networking",
+    "skip_log_bin",
+    "skip_replica_start",
+    "gtid_mode = ON",
+    "enforce_gtid_consistency = ON",
+    "event_scheduler = DISABLED",
+    `server_id = ${randomServerId(Math.random())}`,
+    `relay_log = ${relayLogName}`,
+    `relay_log_index = ${relayIndexName}`,
+    "relay_log_recovery = OFF",
+    "relay_log_purge = OFF",
+    "replica_parallel_workers = 4",
+    "",
+  ];
+  await writeFileDurably(path.join(filesDirectory, guideNames.options), options.join("\n"), { mode: 0o640 });
+  await writeFileDurably(path.join(filesDirectory, guideNames.statements), statements(relayed), { mode: 0o640 });
+}
+
+function statements({ files, gtids, transactionCount }: RelayedLog): string {
+  const [first] = files;
+  if (first === undefined) return "-- There is no log to replay: the files are complete.\n";
+  return [
+    `-- Written by btar: replays the log, ${transactionCount} transactions at most. Those that the files hold are passed over.`,
+    `CHANGE REPLICATION SOURCE TO SOURCE_HOST='btar', RELAY_LOG_FILE='${first}', RELAY_LOG_POS=4;`,
+    "START REPLICA SQL_THREAD;",
+    "-- Waits until all of it is applied; 0 says so. Look at SHOW REPLICA STATUS when it does not end.",
+    `SELECT WAIT_FOR_EXECUTED_GTID_SET('${gtids.format()}') AS not_complete;`,
+    "STOP REPLICA;",
+    "RESET REPLICA ALL;",
+    "",
+  ].join("\n");
+}
