@@ -58,6 +58,25 @@ test("a merged piece does not become larger than readers can hold", () => {
   assert.deepEqual(spansOf(piecesToMerge(large)), [[at(0), at(half), 4]]);
 });
 
+test("the last piece of a file, which ends where the next one begins, is merged with those before it", () => {
+  const nextFile = 2 ** 36;
+  const pieces = slot("finished", ...row(4), [40, nextFile]);
+  assert.deepEqual(spansOf(piecesToMerge(pieces)), [[at(0), at(nextFile), 5]]);
+  const merged = slot("finished", [0, 10], [0, nextFile], [10, 20], [40, nextFile]);
+  assert.deepEqual(piecesToMerge(merged), []);
+  assert.deepEqual(
+    coveredPieces(merged, undefined).map(({ piece: { start, end } }) => [start, end]),
+    [
+      [at(0), at(10)],
+      [at(10), at(20)],
+      [at(40), at(nextFile)],
+    ],
+  );
+  const half = Number(maxMergedReach / 2n);
+  const far = slot("finished", ...row(4), [40, half + 1], [half + 1, nextFile]);
+  assert.deepEqual(spansOf(piecesToMerge(far)), [[at(0), at(half + 1), 5]]);
+});
+
 test("of pieces that hold the same log, one stays", () => {
   const twice = { ...piece(0, 40), newestCommitMicros: 7n };
   const full = slot("finished", [0, 10], [0, 40], [10, 20], [40, 50]);

@@ -1,4 +1,4 @@
-import { type LogPiece, maxMergedReach, reachOf } from "./log-piece.ts";
+import { endsFile, type LogPiece, maxMergedReach, reachOf } from "./log-piece.ts";
 
 /** Digits of a position that pieces have in common which are to become one: 16 MiB of PostgreSQL's log. */
 const slotDigits = 10;
@@ -44,11 +44,18 @@ export function piecesToMerge({ pieces, state }: LogSlot): readonly (readonly Lo
 function chainFrom(first: LogPiece, widest: ReadonlyMap<string, LogPiece>): LogPiece[] {
   const chain = [first];
   let next = widest.get(first.end);
-  while (next && reachOf({ start: first.start, end: next.end }) <= maxMergedReach) {
+  while (next && isReadable(first, next)) {
     chain.push(next);
     next = widest.get(next.end);
   }
   return chain;
+}
+
+/** Whether readers can hold what reaches from one piece to the end of another. */
+function isReadable(first: LogPiece, last: LogPiece): boolean {
+  if (!endsFile(last)) return reachOf({ start: first.start, end: last.end }) <= maxMergedReach;
+  // How many bytes the last piece of a file has, its name does not say; pieces begin with up to 16 MiB.
+  return reachOf({ start: first.start, end: last.start }) <= maxMergedReach / 2n;
 }
 
 /**

@@ -1,7 +1,7 @@
 import { isBtarError } from "../domain/errors.ts";
 import { systemClock } from "../platform/clock.ts";
 import { type LogSpan, logRuns, widestPieces } from "./log-cover.ts";
-import { type LogPiece, reachOf } from "./log-piece.ts";
+import { endsFile, type LogPiece, reachOf } from "./log-piece.ts";
 import type { LogPieceName } from "./object-names.ts";
 import type { Repository } from "./repository.ts";
 
@@ -37,6 +37,29 @@ export async function readLog(
   }
 }
 
+/**
+ * The stored log from a position on, as much as one piece holds; undefined when none does, or the one that does is
+ * damaged.
+ */
+export async function readLogFrom(
+  repository: Repository,
+  from: { readonly stream: string; readonly position: string },
+  options: { readonly signal: AbortSignal },
+): Promise<Buffer | undefined> {
+  const { stream, position } = from;
+  for await (const piece of widestPieces(repository.logPieces(stream, { ...options, from: position }))) {
+    if (piece.start > position) return undefined;
+    try {
+      const [part] = await readLog(repository, piece, options);
+      return part?.bytes.subarray(Number(reachOf({ start: part.start, end: position })));
+    } catch (error) {
+      if (isBtarError(error) && error.kind === "damaged") return undefined; // verification tells of it
+      throw error;
+    }
+  }
+  return undefined;
+}
+
 async function readFromOthers(
   repository: Repository,
   wanted: LogPieceName,
@@ -63,9 +86,9 @@ async function isHeld(wanted: LogSpan, holders: readonly LogPiece[]): Promise<bo
   return false;
 }
 
-/** Leaves out what lies before and behind what is wanted, where positions count bytes. */
+/** Leaves out what lies before and behind what is wanted, where positions count bytes; a file's end may lie before theirs. */
 function cut(wanted: LogSpan, part: LogPart, holder: LogSpan): LogPart {
-  if (reachOf(holder) !== BigInt(part.bytes.length)) return part;
+  if (reachOf(holder) !== BigInt(part.bytes.length) && !endsFile(holder)) return part;
   const start = holder.start > wanted.start ? holder.start : wanted.start;
   const end = holder.end < wanted.end ? holder.end : wanted.end;
   const offset = Number(reachOf({ start: holder.start, end: start }));

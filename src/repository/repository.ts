@@ -3,7 +3,7 @@ import type { ObjectStore } from "../object-store/object-store.ts";
 import { BaseBackupWriter } from "./base-backup-writer.ts";
 import type { BlobWorkers } from "./blob-workers.ts";
 import { type DataKeys, ensureDataKeys, loadDataKeys } from "./data-keys.ts";
-import { earliestStart, type LogPiece, maxPieceReach, reachOf } from "./log-piece.ts";
+import { earliestStart, type LogPiece, maxPieceBytes } from "./log-piece.ts";
 import { type BackupManifest, decodeManifest, encodeManifest } from "./manifest.ts";
 import { type LogPieceName, objectNames, parseLogPieceName, sealedRole } from "./object-names.ts";
 import { PackWriter } from "./pack-writer.ts";
@@ -105,7 +105,7 @@ export class Repository {
    * @returns its object's size; 0 when it was there already
    */
   async putLogPiece(piece: LogPieceName, bytes: Uint8Array, options: CallOptions = {}): Promise<number> {
-    if (reachOf(piece) > maxPieceReach) {
+    if (bytes.length > maxPieceBytes) {
       throw new BtarError("INTERNAL", { message: `the piece of log ${piece.start} to ${piece.end} is too long` });
     }
     return await this.#putSealed("logPiece", objectNames.logPiece(this.serviceId, piece), bytes, options);

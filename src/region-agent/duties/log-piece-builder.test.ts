@@ -5,8 +5,11 @@ import { LogPieceBuilder } from "./log-piece-builder.ts";
 const limits = { maxAgeSeconds: 5, maxPieceBytes: 1000 };
 
 function chunk(start: number, bytes: number, newestCommitMicros?: bigint) {
-  const text = (position: number) => String(position).padStart(16, "0");
   return { start: text(start), end: text(start + bytes), bytes: Buffer.alloc(bytes, start), newestCommitMicros };
+}
+
+function text(position: number): string {
+  return position.toString(16).toUpperCase().padStart(16, "0");
 }
 
 test("P2: log with a commit becomes a piece so early that it is stored before its first byte is 5 s old", () => {
@@ -20,7 +23,7 @@ test("P2: log with a commit becomes a piece so early that it is stored before it
   assert.deepEqual(piece, {
     stream: "s-1",
     start: "0000000000000000",
-    end: "0000000000000020",
+    end: "0000000000000014",
     newestCommitMicros: 7n,
     bytes: Buffer.concat([Buffer.alloc(10, 0), Buffer.alloc(10, 10)]),
   });
@@ -74,4 +77,22 @@ test("P2: log without a commit waits longer, unless somebody needs it", () => {
   assert.equal(builder.isDue(60_000), true);
   builder.wantThrough("0000000000000005");
   assert.equal(builder.isDue(1), true);
+});
+
+test("the end of a file ends a piece at once, also when no byte comes with it", () => {
+  const builder = new LogPieceBuilder(limits);
+  const next = "0000002000000000";
+  builder.add(chunk(0, 10), 1000);
+  builder.add({ ...chunk(10, 5), end: next }, 2000);
+  assert.equal(builder.isDue(2000), true);
+  const last = builder.take();
+  assert.deepEqual([last?.start, last?.end, last?.bytes.length], [text(0), next, 15]);
+  assert.equal(builder.dueAtMs, undefined);
+
+  builder.add({ ...chunk(15, 0), end: next }, 3000);
+  assert.equal(builder.isDue(3000), true);
+  const empty = builder.take();
+  assert.deepEqual([empty?.start, empty?.end, empty?.bytes.length], [text(15), next, 0]);
+  builder.add(chunk(0, 10), 4000);
+  assert.equal(builder.isDue(4000), false);
 });

@@ -1,3 +1,5 @@
+import { reachOf } from "../../repository/log-piece.ts";
+
 /** Log bytes that follow one another, not stored yet. */
 export interface PendingPiece {
   readonly stream: string;
@@ -31,6 +33,9 @@ export class LogPieceBuilder {
   #stream = "";
   #buffer: Buffer = Buffer.alloc(0);
   #bytes = 0;
+  #isEmpty = true;
+  /** What is pending ends with a file: nothing more comes to it. */
+  #endsFile = false;
   #start = "";
   #end = "";
   #newestCommitMicros: bigint | undefined;
@@ -44,7 +49,7 @@ export class LogPieceBuilder {
   }
 
   get isEmpty(): boolean {
-    return this.#bytes === 0;
+    return this.#isEmpty;
   }
 
   /** Whether a commit waits to be stored. */
@@ -55,7 +60,8 @@ export class LogPieceBuilder {
   /** When what is pending becomes a piece, if nothing more comes; undefined: nothing is pending. */
   get dueAtMs(): number | undefined {
     if (this.isEmpty) return undefined;
-    if (this.#bytes >= this.#maxBytes || this.#wantedThrough > this.#start) return this.#firstAtMs;
+    const isWanted = this.#endsFile || this.#wantedThrough > this.#start;
+    if (this.#bytes >= this.#maxBytes || isWanted) return this.#firstAtMs;
     return this.#firstAtMs + (this.holdsCommit ? this.#maxAgeMs - this.#marginMs : this.#maxAgeMs * quietFactor);
   }
 
@@ -64,7 +70,7 @@ export class LogPieceBuilder {
     this.#stream = stream;
   }
 
-  /** @param chunk its bytes are copied */
+  /** @param chunk its bytes are copied; there may be none where a file ends */
   add(
     chunk: {
       readonly start: string;
@@ -74,10 +80,12 @@ export class LogPieceBuilder {
     },
     nowMs: number,
   ): void {
-    if (this.isEmpty) {
+    if (this.#isEmpty) {
       this.#start = chunk.start;
       this.#firstAtMs = nowMs;
     }
+    this.#isEmpty = false;
+    this.#endsFile = reachOf(chunk) !== BigInt(chunk.bytes.length);
     this.#makeRoom(this.#bytes + chunk.bytes.length);
     this.#buffer.set(chunk.bytes, this.#bytes);
     this.#bytes += chunk.bytes.length;
@@ -110,6 +118,8 @@ export class LogPieceBuilder {
     };
     this.#buffer = Buffer.alloc(0);
     this.#bytes = 0;
+    this.#isEmpty = true;
+    this.#endsFile = false;
     this.#newestCommitMicros = undefined;
     return piece;
   }
