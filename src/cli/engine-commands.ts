@@ -1,3 +1,4 @@
+import { mysqlGuide } from "../contract/restored-files.ts";
 import { type EngineName, engineNames, productNames } from "../domain/engine-name.ts";
 import type { Service } from "./api-answers.ts";
 
@@ -8,20 +9,25 @@ type ConnectedService = Pick<Service, "service_type" | "service_uri" | "service_
 interface EngineCommands {
   /** @param params parts of the URI, as the API names them for the clients of the engine */
   readonly connect: (uri: string, params: Readonly<Record<string, string>>) => string;
-  /** Starts a server of their own on restored files. */
-  readonly start: (directory: string) => string;
+  /** What to do with restored files, once the server's user owns them. */
+  readonly start: (directory: string) => readonly string[];
 }
 
 const commands: Readonly<Record<EngineName, EngineCommands>> = {
   pg: {
     connect: (uri) => `psql '${uri}'`,
-    start: (directory) => `pg_ctl -D ${directory} start`,
+    start: (directory) => ["then start it; it recovers by itself:", `  pg_ctl -D ${directory} start`],
   },
   mysql: {
     // Its client takes no URIs.
     connect: (_uri, { host = "", port = "", user = "", password = "", dbname = "", "ssl-mode": tls = "" }) =>
       `mysql -h ${host} -P ${port} -u ${user} -p${quoted(password)} --ssl-mode=${tls} ${quoted(dbname)}`,
-    start: (directory) => `mysqld --datadir=${quoted(directory)}`,
+    start: (directory) => [
+      "then start it, and let it replay the log:",
+      `  mysqld --defaults-file=${quoted(`${directory}/${mysqlGuide.options}`)}`,
+      `  mysql -u root -p < ${quoted(`${directory}/${mysqlGuide.statements}`)}`,
+      "then stop it, and start it with a configuration of your own",
+    ],
   },
 };
 
@@ -44,10 +50,8 @@ export function connectCommand(service: ConnectedService): string | undefined {
  */
 export function startText(directory: string, result: Readonly<Record<string, unknown>>): string {
   const engine = knownEngine(result["engine"]) ?? "pg"; // a job of an older agent does not say it
-  return (
-    `Give it to the user that ${productNames[engine]} runs as (chown -R), then start it; it recovers by itself:\n` +
-    `  ${commands[engine].start(directory)}`
-  );
+  const owner = `Give it to the user that ${productNames[engine]} runs as (chown -R), `;
+  return owner + commands[engine].start(directory).join("\n");
 }
 
 /** Product and version that a job's result tells: `PostgreSQL 18.4`. */

@@ -1,12 +1,10 @@
 import path from "node:path";
+import { mysqlGuide } from "../../../contract/restored-files.ts";
 import { writeFileDurably } from "../../../platform/files.ts";
 import type { RecoveryFacts } from "./recovery-facts.ts";
 import { fileSettings } from "./prepare-files.ts";
 import { type RelayedLog, relayIndexName, relayLogName } from "./relay-logs.ts";
 import { randomServerId } from "./replay.ts";
-
-/** Options for a server on restored files, and the statements that replay the log: for people who start it themselves. */
-export const guideNames = { options: "btar-restore.cnf", statements: "btar-replay.sql" } as const;
 
 /**
  * Writes how restored files become a server: MySQL does not replay a log by itself.
@@ -23,7 +21,7 @@ export async function writeRestoreGuide(
   const { facts, relayed, places } = request;
   const options = [
     "# Written by btar for a restore. Start mysqld with --defaults-file=THIS FILE, as the user that owns the directory,",
-    `# and run ${guideNames.statements} in it; then stop it, and start it with a configuration of your own.`,
+    `# and run ${mysqlGuide.statements} in it; then stop it, and start it with a configuration of your own.`,
     "[mysqld]",
     `datadir = "${filesDirectory}"`,
     ...Object.entries(fileSettings(facts)).map(([name, value]) => `${name} = "${value}"`),
@@ -42,8 +40,8 @@ export async function writeRestoreGuide(
     "replica_parallel_workers = 4",
     "",
   ];
-  await writeFileDurably(path.join(filesDirectory, guideNames.options), options.join("\n"), { mode: 0o640 });
-  await writeFileDurably(path.join(filesDirectory, guideNames.statements), statements(relayed), { mode: 0o640 });
+  await writeFileDurably(path.join(filesDirectory, mysqlGuide.options), options.join("\n"), { mode: 0o640 });
+  await writeFileDurably(path.join(filesDirectory, mysqlGuide.statements), statements(relayed), { mode: 0o640 });
 }
 
 function statements({ files, gtids, transactionCount }: RelayedLog): string {
