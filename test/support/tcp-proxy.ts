@@ -7,7 +7,7 @@ export class TcpProxy implements AsyncDisposable {
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
   #bytesLeft = Number.POSITIVE_INFINITY;
-  #atEnd: "stall" | "cut" = "stall";
+  #atEnd: "stall" | "cut" | "cut-once" = "stall";
 
   private constructor(server: Server, port: number) {
     this.#server = server;
@@ -26,14 +26,22 @@ export class TcpProxy implements AsyncDisposable {
     return proxy;
   }
 
-  /** After that many more bytes from the server, nothing comes any more: silence, or the end of the connection. */
-  limitAnswers(bytes: number, atEnd: "stall" | "cut"): void {
+  /**
+   * After that many more bytes from the server, nothing comes any more: silence, or the end of the connection; or all
+   * connections end, and new ones are as before.
+   */
+  limitAnswers(bytes: number, atEnd: "stall" | "cut" | "cut-once"): void {
     this.#bytesLeft = bytes;
     this.#atEnd = atEnd;
   }
 
   unlimited(): void {
     this.#bytesLeft = Number.POSITIVE_INFINITY;
+  }
+
+  /** Ends all connections, from one moment to the next. */
+  cut(): void {
+    for (const socket of this.#sockets) socket.destroy();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -65,6 +73,10 @@ export class TcpProxy implements AsyncDisposable {
   #answer(client: Socket, chunk: Buffer): void {
     if (this.#bytesLeft > 0) client.write(chunk.subarray(0, this.#bytesLeft));
     this.#bytesLeft = Math.max(0, this.#bytesLeft - chunk.length);
-    if (this.#bytesLeft === 0 && this.#atEnd === "cut") client.destroySoon();
+    if (this.#bytesLeft > 0) return;
+    if (this.#atEnd === "cut") client.destroySoon();
+    if (this.#atEnd !== "cut-once") return;
+    this.unlimited();
+    this.cut();
   }
 }

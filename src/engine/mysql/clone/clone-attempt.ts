@@ -92,7 +92,8 @@ export class CloneAttempt {
     const master: DataStream = { connection: this.#connections.master, isMaster: true, ended: undefined };
     this.#start(master, async () => await this.#read(master));
     if (this.#clone.hasAllFiles) this.#startOthers();
-    while (this.#running.size > 0 && this.#errors.length === 0) await Promise.race(this.#running);
+    const failed = this.#failed.promise.catch(() => undefined); // told below
+    while (this.#running.size > 0 && this.#errors.length === 0) await Promise.race([...this.#running, failed]);
     if (this.#errors.length === 0) return;
     await this.#awaitBreak();
     const error = this.#decisiveError();

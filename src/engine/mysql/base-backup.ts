@@ -1,0 +1,106 @@
+import { setTimeout as delay } from "node:timers/promises";
+import type { BaseBackupFacts, BaseBackupOptions, BaseBackupSink, ServerAddress } from "../engine.ts";
+import { BackupLog } from "./binlog/backup-log.ts";
+import { streamedFacts } from "./clone/clone-facts.ts";
+import { type Donor, describeDonor, executedGtids, serverTime } from "./clone/donor.ts";
+import { type StreamedClone, streamClone } from "./clone/streaming-clone.ts";
+import { MysqlConnection } from "./connection.ts";
+
+/** More gain nothing on two cores, and each is a connection that others may want. */
+const defaultStreamCount = 2;
+/** Progress is told each time that this much more has arrived. */
+const progressStepBytes = 4 * 1024 * 1024;
+
+const everythingReason = "MySQL cannot say what changed; only what differs is stored";
+
+export interface BaseBackupChoices {
+  /** Connections that data comes by. Default: 2. */
+  readonly streamCount?: number;
+}
+
+/**
+ * Takes a base backup: the server's InnoDB files, as it clones them to another server. It sends everything; what is as
+ * in an earlier backup is found when it is stored. Not in it: configuration, binary logs, and the rows of tables of
+ * other engines.
+ *
+ * `log.start` lies before all that the files may lack, `log.end` behind all that they hold. Every transaction that the
+ * server had committed by `consistentAt`, its own clock, lies before `log.end`, and the files hold nothing that was
+ * committed later. Which transactions they hold exactly, the first start of a restore tells. `startedAt` is by the
+ * server's clock, too.
+ * @throws {BtarError} SERVER_UNREACHABLE, SERVER_REFUSED (details.errno), SERVER_PROTOCOL, SERVER_DATA_CORRUPT,
+ *   UNSAFE_PATH, CANCELLED, and what the sink throws
+ */
+export async function takeBaseBackup(
+  address: ServerAddress,
+  sink: BaseBackupSink,
+  options: BaseBackupOptions,
+  choices: BaseBackupChoices = {},
+): Promise<BaseBackupFacts> {
+  const start = await withSession(address, options, async (session) => await startOf(session, options));
+  let atLeast = start.gtids;
+  const clone = await streamClone(address, sink, {
+    signal: options.signal,
+    versionNumber: start.donor.versionNumber,
+    streamCount: choices.streamCount ?? defaultStreamCount,
+    modifiedAt: start.at,
+    onStart: () => options.onReading?.({ kind: "everything", reason: options.since && everythingReason }),
+    // What is committed by then is in what came, or in the redo that is still to come.
+    beforeAcknowledging: async (state) => {
+      if (state === "page-copy") atLeast = await withSession(address, options, executedGtids);
+    },
+    onProgress: inSteps(options.onProgress),
+  });
+  return await withSession(address, options, async (session) => await factsOf(session, { start, clone, atLeast }));
+}
+
+interface BackupStart {
+  readonly log: BackupLog;
+  readonly donor: Donor;
+  readonly at: Date;
+  readonly gtids: string;
+}
+
+async function startOf(
+  session: MysqlConnection,
+  { storedLog, signal }: Pick<BaseBackupOptions, "storedLog" | "signal">,
+): Promise<BackupStart> {
+  const log = await BackupLog.begin(session, { address: session.address, stored: storedLog, signal });
+  const donor = await describeDonor(session);
+  return { log, donor, at: await serverTime(session), gtids: await executedGtids(session) };
+}
+
+async function factsOf(
+  session: MysqlConnection,
+  taken: { readonly start: BackupStart; readonly clone: StreamedClone; readonly atLeast: string },
+): Promise<BaseBackupFacts> {
+  const { start, clone, atLeast } = taken;
+  await delay(2); // its clock is read in whole milliseconds, and must not fall before the end of the clone
+  const consistentAt = await serverTime(session);
+  const log = await start.log.end(session);
+  const gtids = { atLeast, atMost: await executedGtids(session) };
+  return {
+    identity: start.donor.identity,
+    log,
+    startedAt: start.at,
+    consistentAt,
+    engineFacts: { ...streamedFacts(start.donor, clone, gtids) },
+  };
+}
+
+function inSteps(onProgress: BaseBackupOptions["onProgress"]): NonNullable<BaseBackupOptions["onProgress"]> {
+  let toldBytes = 0;
+  return (progress) => {
+    if (progress.doneBytes - toldBytes < progressStepBytes && progress.doneBytes < progress.totalBytes) return;
+    toldBytes = progress.doneBytes;
+    onProgress?.(progress);
+  };
+}
+
+async function withSession<T>(
+  address: ServerAddress,
+  { signal }: { readonly signal: AbortSignal },
+  work: (session: MysqlConnection) => Promise<T>,
+): Promise<T> {
+  await using session = await MysqlConnection.open(address, { signal });
+  return await work(session);
+}

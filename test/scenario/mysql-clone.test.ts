@@ -1,0 +1,112 @@
+import assert from "node:assert/strict";
+import { chmod, mkdir } from "node:fs/promises";
+import path from "node:path";
+import { type TestContext, test } from "node:test";
+import { MemoryObjectStore } from "../../src/object-store/memory/memory-object-store.ts";
+import type { Repository } from "../../src/repository/repository.ts";
+import { onTopOf, openFixture } from "../support/backup-fixture.ts";
+import { backUp, executedGtids, replay, startRestored, type TakenBackup } from "../support/mysql-backup.ts";
+import { checkedTables, createTables, MysqlLoad } from "../support/mysql-load.ts";
+import { startMysql, type TestMysql } from "../support/mysql-server.ts";
+import { ownByServerUser } from "../support/postgres-server.ts";
+import { TcpProxy } from "../support/tcp-proxy.ts";
+import { temporaryDirectory } from "../support/temporary-directory.ts";
+
+/** A directory that servers can reach, with one in it that they may put tables into. */
+async function serverDirectory(context: TestContext): Promise<{ directory: string; external: string }> {
+  const directory = await temporaryDirectory(context);
+  await chmod(directory, 0o755);
+  const external = path.join(directory, "external");
+  await mkdir(external);
+  await ownByServerUser(external);
+  return { directory, external };
+}
+
+/** Starts a server on a backup, finds it sound, and the same as its source once it has what came later. */
+async function checkRestored(
+  source: TestMysql,
+  repository: Repository,
+  { manifest, facts, engineFacts }: TakenBackup,
+  directory: string,
+): Promise<void> {
+  await using restored = await startRestored(repository, manifest, directory);
+  const held = await executedGtids(restored);
+  const { atLeast, atMost } = engineFacts.gtids;
+  const within = "SELECT GTID_SUBSET(?, ?) AS low, GTID_SUBSET(?, ?) AS high";
+  assert.deepEqual(await source.sql(within, [atLeast, held, held, atMost]), [{ low: 1, high: 1 }]);
+  await checkedTables(restored);
+  await replay(source, restored, facts);
+  assert.equal(await executedGtids(restored), await executedGtids(source));
+  assert.deepEqual(await checkedTables(restored), await checkedTables(source));
+}
+
+test("a backup under load, tables of every kind being changed all the time, is the server at one of its transactions", async (context) => {
+  const { directory, external } = await serverDirectory(context);
+  await using server = await startMysql({ settings: { innodb_directories: external } });
+  await createTables(server, external);
+  const repository = await openFixture(new MemoryObjectStore("load"));
+  await using load = new MysqlLoad(server);
+  let writes = 0;
+  const backup = await backUp(server.address, repository, {
+    backupId: "backup-1",
+    onWrite: async () => {
+      if ((writes += 1) % 20 === 0) await load.goOn(1, { atMostMs: 100 });
+    },
+    onSettle: async () => await load.goOn(2, { atMostMs: 500 }),
+  });
+  await load.goOn(1);
+  await load.stop();
+  const { externalLocations, clone } = backup.engineFacts;
+  assert.deepEqual(
+    externalLocations.map(({ location }) => location),
+    [external],
+  );
+  assert.deepEqual(clone, { method: "streaming", isDdlAllowed: true, streamCount: 2, restartCount: 0 });
+  assert.deepEqual(backup.readings, [{ kind: "everything", reason: undefined }]);
+  await checkRestored(server, repository, backup, path.join(directory, "restored"));
+});
+
+test("a backup stores what differs from the last one, and goes on when its connections break, in every part of it", async (context) => {
+  const { directory, external } = await serverDirectory(context);
+  await using server = await startMysql({ settings: { innodb_directories: external } });
+  await createTables(server, external);
+  await server.restart(); // which writes all pages to the files
+  const repository = await openFixture(new MemoryObjectStore("breaks"));
+  const first = await backUp(server.address, repository, { backupId: "backup-1" });
+  await server.sql("UPDATE shop.items SET content = RANDOM_BYTES(700) WHERE id BETWEEN 1000 AND 1050");
+  const previous = onTopOf(repository, first.manifest);
+  const second = await backUp(server.address, repository, { backupId: "backup-2", previous });
+  const share = second.manifest.storedBytes / first.manifest.storedBytes;
+  context.diagnostic(`the second backup stored ${share.toFixed(4)} of the first`);
+  assert.ok(share < 0.05);
+
+  await using proxy = await TcpProxy.start(server.address.port);
+  await using load = new MysqlLoad(server);
+  let writes = 0;
+  /** At the end of each state, in the order in which they come: nothing, or that many bytes later. */
+  const breaks = [
+    3_000_000, // the clone began, and some of the files came
+    0, // all files came, which the server is not told
+    50_000, // it is told, and the first changed pages come
+    20_000, // pages came, and the first of the redo
+    6, // all redo came, and the acknowledgement arrived
+  ];
+  const backup = await backUp({ ...server.address, port: proxy.port, tls: { mode: "require" } }, repository, {
+    backupId: "backup-3",
+    previous: onTopOf(repository, second.manifest),
+    onWrite: async () => {
+      writes += 1;
+      if (writes % 20 === 0) await load.goOn(1, { atMostMs: 50 });
+    },
+    onSettle: async () => {
+      await load.goOn(1, { atMostMs: 200 });
+      const after = breaks.shift();
+      if (after === 0) proxy.cut();
+      else if (after !== undefined) proxy.limitAnswers(after, "cut-once");
+    },
+  });
+  await load.stop();
+  assert.deepEqual(breaks, []);
+  assert.ok(backup.engineFacts.clone.restartCount >= 5, `${backup.engineFacts.clone.restartCount} times`);
+  await checkRestored(server, repository, backup, path.join(directory, "restored"));
+});
