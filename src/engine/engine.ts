@@ -128,7 +128,10 @@ export interface ServerIdentity {
   readonly version: string;
   /** `18`. */
   readonly majorVersion: string;
-  /** PostgreSQL: the system identifier, a decimal number as text. Changes when the database was replaced. */
+  /**
+   * PostgreSQL: the system identifier, a decimal number as text. MySQL: the `server_uuid`. Changes when the database was
+   * replaced.
+   */
   readonly systemId: string;
 }
 
@@ -156,6 +159,8 @@ export interface BaseBackupOptions {
   readonly onProgress?: (progress: BaseBackupProgress) => void;
   /** What the new backup may build on. Whether it does is up to the server; it is told by `onReading`. */
   readonly since?: EarlierBackup | undefined;
+  /** Log of the server that is stored: the backup tells its own log as part of it, where that is its continuation (MySQL). */
+  readonly storedLog?: StoredLog | undefined;
   /** Called once, before the first file comes. */
   readonly onReading?: (reading: BackupReading) => void;
 }
@@ -223,7 +228,11 @@ export interface LogStreamOptions {
   readonly signal: AbortSignal;
 }
 
-/** How much log the server keeps back for us. */
+/**
+ * How much log the server keeps back for us. MySQL has no reservations: its logs stay for a time, or until they are
+ * removed, whoever reads them. One always exists then, and keeps back what a server of btar's own has that is not
+ * stored.
+ */
 export interface ReservationState {
   readonly exists: boolean;
   /** Bytes of log that the server must keep because of the reservation. */
@@ -239,9 +248,14 @@ export interface SourceDriver {
   preflight(address: ServerAddress, options: { readonly signal: AbortSignal }): Promise<readonly PreflightFinding[]>;
   takeBaseBackup(address: ServerAddress, sink: BaseBackupSink, options: BaseBackupOptions): Promise<BaseBackupFacts>;
   streamLog(address: ServerAddress, options: LogStreamOptions): Promise<LogStream>;
+  /** @param options.stored where the stored log ends */
   reservation(
     address: ServerAddress,
-    options: { readonly reservation: string; readonly signal: AbortSignal },
+    options: {
+      readonly reservation: string;
+      readonly stored?: Pick<StoredLog, "position"> | undefined;
+      readonly signal: AbortSignal;
+    },
   ): Promise<ReservationState>;
   /** Makes sure that the server keeps log from now on, before anything is read. Repeatable. */
   ensureReservation(

@@ -2,7 +2,7 @@ import { recordEvent } from "../../catalog/events.ts";
 import { markSecondariesLacking, newestLogRange, recordCovered, recordLog } from "../../catalog/log-ranges.ts";
 import { requestBaseBackup } from "../../catalog/backups.ts";
 import { BtarError, describeError } from "../../domain/errors.ts";
-import type { LogEvent, LogStream, ServerAddress } from "../../engine/engine.ts";
+import type { LogEvent, LogStream, ServerAddress, StoredLog } from "../../engine/engine.ts";
 import { type LogRun, logRuns } from "../../repository/log-cover.ts";
 import type { Repository } from "../../repository/repository.ts";
 import { type AgentEnvironment, patientStore } from "../environment.ts";
@@ -14,6 +14,7 @@ import {
   reservationName,
   type ServiceContext,
 } from "../service-context.ts";
+import { storedLog } from "../stored-log.ts";
 import { locationWaiting, setLocationTrouble } from "./location-trouble.ts";
 import { LogPieceBuilder, type PendingPiece } from "./log-piece-builder.ts";
 import { TasksInOrder } from "./tasks-in-order.ts";
@@ -49,13 +50,14 @@ interface StreamRequest {
 
 async function archiveFrom(
   request: StreamRequest,
-  from: { readonly stream: string; readonly position: string } | undefined,
+  from: StoredLog | undefined,
   onStreaming: () => Promise<void>,
 ): Promise<void> {
   const { env, service, address, signal } = request;
   const stream = await env.engines.of(service.row.engine).source.streamLog(address, {
     reservation: reservationName(service.row.id),
     from,
+    removesStored: service.row.kind === "managed",
     signal,
   });
   const archiver = new LogArchiver({ ...request, stream });
@@ -79,9 +81,11 @@ async function newBeginning(request: StreamRequest, error: unknown): Promise<() 
   if (!(error instanceof BtarError)) throw error;
   const isReplaced = error.code === "SYSTEM_IDENTIFIER_CHANGED";
   if (!isReplaced && error.code !== "LOG_GAP") throw error;
-  // Only log that was removed is a mere gap. A server whose history is another one would write other bytes at
-  // positions that are stored already: nothing of it must be mixed with what is there.
-  if (!isReplaced && error.details["reason"] !== "removed") throw await historyChanged(request, error);
+  // Log that was removed is a mere gap, and so is log that was lost, where the server goes on in another stream. A
+  // server whose history is another one would write other bytes at positions that are stored already: nothing of it
+  // must be mixed with what is there.
+  const isMereGap = ["removed", "lost"].includes(String(error.details["reason"]));
+  if (!isReplaced && !isMereGap) throw await historyChanged(request, error);
   const { env, service, address, signal } = request;
   const reservation = reservationName(service.row.id);
   const { source } = env.engines.of(service.row.engine);
@@ -140,12 +144,7 @@ async function recordNewBeginning(
  * piece: what the store has beyond it is taken into the catalog first. Pieces are stored several at once; those that
  * came to lie behind one that did not are passed over, and stored once more.
  */
-async function resumePosition({
-  env,
-  service,
-  repository,
-  signal,
-}: StreamRequest): Promise<{ readonly stream: string; readonly position: string } | undefined> {
+async function resumePosition({ env, service, repository, signal }: StreamRequest): Promise<StoredLog | undefined> {
   const serviceId = service.row.id;
   const known = await newestLogRange(env.catalog.db, { serviceId, cloud: env.cloud });
   const streams = known ? [known.stream] : await repository.logStreams({ signal });
@@ -158,7 +157,7 @@ async function resumePosition({
       end = { stream, position: run.end };
     }
   }
-  return end;
+  return end && storedLog(repository, end, signal);
 }
 
 /** Without a catalog, a few pieces behind a gap are taken for such; the server still has what lies in it. */

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { recordEvent } from "../../catalog/events.ts";
+import { newestLogRange } from "../../catalog/log-ranges.ts";
 import type { AgentEnvironment } from "../environment.ts";
 import { addressOf, loadService, reservationName } from "../service-context.ts";
 
@@ -15,8 +16,10 @@ export async function watchReservation(env: AgentEnvironment, serviceId: string,
     await sleep(everyMs, undefined, { signal });
     const service = await loadService(env, serviceId);
     const { row } = service;
+    const newest = await newestLogRange(env.catalog.db, { serviceId, cloud: env.cloud });
     const state = await env.engines.of(row.engine).source.reservation(addressOf(env, service), {
       reservation: reservationName(serviceId),
+      stored: newest && { position: newest.end },
       signal,
     });
     const limit = env.configuration.limits.retainedLogBytes;
@@ -30,8 +33,8 @@ export async function watchReservation(env: AgentEnvironment, serviceId: string,
       kind: isOver ? "slot_holds_wal" : "slot_released_wal",
       severity: isOver ? "warning" : "info",
       message: isOver
-        ? `${row.name} holds back ${gib(state.retainedBytes)} of WAL for btar (limit ${gib(limit)}): its disk may fill; see why the log is not stored in ${env.cloud}, or detach the service`
-        : `${row.name} holds back less than ${gib(limit)} of WAL again`,
+        ? `${row.name} holds back ${gib(state.retainedBytes)} of log for btar (limit ${gib(limit)}): its disk may fill; see why the log is not stored in ${env.cloud}, or detach the service`
+        : `${row.name} holds back less than ${gib(limit)} of log again`,
     });
   }
 }

@@ -1,10 +1,16 @@
 import { sql } from "kysely";
 import { recordEvent } from "../../catalog/events.ts";
 import type { RunningJob } from "../../catalog/job-queue.ts";
-import { endOfLogFrom, markSecondariesLacking } from "../../catalog/log-ranges.ts";
+import { endOfLogFrom, markSecondariesLacking, newestLogRange } from "../../catalog/log-ranges.ts";
 import { damagedPacks } from "../../catalog/verification.ts";
 import { BtarError, describeError, isBtarError } from "../../domain/errors.ts";
-import type { BaseBackupFacts, ChangedFileSink, EarlierBackup, ServerIdentity } from "../../engine/engine.ts";
+import type {
+  BaseBackupFacts,
+  ChangedFileSink,
+  EarlierBackup,
+  ServerIdentity,
+  StoredLog,
+} from "../../engine/engine.ts";
 import { absentPacks, checkNamedObjects } from "../../repository/absent-packs.ts";
 import type { BackupManifest } from "../../repository/manifest.ts";
 import { PreviousBackup } from "../../repository/previous-backup.ts";
@@ -17,6 +23,7 @@ import {
   reservationName,
   type ServiceContext,
 } from "../service-context.ts";
+import { storedLog } from "../stored-log.ts";
 import { describeService } from "../service-descriptions.ts";
 import { textInput } from "./job-input.ts";
 import { removeLeftovers } from "./remove-leftovers.ts";
@@ -77,6 +84,7 @@ async function takeBackup(run: BackupRun): Promise<TakenBackup> {
     label: `btar ${backupId}`,
     signal,
     since: previous && earlierBackup(run, previous, writer),
+    storedLog: await newestStoredLog(run),
     onReading: (reading) => {
       if (reading.kind === "changes") remarks.push("the server sent what changed since the previous backup");
       else if (reading.reason !== undefined) remarks.push(`everything was read: ${reading.reason}`);
@@ -104,6 +112,11 @@ async function takeBackup(run: BackupRun): Promise<TakenBackup> {
   await checkNamedObjects(repository, manifest, { signal });
   await repository.putManifest(manifest, { signal });
   return { manifest, remarks };
+}
+
+async function newestStoredLog({ env, job, repository }: BackupRun): Promise<StoredLog | undefined> {
+  const newest = await newestLogRange(env.catalog.db, { serviceId: job.serviceId, cloud: env.cloud });
+  return newest && storedLog(repository, { stream: newest.stream, position: newest.end }, job.signal);
 }
 
 /** The newest base backup in the store, if it is of the same database cluster. */

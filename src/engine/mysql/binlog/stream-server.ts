@@ -2,9 +2,8 @@ import { isBtarError } from "../../../domain/errors.ts";
 import type { ServerAddress, StoredLog } from "../../engine.ts";
 import type { MysqlConnection } from "../connection.ts";
 import { describeServer } from "../server-description.ts";
-import { formatStreamName } from "../stream-name.ts";
 import { BinlogDump, type DumpRequest } from "./binlog-dump.ts";
-import { binlogFileName, packPosition, unpackPosition } from "./binlog-position.ts";
+import { packPosition, unpackPosition } from "./binlog-position.ts";
 import { binlogMagic, eventHeaderBytes, readEventHeader } from "./event-header.ts";
 import { chooseLogStart, isSameFile, type LogServer, logReplaced } from "./log-start.ts";
 import { listServerLogs } from "./server-logs.ts";
@@ -17,34 +16,11 @@ export async function describeLogServer(
   return { serverUuid: identity.systemId, versionNumber, logs: await listServerLogs(session) };
 }
 
-/** The stream that begins with a file. */
-export function streamBeginningWith(serverUuid: string, description: Buffer): string {
-  return formatStreamName({ serverUuid, generation: readEventHeader(description).timeSeconds });
-}
-
 /**
- * The stream that a server's log is stored as, or will be: the one that is stored, where the server goes on with it.
- * @throws {BtarError} SERVER_REFUSED, SERVER_PROTOCOL, and those of connections
+ * Whether a server goes on with the log that is stored.
+ * @param describe gives the format description of one of the server's files
  */
-export async function currentStream(
-  address: ServerAddress,
-  session: MysqlConnection,
-  request: { readonly stored: StoredLog | undefined; readonly readerName: string; readonly signal: AbortSignal },
-): Promise<string> {
-  const { stored, readerName, signal } = request;
-  const server = await describeLogServer(session);
-  const describe = (file: number) =>
-    readDescription(address, {
-      fileName: binlogFileName(server.logs.baseName, file),
-      offset: 0,
-      readerName: `${readerName} description`, // another one than the archiver's, which would else be ended
-      signal,
-    });
-  if (stored && (await goesOn(stored, server, describe))) return stored.stream;
-  return streamBeginningWith(server.serverUuid, await describe(server.logs.newest.file));
-}
-
-async function goesOn(
+export async function goesOnWith(
   stored: StoredLog,
   server: LogServer,
   describe: (file: number) => Promise<Buffer>,
@@ -69,14 +45,21 @@ export async function checkSameFile(stored: StoredLog, server: LogServer, descri
   if (offset === 0) return; // nothing of it is stored
   const bytes = await stored.read?.(packPosition({ file, offset: 0 }));
   if (!bytes) return;
-  const event = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).subarray(binlogMagic.length);
-  if (event.length < description.length) return; // of the file's beginning, not even this is stored in one piece
-  if (!isSameFile(event.subarray(0, description.length), description)) throw logReplaced(stored, server.logs);
+  const end = binlogMagic.length + description.length;
+  if (!isSameFile(Buffer.from(bytes.subarray(binlogMagic.length, end)), description)) {
+    throw logReplaced(stored, server.logs);
+  }
 }
 
-/** The format description of a file, which is its first event. */
-async function readDescription(address: ServerAddress, request: DumpRequest): Promise<Buffer> {
-  await using dump = await BinlogDump.open(address, request);
+/**
+ * The format description of a file, which is its first event.
+ * @throws {BtarError} SERVER_REFUSED when the server does not have the file (details.errno 1236), those of connections
+ */
+export async function readFileDescription(
+  address: ServerAddress,
+  request: Omit<DumpRequest, "offset">,
+): Promise<Buffer> {
+  await using dump = await BinlogDump.open(address, { ...request, offset: 0 });
   for (;;) {
     const stop = dump.gather();
     const event = dump.buffer.subarray(0, dump.filled);
