@@ -375,13 +375,13 @@ test("programs come from the configuration, then from the project's own folder, 
       },
     );
   const at = (origin: string, basedir = projectBasedir) => [{ majorVersion: "9.7", basedir, origin }];
-  assert.deepEqual(await found({ configuredBasedir: projectBasedir }), at("configuration"));
+  assert.deepEqual(await found({ configuredBasedirs: [projectBasedir] }), at("configuration"));
   assert.deepEqual(await found({}), at("scripts/servers/mysql.sh"));
   const inPath = { projectBasedir: missing, searchPath: [missing, path.join(projectBasedir, "bin")] };
   assert.deepEqual(await found(inPath), at("PATH"));
   assert.deepEqual(await found({ projectBasedir: missing }), []);
 
-  const wrong = new MysqlManagedServers({ ...options, configuredBasedir: missing });
+  const wrong = new MysqlManagedServers({ ...options, configuredBasedirs: [missing] });
   const refused = await rejectsWith("INVALID_CONFIGURATION", () => wrong.installations());
   assert.match(refused.message, /engines\.mysql\.basedir: .*missing holds no MySQL/);
   const none = new MysqlManagedServers({ ...options, projectBasedir: missing });

@@ -1,6 +1,8 @@
 import path from "node:path";
 import { Engines } from "../../src/engine/engines.ts";
 import { resolveRunAs } from "../../src/engine/run-as.ts";
+import { MysqlServerDriver } from "../../src/engine/mysql/server-driver.ts";
+import { MysqlSourceDriver } from "../../src/engine/mysql/source-driver.ts";
 import { PostgresServerDriver } from "../../src/engine/postgres/server/server-driver.ts";
 import { PostgresSourceDriver } from "../../src/engine/postgres/source-driver.ts";
 import { createLogger } from "../../src/platform/logger.ts";
@@ -13,6 +15,16 @@ export async function testEngines(directory: string): Promise<Engines> {
       server: new PostgresServerDriver({
         serversDirectory: path.join(directory, "servers"),
         configuredBasedirs: {},
+        runAs: await resolveRunAs(undefined),
+        logger: createLogger({ level: "error" }),
+      }),
+    },
+    mysql: {
+      source: new MysqlSourceDriver(),
+      server: new MysqlServerDriver({
+        configuredBasedirs: [],
+        projectBasedir: path.join(import.meta.dirname, "../../.cache/servers/mysql/basedir"),
+        searchPath: [],
         runAs: await resolveRunAs(undefined),
         logger: createLogger({ level: "error" }),
       }),

@@ -20,7 +20,7 @@ export const noSignal = new AbortController().signal;
 /** What a driver of MySQL servers is made with in tests. */
 export async function mysqlServerOptions(): Promise<MysqlServerOptions> {
   return {
-    configuredBasedir: undefined,
+    configuredBasedirs: [],
     projectBasedir: await mysqlBasedir(),
     searchPath: [],
     runAs: await resolveRunAs(undefined),

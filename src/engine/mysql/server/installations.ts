@@ -19,8 +19,8 @@ export interface MysqlInstallation extends ServerInstallation {
 }
 
 export interface InstallationPlaces {
-  /** From the configuration, `engines.mysql.basedir`. */
-  readonly configuredBasedir: string | undefined;
+  /** From the configuration, `engines.mysql.basedir`: of different series. */
+  readonly configuredBasedirs: readonly string[];
   /** Where scripts/servers/mysql.sh of the project puts them: its `.cache/servers/mysql/basedir`. */
   readonly projectBasedir: string;
   /** Directories of programs, as in PATH. */
@@ -45,9 +45,9 @@ export class ServerInstallations {
    * @throws {BtarError} INVALID_CONFIGURATION when the configured one is not what it should be
    */
   async list(): Promise<readonly MysqlInstallation[]> {
-    const found = [await this.#configured(), ...(await this.#others())];
+    const found = [...(await this.#configured()), ...(await this.#others())];
     const bySeries = new Map<string, MysqlInstallation>();
-    for (const each of found) if (each && !bySeries.has(each.majorVersion)) bySeries.set(each.majorVersion, each);
+    for (const each of found) if (!bySeries.has(each.majorVersion)) bySeries.set(each.majorVersion, each);
     return supportedMajorVersions.flatMap((majorVersion) => bySeries.get(majorVersion) ?? []);
   }
 
@@ -66,16 +66,18 @@ export class ServerInstallations {
     });
   }
 
-  async #configured(): Promise<MysqlInstallation | undefined> {
-    const basedir = this.#places.configuredBasedir;
-    if (basedir === undefined) return undefined;
-    try {
-      const installation = await inspect(basedir, "configuration");
-      if (installation) return installation;
-    } catch (cause) {
-      throw notConfigured(describeError(cause), cause);
-    }
-    throw notConfigured(`${basedir} holds no MySQL ${supportedMajorVersions.join(", ")} with its plugins and messages`);
+  async #configured(): Promise<readonly MysqlInstallation[]> {
+    return await Promise.all(
+      this.#places.configuredBasedirs.map(async (basedir) => {
+        const installation = await inspect(basedir, "configuration").catch((cause: unknown) => {
+          throw notConfigured(describeError(cause), cause);
+        });
+        if (installation) return installation;
+        throw notConfigured(
+          `${basedir} holds no MySQL ${supportedMajorVersions.join(", ")} with its plugins and messages`,
+        );
+      }),
+    );
   }
 
   /** What is there but cannot be used, such as a MariaDB, is passed over. */

@@ -1,0 +1,206 @@
+import assert from "node:assert/strict";
+import { chmod, mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { test } from "node:test";
+import mysql from "mysql2/promise";
+import type { LogPieceRef, RecoveryTarget } from "../../src/engine/engine.ts";
+import { packPosition, parseBinlogFileName } from "../../src/engine/mysql/binlog/binlog-position.ts";
+import { MysqlServerDriver } from "../../src/engine/mysql/server-driver.ts";
+import { resolveRunAs } from "../../src/engine/run-as.ts";
+import type { FeedLog, RecoveryResult, ServerSpec } from "../../src/engine/server.ts";
+import { MemoryObjectStore } from "../../src/object-store/memory/memory-object-store.ts";
+import { createLogger } from "../../src/platform/logger.ts";
+import { BlobWorkers } from "../../src/repository/blob-workers.ts";
+import type { Repository } from "../../src/repository/repository.ts";
+import { restoreFiles } from "../../src/repository/restore-files.ts";
+import { rejectsWith } from "../support/assert-error.ts";
+import { neverAborted, openFixture } from "../support/backup-fixture.ts";
+import { specOf } from "../support/managed-postgres.ts";
+import { backUp, type TakenBackup } from "../support/mysql-backup.ts";
+import { mysqlBasedir, startMysql, type TestMysql } from "../support/mysql-server.ts";
+
+/** What a server has logged, as pieces that an archiver could have made. */
+class ServerLog {
+  readonly pieces: readonly LogPieceRef[];
+  readonly #bytes: ReadonlyMap<string, Buffer>;
+
+  private constructor(pieces: readonly LogPieceRef[], bytes: ReadonlyMap<string, Buffer>) {
+    this.pieces = pieces;
+    this.#bytes = bytes;
+  }
+
+  static async of(server: TestMysql, stream: string): Promise<ServerLog> {
+    const names = (await server.sql("SHOW BINARY LOGS")).map(({ Log_name: name }) => String(name));
+    const pieces: LogPieceRef[] = [];
+    const bytes = new Map<string, Buffer>();
+    for (const [index, name] of names.entries()) {
+      const { file } = parseBinlogFileName(name);
+      const content = await readFile(path.join(server.dataDirectory, name));
+      const isLast = index === names.length - 1;
+      // Cut where no event ends; a time that is surely later than all of its commits makes every piece looked into.
+      const cut = Math.floor(content.length / 2);
+      const newestCommitMicros = BigInt(Date.now()) * 1000n;
+      const fileEnd = isLast ? { file, offset: content.length } : { file: file + 1, offset: 0 };
+      const middle = packPosition({ file, offset: cut });
+      const parts = [
+        { start: packPosition({ file, offset: 0 }), end: middle, bytes: content.subarray(0, cut) },
+        { start: middle, end: packPosition(fileEnd), bytes: content.subarray(cut) },
+      ];
+      for (const part of parts) {
+        pieces.push({ stream, start: part.start, end: part.end, newestCommitMicros });
+        bytes.set(part.start, part.bytes);
+      }
+    }
+    return new ServerLog(pieces, bytes);
+  }
+
+  readonly read = (piece: LogPieceRef): Promise<Uint8Array> =>
+    Promise.resolve(this.#bytes.get(piece.start) ?? Buffer.alloc(0));
+
+  readonly feed =
+    (pieces: readonly LogPieceRef[]): FeedLog =>
+    async (restorer) => {
+      for (const piece of pieces) await restorer.write(piece.stream, piece.start, await this.read(piece));
+      await restorer.finish();
+    };
+}
+
+class Forks implements AsyncDisposable {
+  readonly driver: MysqlServerDriver;
+  readonly #root: string;
+  readonly #directories: string[] = [];
+
+  private constructor(driver: MysqlServerDriver, root: string) {
+    this.driver = driver;
+    this.#root = root;
+  }
+
+  static async create(): Promise<Forks> {
+    const root = await mkdtemp(path.join(tmpdir(), "btar-test-forks-"));
+    await chmod(root, 0o755);
+    const driver = new MysqlServerDriver({
+      configuredBasedirs: [],
+      projectBasedir: await mysqlBasedir(),
+      searchPath: [],
+      runAs: await resolveRunAs(undefined),
+      logger: createLogger({ level: "error" }),
+    });
+    return new Forks(driver, root);
+  }
+
+  /** Restores and recovers, as an agent does. */
+  async fork(
+    repository: Repository,
+    { manifest, facts }: TakenBackup,
+    request: { readonly log: ServerLog; readonly target: RecoveryTarget; readonly name: string },
+  ): Promise<Fork> {
+    const { driver } = this;
+    const { log, target, name } = request;
+    const directory = path.join(this.#root, name);
+    this.#directories.push(directory);
+    const from = driver.firstLogPosition(facts);
+    const pieces = log.pieces.filter(({ end }) => end > from);
+    const plan = await driver.planRecovery({ facts, target, pieces, readPiece: log.read });
+    const workers = new BlobWorkers(2);
+    try {
+      const place = { repository, manifest, directory: driver.filesDirectory(directory) };
+      await restoreFiles({ ...place, workers, signal: neverAborted, isSynced: false });
+    } finally {
+      await workers.close();
+    }
+    const spec = await specOf(name, "9.7");
+    const feedLog = log.feed(plan.pieces);
+    const result = await driver.recover(directory, spec, { facts, plan, feedLog, signal: neverAborted });
+    return new Fork(spec, result);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.#directories.map((directory) => this.driver.stop(directory)));
+    await rm(this.#root, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 });
+  }
+}
+
+class Fork {
+  readonly spec: ServerSpec;
+  readonly result: RecoveryResult;
+
+  constructor(spec: ServerSpec, result: RecoveryResult) {
+    this.spec = spec;
+    this.result = result;
+  }
+
+  /** As the administrator, by TLS. */
+  async sql(text: string): Promise<Record<string, unknown>[]> {
+    const { admin } = this.spec.accounts;
+    const connection = await mysql.createConnection({
+      host: "127.0.0.1",
+      port: this.spec.port,
+      user: admin.name,
+      password: admin.password,
+      ssl: { rejectUnauthorized: false },
+      dateStrings: true,
+    });
+    try {
+      const [rows] = await connection.query<mysql.RowDataPacket[]>(text);
+      return Array.isArray(rows) ? rows : [];
+    } finally {
+      await connection.end();
+    }
+  }
+}
+
+async function now(server: TestMysql): Promise<bigint> {
+  const [row] = await server.sql("SELECT CAST(UNIX_TIMESTAMP(NOW(6)) * 1000000 AS CHAR) AS micros");
+  return BigInt(String(row?.["micros"]).split(".")[0] ?? "");
+}
+
+test("F4: a fork holds every transaction in log order up to the time, and none from there on; at the latest, all", async () => {
+  await using source = await startMysql();
+  await using forks = await Forks.create();
+  await source.sql("CREATE DATABASE shop; CREATE TABLE shop.t (id INT PRIMARY KEY, v VARCHAR(50))");
+  await source.sql("INSERT INTO shop.t VALUES (1, 'before the backup')");
+  await source.sql("CREATE USER app@'%' IDENTIFIED BY 'app'; GRANT ALL ON *.* TO app@'%' WITH GRANT OPTION");
+  const repository = await openFixture(new MemoryObjectStore("recovery"));
+  const backup = await backUp(source.address, repository, { backupId: "backup-1" });
+  await source.sql("INSERT INTO shop.t VALUES (2, 'after it')");
+  await source.sql("FLUSH BINARY LOGS");
+  await source.sql("CREATE EVENT shop.e ON SCHEDULE EVERY 1 DAY DO DELETE FROM shop.t WHERE id = 99");
+  const atMicros = await now(source);
+  await source.sql("INSERT INTO shop.t VALUES (3, 'too late')");
+  await source.sql("CREATE USER later@'%' IDENTIFIED BY 'later'");
+  const log = await ServerLog.of(source, backup.facts.log.stream);
+
+  const atTime = await forks.fork(repository, backup, { log, target: { kind: "time", atMicros }, name: "at-time" });
+  assert.deepEqual(await atTime.sql("SELECT id FROM shop.t ORDER BY id"), [{ id: 1 }, { id: 2 }]);
+  assert.match(atTime.result.stoppedAt, /^binlog\.000002:\d+ \([0-9a-f-]{36}:1-\d+\)$/);
+  assert.ok(atTime.result.lastCommitAt && BigInt(atTime.result.lastCommitAt.getTime()) * 1000n <= atMicros);
+
+  const latest = await forks.fork(repository, backup, { log, target: { kind: "latest" }, name: "latest" });
+  assert.deepEqual(await latest.sql("SELECT id FROM shop.t ORDER BY id"), [{ id: 1 }, { id: 2 }, { id: 3 }]);
+  const [identity] = await latest.sql("SELECT @@server_uuid AS uuid, @@log_bin AS log_bin, @@read_only AS read_only");
+  const [origin] = await source.sql("SELECT @@server_uuid AS uuid");
+  assert.notEqual(identity?.["uuid"], origin?.["uuid"], "F6: it is a server of its own");
+  assert.deepEqual([identity?.["log_bin"], identity?.["read_only"]], [1, 0]);
+  assert.deepEqual(
+    await latest.sql("SELECT event_name AS name, status AS status, definer AS definer FROM information_schema.events"),
+    [{ name: "e", status: "ENABLED", definer: "root@%" }],
+  );
+  const users = await latest.sql("SELECT user AS user FROM mysql.user WHERE user NOT LIKE 'mysql.%' ORDER BY user");
+  assert.deepEqual(
+    users.map(({ user }) => user),
+    ["app", "avnadmin", "btar_internal", "later", "root"],
+  );
+  const rights = await latest.sql(
+    "SELECT privilege_type AS name FROM information_schema.user_privileges WHERE grantee LIKE '%app%'",
+  );
+  assert.ok(rights.some(({ name }) => name === "SELECT"));
+  assert.ok(!rights.some(({ name }) => name === "SUPER" || name === "SHUTDOWN" || name === "FILE"));
+
+  const backupEnd = await forks.fork(repository, backup, { log, target: { kind: "backup-end" }, name: "backup-end" });
+  assert.deepEqual(await backupEnd.sql("SELECT id FROM shop.t ORDER BY id"), [{ id: 1 }]);
+  const early = { kind: "time", atMicros: BigInt(backup.facts.startedAt.getTime() - 60_000) * 1000n } as const;
+  await rejectsWith("RECOVERY_TARGET_UNREACHABLE", () =>
+    forks.fork(repository, backup, { log, target: early, name: "too-early" }),
+  );
+});
