@@ -1,13 +1,14 @@
 import { readFileSync } from "node:fs";
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import pg from "pg";
 import { withoutSslMode } from "../demo/postgres.ts";
 import { eventually, type ServiceAnswer } from "../test/support/api-client.ts";
-import { MeasuredBtar, north, project, south } from "./measured-btar.ts";
+import { inBenchDirectory } from "./bench-directory.ts";
+import { type MeasuredBtar, north, project, south } from "./measured-btar.ts";
 import { loadPgbench } from "./pgbench-data.ts";
 import { cpuSecondsOfTree } from "./process-figures.ts";
+import { btarStarter } from "./start-btar.ts";
 import { median, rounded } from "./statistics.ts";
 
 export interface BackupBenchOptions {
@@ -15,6 +16,7 @@ export interface BackupBenchOptions {
   readonly scale: number;
   readonly rounds: number;
   readonly say: (text: string) => void;
+  readonly signal: AbortSignal;
 }
 
 interface Phase {
@@ -34,9 +36,8 @@ interface Round {
 
 /** Base backup, copy and restore of a pgbench database, with the real processes; medians over rounds. */
 export async function benchBackup(options: BackupBenchOptions): Promise<Record<string, unknown>> {
-  const directory = await mkdtemp(join(tmpdir(), "btar-bench-"));
-  const btar = await MeasuredBtar.start({ directory, port: 18080, firstServicePort: 22000 });
-  try {
+  return await inBenchDirectory(async (directory) => {
+    await using btar = await btarStarter({ ...options, directory })("btar");
     options.say("creating a PostgreSQL 18 service");
     const uri = await createService(btar);
     const dataBytes = await load(uri, options);
@@ -61,10 +62,7 @@ export async function benchBackup(options: BackupBenchOptions): Promise<Record<s
       storedBytes: median(rounds.map((round) => round.storedBytes)),
       peakMemoryBytes: await btar.peakMemory(),
     };
-  } finally {
-    await btar[Symbol.asyncDispose]();
-    await rm(directory, { recursive: true, force: true, maxRetries: 3 });
-  }
+  });
 }
 
 async function createService({ api }: MeasuredBtar): Promise<string> {

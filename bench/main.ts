@@ -2,9 +2,13 @@
 import { cpus, totalmem } from "node:os";
 import { parseArgs } from "node:util";
 import { benchBackup } from "./backup.ts";
-import { chosenParts, parts } from "./peers/options.ts";
+import { chosenParts } from "./chosen-parts.ts";
+import { benchMysql } from "./mysql/mysql.ts";
+import { parts as mysqlParts } from "./mysql/options.ts";
+import { report as mysqlReport } from "./mysql/report.ts";
+import { parts as peersParts } from "./peers/options.ts";
 import { benchPeers } from "./peers/peers.ts";
-import { report } from "./peers/report.ts";
+import { report as peersReport } from "./peers/report.ts";
 
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,
@@ -15,7 +19,7 @@ const { values: options, positionals } = parseArgs({
     only: { type: "string" },
     level: { type: "string" },
     "log-seconds": { type: "string", default: "300" },
-    sizes: { type: "string", default: "1,3,10" },
+    sizes: { type: "string" },
     help: { type: "boolean", default: false, short: "h" },
   },
 });
@@ -24,30 +28,51 @@ const usage = `npm run bench -- NAME [options]
 
 backup   base backup, copy and restore of a managed service with pgbench's tables
 peers    btar against pgBackRest 2.60 on one PostgreSQL 18 cluster, and btar alone; Debian or Ubuntu.
+mysql    btar against MySQL's own clone and mysqldump on one MySQL 9.7 server with sysbench's tables, the age of its
+         log, and its replay against a replica's; Debian or Ubuntu.
          Programs come from Debian's packages, into .cache/servers; nothing is installed on the system.
 
-  --scale N         pgbench's scale; 200 is 3 GB (default 200)
   --rounds N        rounds that count, after one that does not (default 3)
   --json            one JSON object on standard output, progress on standard error
-peers only:
-  --only PARTS      some of ${parts.join(",")}
-  --level N         zstd level of both; by default 3, and then 1 for a second table
+backup and peers:
+  --scale N         pgbench's scale; 200 is 3 GB (default 200)
+peers and mysql:
+  --only PARTS      some of ${peersParts.join(",")};
+                    mysql: ${mysqlParts.join(",")}
   --log-seconds N   how long the age of the log is watched under load (default 300)
-  --sizes GB,…      databases whose first backup is measured (default 1,3,10)
+  --sizes GB,…      peers: databases whose first backup is measured (default 1,3,10)
+                    mysql: tables that all is measured with; log and replay with the first (default 1,3)
+peers only:
+  --level N         zstd level of both; by default 3, and then 1 for a second table
 
-All of it is done below $TMPDIR, which needs 25 GB of room for peers, and removed at the end, also after Ctrl-C.
+All of it is done below $TMPDIR, which needs 25 GB of room for peers and mysql, and removed at the end, also after
+Ctrl-C.
 `;
 
+const benchmarks: Readonly<Record<string, (run: Run) => Promise<object>>> = {
+  backup: runBackup,
+  peers: runPeers,
+  mysql: runMysql,
+};
+
+const [name = "", ...more] = positionals;
+const benchmark = more.length === 0 && Object.hasOwn(benchmarks, name) ? benchmarks[name] : undefined;
 if (options.help) {
   process.stdout.write(usage);
-} else if (positionals.length === 1 && (positionals[0] === "backup" || positionals[0] === "peers")) {
-  await run(positionals[0]);
+} else if (benchmark) {
+  await run(name, benchmark);
 } else {
   process.stderr.write(`no such benchmark: ${positionals.join(" ") || "(none named)"}\n\n${usage}`);
   process.exitCode = 2;
 }
 
-async function run(benchmark: "backup" | "peers"): Promise<void> {
+interface Run {
+  readonly rounds: number;
+  readonly say: (text: string) => void;
+  readonly signal: AbortSignal;
+}
+
+async function run(title: string, measure: (run: Run) => Promise<object>): Promise<void> {
   const out = options.json ? process.stderr : process.stdout;
   const say = (text: string) => void out.write(`${text}\n`);
   const machine = {
@@ -59,28 +84,11 @@ async function run(benchmark: "backup" | "peers"): Promise<void> {
     openssl: process.versions["openssl"],
   };
   say(`${machine.cores} cores of ${machine.cpu}, Node ${machine.node}, zstd ${machine.zstd}`);
-  const scale = positiveInteger("scale", options.scale);
-  const rounds = positiveInteger("rounds", options.rounds);
-  if (benchmark === "backup") {
-    const result = { benchmark, machine, ...(await benchBackup({ scale, rounds, say })) };
-    process.stdout.write(options.json ? `${JSON.stringify(result)}\n` : `${JSON.stringify(result, undefined, 2)}\n`);
-    return;
-  }
   const stop = new AbortController();
-  for (const name of ["SIGINT", "SIGTERM"] as const) process.once(name, () => stop.abort());
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => stop.abort());
   try {
-    const result = await benchPeers({
-      parts: chosenParts(options.only),
-      scale,
-      rounds,
-      levels: options.level === undefined ? [3, 1] : [positiveInteger("level", options.level)],
-      logSeconds: positiveInteger("log-seconds", options["log-seconds"]),
-      sizes: options.sizes.split(",").map((size) => positiveInteger("sizes", size)),
-      say,
-      signal: stop.signal,
-    });
-    say(`\n${report(result)}`);
-    if (options.json) process.stdout.write(`${JSON.stringify({ benchmark, machine, ...result })}\n`);
+    const result = await measure({ rounds: positiveInteger("rounds", options.rounds), say, signal: stop.signal });
+    if (options.json) process.stdout.write(`${JSON.stringify({ benchmark: title, machine, ...result })}\n`);
   } catch (error) {
     if (!stop.signal.aborted) throw error;
     say("stopped; everything is removed");
@@ -88,8 +96,45 @@ async function run(benchmark: "backup" | "peers"): Promise<void> {
   }
 }
 
-function positiveInteger(name: string, text: string): number {
+async function runBackup(shared: Run): Promise<object> {
+  const result = await benchBackup({ ...shared, scale: positiveInteger("scale", options.scale) });
+  if (!options.json) shared.say(JSON.stringify(result, undefined, 2));
+  return result;
+}
+
+async function runPeers(shared: Run): Promise<object> {
+  const result = await benchPeers({
+    ...shared,
+    parts: chosenParts(options.only, peersParts),
+    scale: positiveInteger("scale", options.scale),
+    levels: options.level === undefined ? [3, 1] : [positiveInteger("level", options.level)],
+    logSeconds: positiveInteger("log-seconds", options["log-seconds"]),
+    sizes: sizes("1,3,10"),
+  });
+  shared.say(`\n${peersReport(result)}`);
+  return result;
+}
+
+async function runMysql(shared: Run): Promise<object> {
+  const result = await benchMysql({
+    ...shared,
+    parts: chosenParts(options.only, mysqlParts),
+    logSeconds: positiveInteger("log-seconds", options["log-seconds"]),
+    sizes: sizes("1,3"),
+  });
+  shared.say(`\n${mysqlReport(result)}`);
+  return result;
+}
+
+function sizes(standard: string): readonly number[] {
+  return (options.sizes ?? standard).split(",").map((size) => {
+    if (Number(size) > 0) return Number(size);
+    throw new Error(`--sizes ${size}: give numbers of GB above 0`);
+  });
+}
+
+function positiveInteger(option: string, text: string): number {
   const value = Number(text);
   if (Number.isInteger(value) && value > 0) return value;
-  throw new Error(`--${name} ${text}: give a whole number above 0`);
+  throw new Error(`--${option} ${text}: give a whole number above 0`);
 }

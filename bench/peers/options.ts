@@ -17,15 +17,3 @@ export interface PeersBenchOptions {
   readonly say: (text: string) => void;
   readonly signal: AbortSignal;
 }
-
-/** @param text such as `full,dense`; all of them when there is none */
-export function chosenParts(text: string | undefined): ReadonlySet<Part> {
-  if (text === undefined) return new Set(parts);
-  return new Set(
-    text.split(",").map((name) => {
-      const part = parts.find((candidate) => candidate === name.trim());
-      if (part === undefined) throw new Error(`--only ${name}: choose of ${parts.join(", ")}`);
-      return part;
-    }),
-  );
-}

@@ -1,6 +1,6 @@
-import { chmod, mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
+import { inBenchDirectory } from "../bench-directory.ts";
 import { runProgram } from "../programs.ts";
 import { btarStarter } from "../start-btar.ts";
 import { Btar } from "./btar.ts";
@@ -24,14 +24,10 @@ export async function benchPeers(options: PeersBenchOptions): Promise<PeersResul
     await runProgram(programs.pgbackrest, ["version"], { signal }),
     await runProgram(join(programs.postgres, "postgres"), ["--version"], { signal }),
   ];
-  const directory = await mkdtemp(join(tmpdir(), "btar-bench-"));
-  try {
-    await chmod(directory, 0o755); // the server runs as another user when this runs as root
+  return await inBenchDirectory(async (directory) => {
     say(`${versions.map((version) => version.trim()).join(", ")}; all of it in ${directory}`);
     return await runParts({ ...options, programs, directory, startBtar: btarStarter({ directory, signal }) });
-  } finally {
-    await rm(directory, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 });
-  }
+  });
 }
 
 type PeersBench = Bench & PeersBenchOptions;

@@ -1,4 +1,5 @@
 import { formatTable } from "../../src/cli/format.ts";
+import { verdictColumns } from "../verdict.ts";
 import type { LogFigures, SizeFigures } from "./btar-alone.ts";
 import type { Comparison } from "./comparison.ts";
 import { goals, type Ratios } from "./ratios.ts";
@@ -42,9 +43,8 @@ function comparisonTable({ level, medians, ratios }: Omit<LevelResult, "crossing
     const of = medians[measure];
     const ratio = ratios[key];
     if (!of || ratio === undefined) return [];
-    const verdict = ratio <= aim ? "aim reached" : ratio <= must ? "reached" : "MISSED";
     const text = (number: number) => `${number.toFixed(2)} ${unit}`;
-    return [[title, text(value(of.btar)), text(value(of.pgBackRest)), ratio.toFixed(2), `${must}`, `${aim}`, verdict]];
+    return [[title, text(value(of.btar)), text(value(of.pgBackRest)), ...verdictColumns(ratio, { must, aim })]];
   });
   if (rows.length === 0) return "";
   return `zstd ${level}\n${formatTable(["figure", "btar", "pgBackRest", "ratio", "must", "aim", ""], rows)}`;
