@@ -18,6 +18,7 @@ import { rejectsWith } from "../support/assert-error.ts";
 import { neverAborted, openFixture } from "../support/backup-fixture.ts";
 import { specOf } from "../support/managed-postgres.ts";
 import { backUp, type TakenBackup } from "../support/mysql-backup.ts";
+import { mulberry32 } from "../support/random-numbers.ts";
 import { mysqlBasedir, startMysql, type TestMysql } from "../support/mysql-server.ts";
 
 /** What a server has logged, as pieces that an archiver could have made. */
@@ -115,6 +116,12 @@ class Forks implements AsyncDisposable {
     return new Fork(spec, result);
   }
 
+  async remove(name: string): Promise<void> {
+    const directory = path.join(this.#root, name);
+    await this.driver.stop(directory);
+    await rm(directory, { recursive: true, force: true });
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all(this.#directories.map((directory) => this.driver.stop(directory)));
     await rm(this.#root, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 });
@@ -203,4 +210,34 @@ test("F4: a fork holds every transaction in log order up to the time, and none f
   await rejectsWith("RECOVERY_TARGET_UNREACHABLE", () =>
     forks.fork(repository, backup, { log, target: early, name: "too-early" }),
   );
+});
+
+test("F4: forks to twenty random times hold exactly what was committed by then", async (context) => {
+  const seed = Date.now() % 1_000_000;
+  context.diagnostic(`seed ${seed}`);
+  const random = mulberry32(seed);
+  await using source = await startMysql({ settings: { max_binlog_size: 65_536 } });
+  await using forks = await Forks.create();
+  await source.sql("CREATE DATABASE shop; CREATE TABLE shop.t (id INT PRIMARY KEY, v VARCHAR(2000))");
+  const repository = await openFixture(new MemoryObjectStore("random times"));
+  const backup = await backUp(source.address, repository, { backupId: "backup-1" });
+  /** Times between writes: index is the number of the last write before. */
+  const between: bigint[] = [await now(source)];
+  for (let id = 1; id <= 200; id += 1) {
+    await source.sql(`INSERT INTO shop.t VALUES (${id}, REPEAT('x', ${Math.floor(random() * 2000)}))`);
+    between.push(await now(source));
+  }
+  const log = await ServerLog.of(source, backup.facts.log.stream);
+  const forkAt = async (name: string) => {
+    const last = Math.floor(random() * between.length);
+    const target = { kind: "time", atMicros: between[last] ?? 0n } as const;
+    const fork = await forks.fork(repository, backup, { log, target, name });
+    assert.deepEqual(
+      await fork.sql("SELECT COUNT(*) AS count, COALESCE(MAX(id), 0) AS id FROM shop.t"),
+      [{ count: last, id: last }],
+      `after write ${last}`,
+    );
+    await forks.remove(name);
+  };
+  for (let round = 0; round < 10; round += 1) await Promise.all([forkAt(`${round}-a`), forkAt(`${round}-b`)]);
 });
