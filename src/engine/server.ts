@@ -119,6 +119,8 @@ export interface ServerDriver {
   dropDatabase(address: ServerAddress, name: string): Promise<void>;
 
   // recovery
+  /** Whether a server that recovers makes the files durable that it was given, so that whoever restores them need not. */
+  readonly syncsRestoredFiles: boolean;
   /** Directory below `directory` that the files of a base backup are restored into. */
   filesDirectory(directory: string): string;
   /** Position of the first log that a recovery of a base backup reads, in its stream and those that follow it. */

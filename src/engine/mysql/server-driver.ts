@@ -25,6 +25,8 @@ import { MysqlManagedServers } from "./server/managed-server.ts";
 /** Runs MySQL 8.0, 8.4 and 9.7 on this host, and rebuilds servers from backups. */
 export class MysqlServerDriver extends MysqlManagedServers implements ServerDriver {
   readonly completedBy = [dictionaryFile];
+  /** It only syncs what it has written itself. */
+  readonly syncsRestoredFiles = false;
   readonly firstLogPosition = firstLogPosition;
   readonly tablespacePlaces = tablespacePlaces;
   readonly checkRestoreOver = checkRestoreOver;

@@ -113,7 +113,7 @@ async function restoreBackup(run: ForkRun, repository: Repository, source: Recov
     workers: env.workers,
     signal: job.signal,
     owner: env.serverOwner,
-    isSynced: false, // PostgreSQL syncs its whole directory before it recovers
+    isSynced: !serverOf(run).syncsRestoredFiles,
     onProgress: ({ doneBytes, totalBytes }) =>
       job.progress({ phase: "restoring files", done: doneBytes, total: totalBytes, unit: "bytes" }),
   });

@@ -130,6 +130,8 @@ export class PostgresServerDriver implements ServerDriver {
   readonly tablespacePlaces = tablespacePlaces;
   readonly checkRestoreOver = checkRestoreOver;
   readonly completedBy = [controlFile];
+  /** It syncs its whole directory before it recovers. */
+  readonly syncsRestoredFiles = true;
 
   logRestorer(filesDirectory: string, facts: BaseBackupFacts, plan: RecoveryPlan): LogRestorer {
     return new WalRestorer(filesDirectory, facts, plan);
