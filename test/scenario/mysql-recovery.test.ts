@@ -19,6 +19,7 @@ import { neverAborted, openFixture } from "../support/backup-fixture.ts";
 import { specOf } from "../support/managed-postgres.ts";
 import { backUp, type TakenBackup } from "../support/mysql-backup.ts";
 import { mulberry32 } from "../support/random-numbers.ts";
+import { temporaryDirectory } from "../support/temporary-directory.ts";
 import { mysqlBasedir, startMysql, type TestMysql } from "../support/mysql-server.ts";
 
 /** What a server has logged, as pieces that an archiver could have made. */
@@ -240,4 +241,38 @@ test("F4: forks to twenty random times hold exactly what was committed by then",
     await forks.remove(name);
   };
   for (let round = 0; round < 10; round += 1) await Promise.all([forkAt(`${round}-a`), forkAt(`${round}-b`)]);
+});
+
+test("restored files tell how they become a server, whose log the statements beside them replay", async (context) => {
+  await using source = await startMysql();
+  await using forks = await Forks.create();
+  const { driver } = forks;
+  await source.sql("CREATE DATABASE shop; CREATE TABLE shop.t (id INT PRIMARY KEY); INSERT INTO shop.t VALUES (1)");
+  const repository = await openFixture(new MemoryObjectStore("files"));
+  const { manifest, facts } = await backUp(source.address, repository, { backupId: "backup-1" });
+  await source.sql("INSERT INTO shop.t VALUES (2); FLUSH BINARY LOGS; INSERT INTO shop.t VALUES (3)");
+  const log = await ServerLog.of(source, facts.log.stream);
+  const target = { kind: "latest" } as const;
+  const plan = await driver.planRecovery({ facts, target, pieces: log.pieces, readPiece: log.read });
+
+  const directory = path.join(await temporaryDirectory(context), "restored");
+  const workers = new BlobWorkers(2);
+  try {
+    await restoreFiles({ repository, manifest, directory, workers, signal: neverAborted, isSynced: true });
+  } finally {
+    await workers.close();
+  }
+  await log.feed(plan.pieces)(driver.logRestorer(directory, facts, plan), neverAborted);
+  await driver.prepareRecovery(directory, { facts, plan, tablespaces: { mapping: new Map() } });
+
+  const options = await readFile(path.join(directory, "btar-restore.cnf"), "utf8");
+  const settings: Record<string, string | null> = { log_bin: null };
+  for (const line of options.split("\n")) {
+    const [, name, value = "ON"] = /^(\w+)(?: = "?(.*?)"?)?$/.exec(line) ?? [];
+    if (name !== undefined && name !== "datadir" && name !== "skip_networking") settings[name] = value;
+  }
+  const statements = await readFile(path.join(directory, "btar-replay.sql"), "utf8");
+  await using restored = await startMysql({ dataDirectory: directory, settings });
+  await restored.sql(statements);
+  assert.deepEqual(await restored.sql("SELECT id FROM shop.t ORDER BY id"), [{ id: 1 }, { id: 2 }, { id: 3 }]);
 });

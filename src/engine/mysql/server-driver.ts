@@ -1,6 +1,6 @@
 import { rename } from "node:fs/promises";
 import path from "node:path";
-import { syncDirectory } from "../../platform/files.ts";
+import { removeTree, syncDirectory } from "../../platform/files.ts";
 import type { BaseBackupFacts, RecoveryPlan } from "../engine.ts";
 import type {
   FeedLog,
@@ -62,6 +62,7 @@ export class MysqlServerDriver extends MysqlManagedServers implements ServerDriv
     await syncDirectory(filesDirectory);
     const places = [...tablespacePlaces(filesDirectory, request.facts, request.tablespaces).values()];
     await writeRestoreGuide(filesDirectory, { facts, relayed, places });
+    await removeTree(directory);
   }
 
   async recover(
