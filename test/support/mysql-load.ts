@@ -115,7 +115,10 @@ export class MysqlLoad implements AsyncDisposable {
     );
     await connection.query("UPDATE items SET content = RANDOM_BYTES(650) WHERE id = ?", [(seed * 3) % 20_000]);
     for (const table of textTables) {
-      await connection.query(`UPDATE ${table} SET text = CONCAT(?, SHA2(id, 256)) WHERE id = ?`, [writer, (seed % 5000) + 1]);
+      await connection.query(`UPDATE ${table} SET text = CONCAT(?, SHA2(id, 256)) WHERE id = ?`, [
+        writer,
+        (seed % 5000) + 1,
+      ]);
     }
     await connection.query("DELETE FROM orders WHERE id = ?", [(seed + 1) * 2 + writer]);
     await connection.commit();
