@@ -1,10 +1,13 @@
 import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
 import { existsSync, globSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { basename, join } from "node:path";
 import { after, before, suite, test } from "node:test";
+import { promisify } from "node:util";
 import { BtarProcess, btar, eventually } from "../support/btar-process.ts";
 import { Installation } from "../support/installation.ts";
+import { mysqlBasedir } from "../support/mysql-server.ts";
 import { startPostgres } from "../support/postgres-server.ts";
 
 interface Service {
@@ -29,6 +32,7 @@ suite("commands against a running btar", () => {
   }
 
   before(async () => {
+    await mysqlBasedir(); // agents look for MySQL when they start
     place = await Installation.make();
     up = await place.up();
     const created = await run("service", "create", "shop", "--cloud", "local-north", "--wait", "-c", "pg.jit=false");
@@ -191,6 +195,41 @@ suite("commands against a running btar", () => {
       const [row] = await source.sql("select count(*)::int as slots from pg_replication_slots");
       return row?.["slots"] === 0;
     });
+  });
+
+  test("a MySQL service is created, forked and restored by the same commands, which say how its client is called", async () => {
+    const created = await run("service", "create", "books", "--type", "mysql", "--cloud", "local-north", "--wait");
+    assert.equal(created.code, 0, created.stderr);
+    assert.match(
+      created.stdout,
+      /^books runs\. Connect with:\n {2}mysql -h 127\.0\.0\.1 -P \d+ -u avnadmin -pBTAR_\S+ --ssl-mode=REQUIRED defaultdb\n$/,
+    );
+    const connect = created.stdout.split("\n")[1]?.trim() ?? "";
+    const env = { PATH: `${join(await mysqlBasedir(), "bin")}:${process.env.PATH}` };
+    const { stdout } = await promisify(execFile)("sh", ["-c", `${connect} -e 'SELECT DATABASE()'`], { env });
+    assert.match(stdout, /^defaultdb$/m);
+    assert.match(
+      (await run("service", "list")).stdout,
+      /^books +mysql 9\.7 +managed +local-north +startup-4 +RUNNING$/m,
+    );
+    assert.match((await run("service", "get", "books")).stdout, /^connect +mysql -h 127\.0\.0\.1 /m);
+    const made = await json<{ backup: { backup_name: string } }>("backup", "create", "books", "--wait");
+
+    const fork = await run("fork", "books", "books-2", "--cloud", "local-north", "--wait");
+    assert.equal(fork.code, 0, fork.stderr);
+    assert.match(fork.stdout, /^books-2 runs\. Connect with:\n {2}mysql -h /);
+    assert.match((await run("service", "get", "books-2")).stdout, /^type +mysql 9\.7, managed$/m);
+
+    const target = join(place.directory, "restored-books");
+    const args = ["restore", "--service", "books", "--location", "local-north", "--to", "restored-books"] as const;
+    const restored = await run(...args, "--backup", made.backup.backup_name);
+    assert.equal(restored.code, 0, restored.stderr);
+    assert.ok(restored.stdout.startsWith(`restored to ${target}, MySQL 9.7.`), restored.stdout);
+    for (const name of ["mysql.ibd", "btar-restore.cnf", "btar-replay.sql"])
+      assert.ok(existsSync(join(target, name)), name);
+    assert.ok(restored.stdout.includes(`\n  mysqld --defaults-file=${target}/btar-restore.cnf\n`), restored.stdout);
+    assert.equal((await run("service", "delete", "books", "--yes")).code, 0);
+    assert.equal((await run("service", "delete", "books-2", "--yes")).code, 0);
   });
 
   const failures: readonly (readonly [args: readonly string[], code: number, told: RegExp])[] = [

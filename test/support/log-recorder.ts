@@ -7,6 +7,8 @@ export interface RecordedStream {
   readonly start: string;
   readonly history: Buffer | undefined;
   readonly pieces: Buffer[];
+  /** Where each piece begins. */
+  readonly starts: string[];
 }
 
 type CaughtUp = Extract<LogEvent, { readonly kind: "caught-up" }>;
@@ -66,12 +68,13 @@ export class LogRecorder {
   async #record(): Promise<void> {
     for await (const event of this.#stream) {
       if (event.kind === "stream") {
-        this.streams.push({ stream: event.stream, start: event.start, history: event.history, pieces: [] });
+        this.streams.push({ stream: event.stream, start: event.start, history: event.history, pieces: [], starts: [] });
         this.#position = event.start;
       } else if (event.kind === "caught-up") this.caughtUp = event;
       else if (event.kind === "bytes") {
         if (event.start !== this.#position) throw new Error(`${event.start} follows on ${this.#position}`);
         this.streams.at(-1)?.pieces.push(Buffer.from(event.bytes));
+        this.streams.at(-1)?.starts.push(event.start);
         this.#position = event.end;
         const micros = event.newestCommitMicros ?? 0n;
         if (micros > this.newestCommitMicros) this.newestCommitMicros = micros;

@@ -100,16 +100,19 @@ async function readLogFilters(session: MysqlConnection): Promise<readonly string
   ].flatMap(([name, databases]) => (databases === "" ? [] : [`${name} = ${databases}`]));
 }
 
+const attachWithTls = "attach it with ssl-mode=VERIFY_IDENTITY in the URI";
+
 /** A refused or failed connection, as something that can be mended. */
 function connectionFinding(error: unknown, address: ServerAddress): PreflightFinding {
   if (!isBtarError(error) || error.code === "CANCELLED") throw error;
   const finding = { severity: "error", message: error.message } as const;
   if (error.details["reason"] === "tls") return { ...finding, check: "tls", fix: error.hint ?? "" };
-  const account = `'${address.user}'@'%'`;
+  const account = `'${address.user.replaceAll("'", "''")}'@'%'`;
+  const orTls = address.tls.mode === "disable" ? ` -- or, if it requires TLS, ${attachWithTls}` : "";
   switch (errnoOf(error)) {
     case 1045: // ER_ACCESS_DENIED_ERROR
     case 1698: // ER_ACCESS_DENIED_NO_PASSWORD_ERROR
-      return { ...finding, check: "authentication", fix: `ALTER USER ${account} IDENTIFIED BY 'PASSWORD';` };
+      return { ...finding, check: "authentication", fix: `ALTER USER ${account} IDENTIFIED BY 'PASSWORD';${orTls}` };
     case 1130: // ER_HOST_NOT_PRIVILEGED
       return { ...finding, check: "authentication", fix: `CREATE USER ${account} IDENTIFIED BY 'PASSWORD';` };
     case 1044: // ER_DBACCESS_DENIED_ERROR
@@ -119,7 +122,7 @@ function connectionFinding(error: unknown, address: ServerAddress): PreflightFin
     case 1203: // ER_TOO_MANY_USER_CONNECTIONS
       return { ...finding, check: "connections", fix: error.hint ?? "" };
     case 3159: // ER_SECURE_TRANSPORT_REQUIRED
-      return { ...finding, check: "tls", fix: "attach it with ssl-mode=VERIFY_IDENTITY in the URI" };
+      return { ...finding, check: "tls", fix: attachWithTls };
     default: {
       const check = error.code === "SERVER_UNREACHABLE" ? "reachability" : "connection";
       return { ...finding, check, fix: error.hint ?? `look at the error log of ${formatAddress(address)}` };

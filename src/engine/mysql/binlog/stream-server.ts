@@ -42,10 +42,10 @@ export async function goesOnWith(
  */
 export async function checkSameFile(stored: StoredLog, server: LogServer, description: Buffer): Promise<void> {
   const { file, offset } = unpackPosition(stored.position);
-  if (offset === 0) return; // nothing of it is stored
+  const end = binlogMagic.length + description.length;
+  if (offset < end) return; // what is stored of it does not tell
   const bytes = await stored.read?.(packPosition({ file, offset: 0 }));
   if (!bytes) return;
-  const end = binlogMagic.length + description.length;
   if (!isSameFile(Buffer.from(bytes.subarray(binlogMagic.length, end)), description)) {
     throw logReplaced(stored, server.logs);
   }
