@@ -108,8 +108,7 @@ export class BinlogReader implements AsyncDisposable {
       try {
         for (;;) yield* this.#next();
       } catch (error) {
-        const isMisplaced = isBtarError(error, "SERVER_PROTOCOL") || errnoOf(error) === cannotRead;
-        if (!this.#isBlind || !isMisplaced) throw error;
+        if (!this.#isBlind || !mayBeMisplaced(error)) throw error;
         await this.#open(0);
       }
     }
@@ -159,8 +158,10 @@ export class BinlogReader implements AsyncDisposable {
     if (stop === "starved") await dump.receive();
     if (stop !== "aside") return;
     const event = await dump.readAside();
-    if (event.kind === "heartbeat") yield event;
-    else if (event.kind === "file") yield* this.#goTo(dump, parseBinlogFileName(event.name).file);
+    if (event.kind === "heartbeat") {
+      this.#isBlind = false; // the server is at the end of its log, where no event is in the middle
+      yield event;
+    } else if (event.kind === "file") yield* this.#goTo(dump, parseBinlogFileName(event.name).file);
     else throw protocolViolation(this.#address, "the format of its log in the middle of a file");
   }
 
@@ -222,6 +223,13 @@ export class BinlogReader implements AsyncDisposable {
       },
     });
   }
+}
+
+/** Whether the server may have failed because there is no event where it was to begin. */
+function mayBeMisplaced(error: unknown): boolean {
+  if (errnoOf(error) !== cannotRead) return isBtarError(error, "SERVER_PROTOCOL");
+  // It says so, too, when another reader of this name has come: that one is to stay.
+  return error instanceof Error && !/same server_/.test(error.message);
 }
 
 /** Waits for the format description that comes before an event in the middle of a file. */
