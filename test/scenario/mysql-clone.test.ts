@@ -4,10 +4,12 @@ import path from "node:path";
 import { type TestContext, test } from "node:test";
 import { MemoryObjectStore } from "../../src/object-store/memory/memory-object-store.ts";
 import type { Repository } from "../../src/repository/repository.ts";
+import { rejectsWith } from "../support/assert-error.ts";
 import { onTopOf, openFixture } from "../support/backup-fixture.ts";
 import { backUp, executedGtids, replay, startRestored, type TakenBackup } from "../support/mysql-backup.ts";
+import { basedirWithKeyring } from "../support/mysql-keyring.ts";
 import { checkedTables, createTables, MysqlLoad } from "../support/mysql-load.ts";
-import { startMysql, type TestMysql } from "../support/mysql-server.ts";
+import { type MysqlOptions, startMysql, type TestMysql } from "../support/mysql-server.ts";
 import { ownByServerUser } from "../support/postgres-server.ts";
 import { TcpProxy } from "../support/tcp-proxy.ts";
 import { temporaryDirectory } from "../support/temporary-directory.ts";
@@ -28,8 +30,9 @@ async function checkRestored(
   repository: Repository,
   { manifest, facts, engineFacts }: TakenBackup,
   directory: string,
+  options: MysqlOptions = {},
 ): Promise<void> {
-  await using restored = await startRestored(repository, manifest, directory);
+  await using restored = await startRestored(repository, manifest, directory, options);
   const held = await executedGtids(restored);
   const { atLeast, atMost } = engineFacts.gtids;
   const within = "SELECT GTID_SUBSET(?, ?) AS low, GTID_SUBSET(?, ?) AS high";
@@ -109,4 +112,41 @@ test("a backup stores what differs from the last one, and goes on when its conne
   assert.deepEqual(breaks, []);
   assert.ok(backup.engineFacts.clone.restartCount >= 5, `${backup.engineFacts.clone.restartCount} times`);
   await checkRestored(server, repository, backup, path.join(directory, "restored"));
+});
+
+test("a server whose data is all encrypted is backed up over TLS only, and opens with an empty keyring", async (context) => {
+  const { directory } = await serverDirectory(context);
+  const basedir = await basedirWithKeyring(path.join(directory, "source"));
+  const settings = { innodb_redo_log_encrypt: "ON", innodb_undo_log_encrypt: "ON", default_table_encryption: "ON" };
+  await using server = await startMysql({ basedir, settings });
+  await server.sql(`ALTER TABLESPACE mysql ENCRYPTION = 'Y'; CREATE DATABASE shop; USE shop;
+    CREATE TABLE secrets (id INT PRIMARY KEY AUTO_INCREMENT, text VARCHAR(200)) ENCRYPTION = 'Y';
+    CREATE TABLE packed (id INT PRIMARY KEY AUTO_INCREMENT, text VARCHAR(200)) ROW_FORMAT = COMPRESSED KEY_BLOCK_SIZE = 8;
+    SET SESSION cte_max_recursion_depth = 10000;
+    INSERT INTO secrets (text) WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000)
+      SELECT SHA2(i, 512) FROM n;
+    INSERT INTO packed (text) SELECT text FROM secrets`);
+  const repository = await openFixture(new MemoryObjectStore("encrypted"));
+  const refused = await rejectsWith("SERVER_REFUSED", () =>
+    backUp(server.address, repository, { backupId: "backup-1" }),
+  );
+  assert.equal(refused.details["errno"], 3872);
+  assert.match(refused.hint ?? "", /only over TLS: use tls mode require/);
+
+  let number = 0;
+  const backup = await backUp({ ...server.address, tls: { mode: "require" } }, repository, {
+    backupId: "backup-2",
+    onSettle: async () => {
+      number += 1;
+      await server.sql(`CREATE TABLE shop.made_${number} (id INT PRIMARY KEY) ENCRYPTION = 'Y';
+        INSERT INTO shop.made_${number} SELECT id FROM shop.secrets LIMIT 100;
+        UPDATE shop.secrets SET text = 'changed' WHERE id % 40 = ${number}`);
+    },
+  });
+  const { encryption } = backup.engineFacts;
+  assert.ok(encryption.isRedoEncrypted);
+  const paths = encryption.files.map(({ path: name }) => name);
+  for (const name of ["mysql.ibd", "undo_001", "shop/secrets.ibd", "shop/packed.ibd"]) assert.ok(paths.includes(name));
+  const other = await basedirWithKeyring(path.join(directory, "other"));
+  await checkRestored(server, repository, backup, path.join(directory, "restored"), { basedir: other, settings });
 });

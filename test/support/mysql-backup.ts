@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { mkdir, rm, writeFile } from "node:fs/promises";
+import { rm } from "node:fs/promises";
 import path from "node:path";
 import { promisify } from "node:util";
 import type {
@@ -12,6 +12,8 @@ import type {
 import type { MysqlBackupFacts } from "../../src/engine/mysql/backup-facts.ts";
 import { parseBinlogFileName, unpackPosition } from "../../src/engine/mysql/binlog/binlog-position.ts";
 import { type BaseBackupChoices, takeBaseBackup } from "../../src/engine/mysql/base-backup.ts";
+import { prepareFiles } from "../../src/engine/mysql/recovery/prepare-files.ts";
+import { recoveryFacts } from "../../src/engine/mysql/recovery/recovery-facts.ts";
 import { BlobWorkers } from "../../src/repository/blob-workers.ts";
 import type { BackupManifest } from "../../src/repository/manifest.ts";
 import type { PreviousBackup } from "../../src/repository/previous-backup.ts";
@@ -89,7 +91,7 @@ export function withHooks(sink: BaseBackupSink, { onWrite, onSettle }: BackupHoo
   };
 }
 
-/** Writes a backup's files to `directory`, and starts a server on it, with what a clone's first start needs. */
+/** Writes a backup's files to `directory`, and starts a server on it. */
 export async function startRestored(
   repository: Repository,
   manifest: BackupManifest,
@@ -102,8 +104,7 @@ export async function startRestored(
   } finally {
     await workers.close();
   }
-  await mkdir(path.join(directory, "#clone"));
-  for (const marker of ["#replace_files", "#status_fix"]) await writeFile(path.join(directory, "#clone", marker), "");
+  await prepareFiles(directory, recoveryFacts(manifest));
   return await startMysql({ ...options, dataDirectory: directory });
 }
 

@@ -26,6 +26,8 @@ export interface MysqlOptions {
   readonly password?: string;
   /** PEM; without it the server presents a certificate that it made itself, of no host name. */
   readonly tls?: { readonly certificate: string; readonly privateKey: string };
+  /** Folder with other programs than those of `mysqlBasedir`. */
+  readonly basedir?: string;
   /** An existing data directory (restored, or of a stopped server) instead of a new one; it is taken over. */
   readonly dataDirectory?: string;
 }
@@ -57,7 +59,7 @@ export async function mysqlBasedir(): Promise<string> {
 
 /** Starts a server on a free port; disposing of it ends it and removes its directory. */
 export async function startMysql(options: MysqlOptions = {}): Promise<TestMysql> {
-  const basedir = await mysqlBasedir();
+  const basedir = options.basedir ?? (await mysqlBasedir());
   const directory = await mkdtemp(path.join(tmpdir(), "btar-test-mysql-"));
   await chmod(directory, 0o755);
   const dataDirectory = path.join(directory, "data");
