@@ -57,7 +57,7 @@ export async function deleteFork(btar: MeasuredBtar, { name }: Fork): Promise<vo
   await btar.api.request("DELETE", `${project}/service/${name}`);
   await eventually(`the server of ${name} is removed`, async () => {
     const { jobs } = await btar.api.request<JobsAnswer>("GET", `${project}/jobs?open=true`);
-    return jobs.some((job) => job.service_name === name) ? undefined : true;
+    return jobs.some((job) => job.kind === "remove" && job.service_name === name) ? undefined : true;
   });
 }
 

@@ -43,7 +43,7 @@ export async function measureReplay(options: ReplayOptions): Promise<ReplayRates
   const { server, gigabytes, btar, clone, directory, rounds, say, signal } = options;
   const service = new AttachedService(btar, server);
   await service.full();
-  const cloned = join(directory, "clones", "clone");
+  const cloned = join(directory, "clone");
   await clone.cloneTo(cloned);
   say(`  writing ${transactions} transactions`);
   await server.sql("set global sync_binlog = 0; set global innodb_flush_log_at_trx_commit = 2");
@@ -77,7 +77,7 @@ function rateOf(told: readonly ForkProgress[]): number {
 
 async function replicaRate(options: ReplayOptions, cloned: string): Promise<number> {
   const { server, programs, directory, signal } = options;
-  const dataDirectory = join(directory, "clones", "replica");
+  const dataDirectory = join(directory, "replica");
   // By the server's user, to whom the clone belongs.
   await runProgram("cp", ["-a", cloned, dataDirectory], { signal });
   await using replica = await MysqlServer.start({ dataDirectory, programs, signal });
