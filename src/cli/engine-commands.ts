@@ -23,10 +23,8 @@ const commands: Readonly<Record<EngineName, EngineCommands>> = {
     connect: (_uri, { host = "", port = "", user = "", password = "", dbname = "", "ssl-mode": tls = "" }) =>
       `mysql -h ${host} -P ${port} -u ${user} -p${quoted(password)} --ssl-mode=${tls} ${quoted(dbname)}`,
     start: (directory) => [
-      "then start it, and let it replay the log:",
+      "then let it replay the log, after which it ends by itself, and start it with a configuration of your own:",
       `  mysqld --defaults-file=${quoted(`${directory}/${mysqlGuide.options}`)}`,
-      `  mysql -u root -p < ${quoted(`${directory}/${mysqlGuide.statements}`)}`,
-      "then stop it, and start it with a configuration of your own",
     ],
   },
 };

@@ -1,7 +1,7 @@
 /** Files that a restore leaves in the directory of a MySQL server, for whoever starts it. */
 export const mysqlGuide = {
-  /** Options to start the server with. */
+  /** Options to run the server with, for once: it replays the log, and ends. */
   options: "btar-restore.cnf",
-  /** Statements that replay the log. */
+  /** Statements that replay the log; the options name them. */
   statements: "btar-replay.sql",
 } as const;

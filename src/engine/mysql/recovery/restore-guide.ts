@@ -7,7 +7,8 @@ import { type RelayedLog, relayIndexName, relayLogName } from "./relay-logs.ts";
 import { randomServerId } from "./replay.ts";
 
 /**
- * Writes how restored files become a server: MySQL does not replay a log by itself.
+ * Writes how restored files become a server: MySQL does not replay a log by itself. One run of the server does so, with
+ * no account: those that the files hold may have no right to it.
  * @param request.places of tables outside of the data directory
  */
 export async function writeRestoreGuide(
@@ -20,13 +21,21 @@ export async function writeRestoreGuide(
 ): Promise<void> {
   const { facts, relayed, places } = request;
   const options = [
-    "# Written by btar for a restore. Start mysqld with --defaults-file=THIS FILE, as the user that owns the directory,",
-    `# and run ${mysqlGuide.statements} in it; then stop it, and start it with a configuration of your own.`,
+    "# Written by btar for a restore. Run mysqld with --defaults-file=THIS FILE, as the user that owns the directory: it",
+    `# replays the log, as ${mysqlGuide.statements} says, and ends. Then start it with a configuration of your own, which`,
+    "# needs the first settings here, too.",
     "[mysqld]",
     `datadir = "${filesDirectory}"`,
     ...Object.entries(fileSettings(facts)).map(([name, value]) => `${name} = "${value}"`),
     ...(places.length > 0 ? [`innodb_directories = "${places.join(";")}"`] : []),
+    "# Only for the replay:",
+    `init_file = "${path.join(filesDirectory, mysqlGuide.statements)}"`,
     "skip_networking",
+    "loose_mysqlx = OFF",
+    // In the data directory, where no other server has its own.
+    "socket = mysql.sock",
+    "pid_file = mysqld.pid",
+    "secure_file_priv = NULL",
     "skip_log_bin",
     "skip_replica_start",
     "gtid_mode = ON",
@@ -46,15 +55,16 @@ export async function writeRestoreGuide(
 
 function statements({ files, gtids, transactionCount }: RelayedLog): string {
   const [first] = files;
-  if (first === undefined) return "-- There is no log to replay: the files are complete.\n";
+  if (first === undefined) return "-- There is no log to replay: the files are complete.\nSHUTDOWN;\n";
   return [
     `-- Written by btar: replays the log, ${transactionCount} transactions at most. Those that the files hold are passed over.`,
     `CHANGE REPLICATION SOURCE TO SOURCE_HOST='btar', RELAY_LOG_FILE='${first}', RELAY_LOG_POS=4;`,
     "START REPLICA SQL_THREAD;",
-    "-- Waits until all of it is applied; 0 says so. Look at SHOW REPLICA STATUS when it does not end.",
-    `SELECT WAIT_FOR_EXECUTED_GTID_SET('${gtids.format()}') AS not_complete;`,
+    "-- Waits until all of it is applied. When it does not end, what the server logs says why.",
+    `SELECT WAIT_FOR_EXECUTED_GTID_SET('${gtids.format()}');`,
     "STOP REPLICA;",
     "RESET REPLICA ALL;",
+    "SHUTDOWN;",
     "",
   ].join("\n");
 }
