@@ -191,6 +191,9 @@ describe("the log stream of MySQL", { concurrency: 2 }, () => {
     await server.sql("RESET BINARY LOGS AND GTIDS");
     const ended = await recorder.outcome();
     await rejectsWith("SERVER_UNREACHABLE", () => Promise.reject(ended as Error));
+    const recorded = new RecordedBinlogs(recorder.end.stream).add(recorder);
+    const error = await rejectsWith("SYSTEM_IDENTIFIER_CHANGED", () => record(server.address, recorded.stored()));
+    assert.equal(error.details["reason"], "reset");
   });
 
   test("P5: log that a crashed server has lost is a gap", async () => {

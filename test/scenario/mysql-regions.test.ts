@@ -124,3 +124,23 @@ test("P5: binary logs that are gone before they were stored are a gap, which is 
   const uri = await fork(regions, "behind-the-gap", south);
   assert.deepEqual(await valuesAt(uri, "SELECT id FROM shop.t ORDER BY id"), [1, 2, 3]);
 });
+
+test("P5: binary logs that are reset are another history: a new base backup begins it, and the old one stays", async () => {
+  await using server = await startMysql();
+  await using regions = await TestRegions.create();
+  await server.sql("CREATE DATABASE shop; CREATE TABLE shop.t (id INT PRIMARY KEY); INSERT INTO shop.t VALUES (1)");
+  await attach(regions, server);
+  await regions.hasBackups(south, 1);
+  await server.sql("INSERT INTO shop.t VALUES (2)");
+  const before = await now(server);
+  await regions.reaches(south, before);
+  await server.sql("RESET BINARY LOGS AND GTIDS; INSERT INTO shop.t VALUES (3)");
+  await regions.hasBackups(south, 2);
+  assert.ok((await regions.events()).some(({ event_type }) => event_type === "database_replaced"));
+  await server.sql("INSERT INTO shop.t VALUES (4)");
+  await regions.reaches(south, await now(server));
+  const latest = await fork(regions, "after-the-reset", south);
+  assert.deepEqual(await valuesAt(latest, "SELECT id FROM shop.t ORDER BY id"), [1, 2, 3, 4]);
+  const earlier = await fork(regions, "before-the-reset", south, before);
+  assert.deepEqual(await valuesAt(earlier, "SELECT id FROM shop.t ORDER BY id"), [1, 2]);
+});

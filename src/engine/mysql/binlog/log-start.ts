@@ -11,22 +11,27 @@ export interface LogServer {
   readonly logs: ServerLogs;
 }
 
+/** Where a server can go on, or why it cannot. */
+export type LogStart =
+  | { readonly kind: "position"; readonly position: BinlogPosition }
+  /** The file in which the stored log ends has no more than this. */
+  | { readonly kind: "short"; readonly file: number; readonly sizeBytes: number };
+
 /**
  * Decides where to go on, from what is stored and what the server has. A first start begins with the file that is
  * being written.
  * @throws {BtarError} SYSTEM_IDENTIFIER_CHANGED when it is another server, or its logs were reset or replaced; LOG_GAP
- *   (details.reason `removed`, `lost`) when it no longer has what follows, or has lost log that is stored
+ *   (details.reason `removed`) when it no longer has what follows
  */
-export function chooseLogStart(from: StoredLog | undefined, { serverUuid, logs }: LogServer): BinlogPosition {
-  if (!from) return { file: logs.newest.file, offset: 0 };
+export function chooseLogStart(from: StoredLog | undefined, { serverUuid, logs }: LogServer): LogStart {
+  if (!from) return { kind: "position", position: { file: logs.newest.file, offset: 0 } };
   const stored = parseStreamName(from.stream).serverUuid;
   if (stored !== serverUuid) throw serverReplaced(stored, serverUuid);
   const position = unpackPosition(from.position);
   if (position.file > logs.newest.file) throw logReplaced(from, logs);
   const log = logs.files.find(({ file }) => file === position.file);
   if (!log) throw logRemoved(from, logs);
-  if (log.sizeBytes < position.offset) throw logLost(from, logs, log.sizeBytes);
-  return position;
+  return log.sizeBytes < position.offset ? { kind: "short", ...log } : { kind: "position", position };
 }
 
 /** In a format description: the header's place in the file and flags, and whether it is the first since a start. */
@@ -78,7 +83,8 @@ function logRemoved(from: StoredLog, { baseName, files }: ServerLogs): BtarError
   });
 }
 
-function logLost(from: StoredLog, { baseName }: ServerLogs, sizeBytes: number): BtarError {
+/** The server's file is the one that is stored, and has less than that. */
+export function logLost(from: StoredLog, { baseName }: ServerLogs, sizeBytes: number): BtarError {
   const { file, offset } = unpackPosition(from.position);
   return new BtarError("LOG_GAP", {
     message:

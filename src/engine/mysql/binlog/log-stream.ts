@@ -3,12 +3,11 @@ import type { LogEvent, LogStream, LogStreamOptions, ServerAddress } from "../..
 import { MysqlConnection } from "../connection.ts";
 import { formatAddress } from "../server-error.ts";
 import { formatStreamName } from "../stream-name.ts";
-import { packPosition } from "./binlog-position.ts";
+import { binlogFileName, packPosition } from "./binlog-position.ts";
 import { BinlogReader, type LogPart } from "./binlog-reader.ts";
 import { LogClock } from "./log-clock.ts";
-import { chooseLogStart } from "./log-start.ts";
 import { StoredLogPurge } from "./stored-log-purge.ts";
-import { checkSameFile, describeLogServer } from "./stream-server.ts";
+import { checkSameFile, describeLogServer, findLogStart, readFileDescription } from "./stream-server.ts";
 
 /** A server that shuts down ends our other connection first, then waits for this one: until it has sent what it has. */
 const shutDownGraceMs = 5_000;
@@ -32,7 +31,13 @@ export async function streamLog(address: ServerAddress, options: LogStreamOption
   try {
     const server = await describeLogServer(session);
     const { serverUuid, logs } = server;
-    const start = chooseLogStart(from, server);
+    const start = await findLogStart(from, server, (file) =>
+      readFileDescription(address, {
+        fileName: binlogFileName(logs.baseName, file),
+        readerName: options.reservation,
+        signal,
+      }),
+    );
     const purge = options.removesStored === true ? new StoredLogPurge(logs.baseName) : undefined;
     let name = from?.stream;
     const opened = await BinlogReader.open(address, {

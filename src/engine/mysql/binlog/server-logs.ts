@@ -6,6 +6,7 @@ import { type BinlogPosition, parseBinlogFileName } from "./binlog-position.ts";
 /** A binary log that a server has. */
 export interface ServerLog {
   readonly file: number;
+  /** As it is sent: without what an encrypted file has before it. */
   readonly sizeBytes: number;
 }
 
@@ -22,14 +23,17 @@ export interface ServerLogs {
 /** From this version on, SHOW MASTER STATUS has another name; MySQL 8.4 knows the new one alone. */
 const renamedSince = 80_200;
 
+/** An encrypted file begins with this many bytes of its own; positions do not count them. */
+const encryptionBytes = 512;
+
 /** @throws {BtarError} SERVER_REFUSED (no binary logs, or no right to see them), and those of connections */
 export async function listServerLogs(session: MysqlConnection): Promise<ServerLogs> {
   const rows = await session.query("SHOW BINARY LOGS");
   let baseName = "";
-  const files = rows.map(({ Log_name: name, File_size: size }) => {
+  const files = rows.map(({ Log_name: name, File_size: size, Encrypted: encrypted }) => {
     const named = parseBinlogFileName(name ?? "");
     baseName = named.baseName;
-    return { file: named.file, sizeBytes: Number(size) };
+    return { file: named.file, sizeBytes: Number(size) - (encrypted === "Yes" ? encryptionBytes : 0) };
   });
   const [oldest, newest] = [files[0], files.at(-1)];
   if (!oldest || !newest) throw noBinaryLogs(session);

@@ -1,11 +1,11 @@
-import { isBtarError } from "../../../domain/errors.ts";
+import { BtarError, isBtarError } from "../../../domain/errors.ts";
 import type { ServerAddress, StoredLog } from "../../engine.ts";
 import type { MysqlConnection } from "../connection.ts";
 import { describeServer } from "../server-description.ts";
 import { BinlogDump, type DumpRequest } from "./binlog-dump.ts";
-import { packPosition, unpackPosition } from "./binlog-position.ts";
+import { type BinlogPosition, packPosition, unpackPosition } from "./binlog-position.ts";
 import { binlogMagic, eventHeaderBytes, readEventHeader } from "./event-header.ts";
-import { chooseLogStart, isSameFile, type LogServer, logReplaced } from "./log-start.ts";
+import { chooseLogStart, isSameFile, type LogServer, logLost, logReplaced } from "./log-start.ts";
 import { listServerLogs } from "./server-logs.ts";
 
 /** @throws {BtarError} SERVER_REFUSED, SERVER_PROTOCOL, and those of connections */
@@ -16,17 +16,29 @@ export async function describeLogServer(
   return { serverUuid: identity.systemId, versionNumber, logs: await listServerLogs(session) };
 }
 
+/** Gives the format description of one of a server's files. */
+export type DescribeFile = (file: number) => Promise<Buffer>;
+
 /**
- * Whether a server goes on with the log that is stored.
- * @param describe gives the format description of one of the server's files
+ * Where a server goes on with what is stored. A file that is longer is still to be compared, with `checkSameFile`.
+ * @throws {BtarError} as `chooseLogStart`, and LOG_GAP (details.reason `lost`) when it has lost log that is stored
  */
-export async function goesOnWith(
-  stored: StoredLog,
+export async function findLogStart(
+  stored: StoredLog | undefined,
   server: LogServer,
-  describe: (file: number) => Promise<Buffer>,
-): Promise<boolean> {
+  describe: DescribeFile,
+): Promise<BinlogPosition> {
+  const start = chooseLogStart(stored, server);
+  if (start.kind === "position") return start.position;
+  if (!stored) throw new BtarError("INTERNAL", { message: "a first start of a log behind its end" });
+  await checkSameFile(stored, server, await describe(start.file));
+  throw logLost(stored, server.logs, start.sizeBytes);
+}
+
+/** Whether a server goes on with the log that is stored. */
+export async function goesOnWith(stored: StoredLog, server: LogServer, describe: DescribeFile): Promise<boolean> {
   try {
-    const { file } = chooseLogStart(stored, server);
+    const { file } = await findLogStart(stored, server, describe);
     await checkSameFile(stored, server, await describe(file));
     return true;
   } catch (error) {

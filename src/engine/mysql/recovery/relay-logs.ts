@@ -97,6 +97,7 @@ export class RelayLogRestorer implements LogRestorer {
     const end = packPosition({ file, offset: offset + bytes.length });
     if (end <= this.#first) return;
     const wanted = bytes.subarray(0, this.#wantedBytes(file, offset, bytes.length));
+    if (wanted.length === 0) return;
     const length = this.#lengths.get(file) ?? 0;
     if (offset > length) throw gapBefore(file, length, offset);
     const fresh = wanted.subarray(length - offset);
