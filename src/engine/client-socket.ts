@@ -102,6 +102,7 @@ export async function endSocket(socket: net.Socket, farewell: Uint8Array): Promi
       clearTimeout(deadline);
       resolve();
     });
+    socket.on("error", () => undefined); // a server that has left already needs no farewell
     if (socket.writable) socket.write(farewell);
     socket.destroySoon();
   });

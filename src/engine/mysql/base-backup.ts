@@ -1,4 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
+import { isBtarError } from "../../domain/errors.ts";
+import { systemClock } from "../../platform/clock.ts";
 import type { BaseBackupFacts, BaseBackupOptions, BaseBackupSink, ServerAddress } from "../engine.ts";
 import { BackupLog } from "./binlog/backup-log.ts";
 import { streamedFacts } from "./clone/clone-facts.ts";
@@ -10,6 +12,10 @@ import { MysqlConnection } from "./connection.ts";
 const defaultStreamCount = 2;
 /** Progress is told each time that this much more has arrived. */
 const progressStepBytes = 4 * 1024 * 1024;
+
+/** Longest time that a server may be out of reach when all of its files have come. */
+const breakLimitMs = 60_000;
+const retryPauseMs = 1_000;
 
 const everythingReason = "MySQL cannot say what changed; only what differs is stored";
 
@@ -50,7 +56,8 @@ export async function takeBaseBackup(
     },
     onProgress: inSteps(options.onProgress),
   });
-  return await withSession(address, options, async (session) => await factsOf(session, { start, clone, atLeast }));
+  const ending = async (session: MysqlConnection) => await factsOf(session, { start, clone, atLeast });
+  return await overBreaks(options.signal, async () => await withSession(address, options, ending));
 }
 
 interface BackupStart {
@@ -94,6 +101,19 @@ function inSteps(onProgress: BaseBackupOptions["onProgress"]): NonNullable<BaseB
     toldBytes = progress.doneBytes;
     onProgress?.(progress);
   };
+}
+
+/** Does not give up what may have taken hours because of the network's last minute. */
+async function overBreaks<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+  const giveUpAt = Date.now() + breakLimitMs;
+  for (;;) {
+    try {
+      return await work();
+    } catch (error) {
+      if (!isBtarError(error, "SERVER_UNREACHABLE") || Date.now() > giveUpAt) throw error;
+    }
+    await systemClock.sleep(retryPauseMs, signal);
+  }
 }
 
 async function withSession<T>(
