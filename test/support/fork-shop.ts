@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import mysql from "mysql2/promise";
 import pg from "pg";
 import type { ServiceAnswer } from "./api-client.ts";
 import { type TestRegions, until } from "./regions.ts";
@@ -15,8 +16,6 @@ export interface ForkRequest {
 export async function askForFork(regions: TestRegions, name: string, request: ForkRequest): Promise<void> {
   await regions.api.request("POST", `${project}/service`, {
     service_name: name,
-    service_type: "pg",
-    plan: "hobbyist",
     cloud: request.cloud,
     user_config: {
       service_to_fork_from: "shop",
@@ -26,7 +25,7 @@ export async function askForFork(regions: TestRegions, name: string, request: Fo
   });
 }
 
-/** Forks `shop` and waits until the fork runs. @returns URI of its database `postgres` */
+/** Forks `shop` and waits until the fork runs. @returns URI of its database that the test's tables are in */
 export async function forkShop(regions: TestRegions, name: string, request: ForkRequest): Promise<string> {
   await askForFork(regions, name, request);
   let uri = "";
@@ -37,12 +36,27 @@ export async function forkShop(regions: TestRegions, name: string, request: Fork
     uri = service.service_uri ?? "";
     return service.state === "RUNNING";
   });
-  return uri.replace("/defaultdb", "/postgres");
+  const url = new URL(uri);
+  url.pathname = isMysql(url) ? "/shop" : "/postgres";
+  return url.toString();
 }
 
 /** Rows of a query, as arrays of values. */
 export async function rowsAt(uri: string, text: string): Promise<unknown[][]> {
   const url = new URL(uri);
+  return isMysql(url) ? await rowsAtMysql(url, text) : await rowsAtPostgres(url, text);
+}
+
+export async function countAt(uri: string, table = "t"): Promise<number> {
+  const [[count] = []] = await rowsAt(uri, `SELECT count(*) FROM ${table}`);
+  return Number(count);
+}
+
+function isMysql({ protocol }: URL): boolean {
+  return protocol === "mysql:";
+}
+
+async function rowsAtPostgres(url: URL, text: string): Promise<unknown[][]> {
   url.searchParams.delete("sslmode");
   const client = new pg.Client({ connectionString: url.toString(), ssl: { rejectUnauthorized: false } });
   await client.connect();
@@ -50,5 +64,23 @@ export async function rowsAt(uri: string, text: string): Promise<unknown[][]> {
     return (await client.query<unknown[]>({ text, rowMode: "array" })).rows;
   } finally {
     await client.end();
+  }
+}
+
+async function rowsAtMysql(url: URL, text: string): Promise<unknown[][]> {
+  const connection = await mysql.createConnection({
+    host: url.hostname,
+    port: Number(url.port),
+    user: decodeURIComponent(url.username),
+    password: decodeURIComponent(url.password),
+    database: url.pathname.slice(1),
+    ssl: { rejectUnauthorized: false },
+    dateStrings: true,
+  });
+  try {
+    const [rows] = await connection.query<mysql.RowDataPacket[][]>({ sql: text, rowsAsArray: true });
+    return Array.isArray(rows) ? rows : [];
+  } finally {
+    await connection.end();
   }
 }

@@ -33,6 +33,7 @@ export interface MysqlOptions {
 }
 
 export interface TestMysql extends AsyncDisposable {
+  readonly engine: "mysql";
   /** `root`, who may do everything. */
   readonly address: ServerAddress;
   readonly basedir: string;
@@ -97,6 +98,7 @@ interface ServerPlace extends MysqlOptions {
 }
 
 class ServerProcess implements TestMysql {
+  readonly engine = "mysql";
   readonly address: ServerAddress;
   readonly basedir: string;
   readonly dataDirectory: string;

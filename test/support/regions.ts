@@ -9,6 +9,8 @@ import { openServiceSecrets, sealServiceSecrets } from "../../src/catalog/servic
 import type { BtarConfiguration } from "../../src/contract/configuration.ts";
 import { bootstrap } from "../../src/control-plane/bootstrap.ts";
 import { startControlPlane } from "../../src/control-plane/control-plane.ts";
+import type { EngineName } from "../../src/domain/engine-name.ts";
+import type { ServerAddress } from "../../src/engine/engine.ts";
 import type { Engines } from "../../src/engine/engines.ts";
 import { resolveRunAs } from "../../src/engine/run-as.ts";
 import { FileObjectStore } from "../../src/object-store/file/file-object-store.ts";
@@ -54,6 +56,12 @@ export interface RegionsOptions {
   readonly storeOf?: (cloud: string) => ObjectStore;
   readonly retainedLogBytes?: number;
   readonly maxPieceBytes?: number;
+}
+
+/** A server of a test: of PostgreSQL, unless it says otherwise. */
+export interface AttachedServer {
+  readonly address: ServerAddress;
+  readonly engine?: EngineName;
 }
 
 interface Parts {
@@ -174,13 +182,12 @@ export class TestRegions implements AsyncDisposable {
     await running?.catalog.close();
   }
 
-  /** Attaches a test server as `shop`, backed up in north and copied to south. */
-  async attachShop(server: TestPostgres): Promise<void> {
-    const { host, port, user, database } = server.address;
+  /** Attaches a test server, backed up in north and copied to south. */
+  async attachShop(server: AttachedServer, name = "shop"): Promise<void> {
     await this.api.request("POST", `${project}/service/attach`, {
-      service_name: "shop",
+      service_name: name,
       cloud: north,
-      uri: `postgres://${user}@${host}:${port}/${database}`,
+      uri: uriOf(server),
       user_config: { additional_backup_regions: [south] },
     });
   }
@@ -191,7 +198,7 @@ export class TestRegions implements AsyncDisposable {
   }
 
   /** Another server answers where the attached service's server was. */
-  async repoint(name: string, server: TestPostgres): Promise<void> {
+  async repoint(name: string, server: AttachedServer): Promise<void> {
     const { masterKey } = this.#parts;
     const row = await this.catalog.db
       .selectFrom("service")
@@ -199,8 +206,7 @@ export class TestRegions implements AsyncDisposable {
       .where("name", "=", name)
       .executeTakeFirstOrThrow();
     const secrets = openServiceSecrets(masterKey, row.id, row.sealed_secrets);
-    const { host, port, user, database } = server.address;
-    const attachedUri = `postgres://${user}@${host}:${port}/${database}`;
+    const attachedUri = uriOf(server);
     await this.catalog.db
       .updateTable("service")
       .set({ sealed_secrets: sealServiceSecrets(masterKey, row.id, { ...secrets, attachedUri }) })
@@ -246,6 +252,13 @@ export class TestRegions implements AsyncDisposable {
     await this.#parts.catalogServer[Symbol.asyncDispose]();
     await rm(this.#parts.directory, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 });
   }
+}
+
+function uriOf({ address, engine = "pg" }: AttachedServer): string {
+  const { host, port, user, password, database } = address;
+  const account = password === undefined ? user : `${user}:${encodeURIComponent(password)}`;
+  if (engine === "pg") return `postgres://${account}@${host}:${port}/${database}`;
+  return `mysql://${account}@${host}:${port}/?ssl-mode=DISABLED`;
 }
 
 /** Asks until the condition holds; the deadline is far beyond what it takes. */

@@ -1,0 +1,73 @@
+/** Database servers to protect, of either engine: for tests of what does not depend on it. */
+import type { EngineName } from "../../src/domain/engine-name.ts";
+import type { ServerAddress } from "../../src/engine/engine.ts";
+import { startMysql, type TestMysql } from "./mysql-server.ts";
+import { startPostgres } from "./postgres-server.ts";
+
+export const shopEngines: readonly EngineName[] = ["pg", "mysql"];
+
+/** A running server with a table `t (id, note)`. */
+export interface Shop extends AsyncDisposable {
+  readonly engine: EngineName;
+  readonly address: ServerAddress;
+  /** Statements that both engines know, where `t` is. */
+  sql(text: string): Promise<Record<string, unknown>[]>;
+  /** Adds rows to `t`, with ids from `from` on. */
+  addRows(from: number, count: number, note?: string): Promise<void>;
+  /** The server's. */
+  clock(): Promise<Date>;
+  restart(): Promise<void>;
+  /** SIGKILL. */
+  crash(): Promise<void>;
+}
+
+export async function startShop(engine: EngineName): Promise<Shop> {
+  const shop = engine === "pg" ? await startPostgresShop() : await startMysqlShop();
+  await shop.sql("CREATE TABLE t (id int PRIMARY KEY, note varchar(500))");
+  return shop;
+}
+
+async function startPostgresShop(): Promise<Shop> {
+  const server = await startPostgres({ majorVersion: "18" });
+  return {
+    engine: "pg",
+    address: server.address,
+    sql: async (text) => await server.sql(text),
+    addRows: async (from, count, note = "row") => {
+      const ids = `generate_series($1::int, $1::int + $2::int - 1)`;
+      await server.sql(`INSERT INTO t SELECT id, $3 FROM ${ids} id`, [from, count, note]);
+    },
+    clock: async () => {
+      const [row] = await server.sql("SELECT clock_timestamp() AS at");
+      return row?.["at"] as Date;
+    },
+    restart: async () => await server.restart(),
+    crash: async () => await server.crash(),
+    [Symbol.asyncDispose]: async () => await server[Symbol.asyncDispose](),
+  };
+}
+
+async function startMysqlShop(): Promise<Shop> {
+  const server = await startMysql();
+  await server.sql("CREATE DATABASE shop");
+  return {
+    engine: "mysql",
+    address: server.address,
+    sql: async (text) => await server.sql(`USE shop; ${text}`),
+    addRows: async (from, count, note = "row") => {
+      const ids = "WITH RECURSIVE n AS (SELECT ? AS id UNION ALL SELECT id + 1 FROM n WHERE id < ?)";
+      const insert = `SET SESSION cte_max_recursion_depth = 1000000; INSERT INTO shop.t ${ids} SELECT id, ? FROM n`;
+      await server.sql(insert, [from, from + count - 1, note]);
+    },
+    clock: async () => await mysqlClock(server),
+    restart: async () => await server.restart(),
+    crash: async () => await server.crash(),
+    [Symbol.asyncDispose]: async () => await server[Symbol.asyncDispose](),
+  };
+}
+
+/** The clock of a server, to the millisecond. */
+export async function mysqlClock(server: TestMysql): Promise<Date> {
+  const [row] = await server.sql("SELECT DATE_FORMAT(UTC_TIMESTAMP(6), '%Y-%m-%dT%H:%i:%s.%fZ') AS at");
+  return new Date(String(row?.["at"]));
+}
