@@ -22,6 +22,7 @@ export const errorRules = {
   INVALID_CONFIGURATION: { kind: "invalid", isRetryable: false },
   INVALID_INPUT: { kind: "invalid", isRetryable: false },
   INVALID_NAME: { kind: "invalid", isRetryable: false },
+  INVALID_GTID: { kind: "invalid", isRetryable: false },
   INVALID_LSN: { kind: "invalid", isRetryable: false },
   INVALID_TIME: { kind: "invalid", isRetryable: false },
   INVALID_USER_CONFIG: { kind: "invalid", isRetryable: false },

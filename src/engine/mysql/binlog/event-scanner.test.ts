@@ -6,7 +6,7 @@ import { BinlogWriter } from "../../../../test/support/binlog-files.ts";
 import { BtarError } from "../../../domain/errors.ts";
 import { encryptedMagic } from "./event-header.ts";
 import { type BinlogDescription, EventScanner, type EventScannerOptions } from "./event-scanner.ts";
-import { formatGtid } from "./gtid-event.ts";
+import { formatGtid } from "../../../domain/gtid.ts";
 
 const uuid = "3e11fa47-71ca-11e1-9e33-c80aa9429562";
 

@@ -1,5 +1,7 @@
 import { crc32 } from "node:zlib";
 import { BtarError } from "../../../domain/errors.ts";
+import type { Gtid } from "../../../domain/gtid.ts";
+import type { GtidSet } from "../../../domain/gtid-set.ts";
 import { binlogFileName } from "./binlog-position.ts";
 import {
   artificialFlag,
@@ -11,8 +13,8 @@ import {
   inUseFlag,
   readEventHeader,
 } from "./event-header.ts";
-import { type Gtid, readTransactionHead } from "./gtid-event.ts";
-import { type GtidSet, readPreviousGtids } from "./gtid-set.ts";
+import { readTransactionHead } from "./gtid-event.ts";
+import { readPreviousGtids } from "./previous-gtids.ts";
 
 /** A transaction in a binary log; a statement that commits by itself is one, too. */
 export interface BinlogTransaction {

@@ -1,14 +1,5 @@
+import type { Gtid } from "../../../domain/gtid.ts";
 import { eventHeaderBytes, eventType } from "./event-header.ts";
-
-/** Which transaction it is, the same on all servers that have it. */
-export interface Gtid {
-  /** Lower case. */
-  readonly uuid: string;
-  /** Empty: none. */
-  readonly tag: string;
-  /** From 1 on. */
-  readonly number: bigint;
-}
 
 /** What the first event of a transaction tells of it. */
 export interface TransactionHead {
@@ -18,11 +9,6 @@ export interface TransactionHead {
   readonly commitMicros: number;
   /** Of all its events, this one included. */
   readonly lengthBytes: number;
-}
-
-/** UUID:NUMBER, or UUID:TAG:NUMBER. */
-export function formatGtid({ uuid, tag, number }: Gtid): string {
-  return tag === "" ? `${uuid}:${number}` : `${uuid}:${tag}:${number}`;
 }
 
 /** 16 bytes as text. */

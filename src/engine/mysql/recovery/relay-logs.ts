@@ -4,12 +4,12 @@ import path from "node:path";
 import Type, { type Static } from "typebox";
 import { Check } from "typebox/value";
 import { BtarError } from "../../../domain/errors.ts";
+import { GtidSet } from "../../../domain/gtid-set.ts";
 import { readTextIfThere, syncDirectory, unlinkIfThere, writeFileDurably } from "../../../platform/files.ts";
 import type { BaseBackupFacts, RecoveryPlan } from "../../engine.ts";
 import type { LogRestorer } from "../../server.ts";
 import { binlogFileName, packPosition, unpackPosition } from "../binlog/binlog-position.ts";
 import { EventScanner } from "../binlog/event-scanner.ts";
-import { GtidSet } from "../binlog/gtid-set.ts";
 import { firstLogPosition } from "./plan-recovery.ts";
 
 /** What relay logs of a restore are called, so that they are nobody else's. */

@@ -1,12 +1,12 @@
 import { rename } from "node:fs/promises";
 import path from "node:path";
 import { BtarError } from "../../../domain/errors.ts";
+import { GtidSet } from "../../../domain/gtid-set.ts";
 import { systemClock, throwIfCancelled } from "../../../platform/clock.ts";
 import { giveTree, syncDirectory } from "../../../platform/files.ts";
 import type { RunAs } from "../../run-as.ts";
 import type { RecoveryProgress } from "../../server.ts";
 import { formatPosition, unpackPosition } from "../binlog/binlog-position.ts";
-import { GtidSet } from "../binlog/gtid-set.ts";
 import type { MysqlConnection, Row } from "../connection.ts";
 import { type RelayedLog, relayIndexName, relayLogName } from "./relay-logs.ts";
 

@@ -1,5 +1,5 @@
-import { BtarError } from "../../../domain/errors.ts";
-import { formatUuid, type Gtid } from "./gtid-event.ts";
+import { BtarError } from "./errors.ts";
+import { type Gtid, isGtidTag, isGtidUuid } from "./gtid.ts";
 
 /** Numbers from `start` up to, but not with, `end`. */
 interface Interval {
@@ -21,13 +21,13 @@ export class GtidSet {
     for (const ofServer of text.split(",").map((part) => part.trim())) {
       if (ofServer === "") continue;
       const [uuid = "", ...parts] = ofServer.toLowerCase().split(":");
-      if (!/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(uuid)) throw notASet(text);
+      if (!isGtidUuid(uuid)) throw notASet(text);
       let tag = "";
       for (const part of parts.map((each) => each.trim())) {
         const [, first, last = first] = /^(\d{1,19})(?:-(\d{1,19}))?$/.exec(part) ?? [];
         if (first !== undefined && last !== undefined) {
           set.#add(key(uuid, tag), { start: BigInt(first), end: BigInt(last) + 1n });
-        } else if (/^[a-z_][a-z0-9_]{0,31}$/.test(part)) tag = part;
+        } else if (isGtidTag(part)) tag = part;
         else throw notASet(text);
       }
     }
@@ -74,6 +74,26 @@ export class GtidSet {
     return true;
   }
 
+  /** Those of this set that are not in the other one. */
+  minus(other: GtidSet): GtidSet {
+    const left = new GtidSet();
+    for (const [of, intervals] of this.#intervals) {
+      const remaining = (other.#intervals.get(of) ?? []).reduce(without, intervals);
+      if (remaining.length > 0) left.#intervals.set(of, remaining);
+    }
+    return left;
+  }
+
+  /** Whether one of the same server and tag has a higher number. */
+  hasLaterThan({ uuid, tag, number }: Gtid): boolean {
+    return (this.#intervals.get(key(uuid, tag)) ?? []).some(({ end }) => end > number + 1n);
+  }
+
+  /** Whether it tells any transaction of the same server and tag. */
+  knows({ uuid, tag }: Pick<Gtid, "uuid" | "tag">): boolean {
+    return this.#intervals.has(key(uuid, tag));
+  }
+
   /** As MySQL reads it. */
   format(): string {
     const ofKey = [...this.#intervals].sort(([a], [b]) => (a < b ? -1 : 1));
@@ -88,34 +108,6 @@ export class GtidSet {
     else if (added.start === last.end) intervals[intervals.length - 1] = { start: last.start, end: added.end };
     else this.#intervals.set(of, joined([...intervals, added]));
   }
-}
-
-/**
- * Reads the body of a previous-GTIDs event: the transactions of all earlier files. Without tags: number of servers,
- * and for each its UUID, number of intervals, and their starts and (exclusive) ends. With tags, the first number's
- * highest byte is 1 and its lowest byte repeats it, and behind each UUID comes the tag, with its doubled length before.
- * @returns undefined when it is malformed
- * @throws {RangeError} when it is malformed, too
- */
-export function readPreviousGtids(body: Buffer): GtidSet | undefined {
-  const set = new GtidSet();
-  const head = body.readBigUInt64LE(0);
-  const hasTags = head >> 56n === 1n;
-  const entries = hasTags ? (head >> 8n) & 0xffff_ffff_ffffn : head;
-  let at = 8;
-  for (let entry = 0n; entry < entries; entry += 1n) {
-    const uuid = formatUuid(body.subarray(at, at + 16));
-    at += 16;
-    const tagBytes = hasTags ? body.readUInt8(at) >> 1 : 0;
-    const tag = hasTags ? body.toString("latin1", at + 1, at + 1 + tagBytes) : "";
-    at += hasTags ? 1 + tagBytes : 0;
-    const intervals = body.readBigUInt64LE(at);
-    at += 8;
-    for (let index = 0n; index < intervals; index += 1n, at += 16) {
-      set.addInterval({ uuid, tag }, body.readBigInt64LE(at), body.readBigInt64LE(at + 8));
-    }
-  }
-  return at === body.length ? set : undefined;
 }
 
 function key(uuid: string, tag: string): string {
@@ -134,6 +126,14 @@ function joined(intervals: readonly Interval[]): Interval[] {
     else if (interval.end > last.end) result[result.length - 1] = { start: last.start, end: interval.end };
   }
   return result;
+}
+
+function without(intervals: Interval[], taken: Interval): Interval[] {
+  return intervals.flatMap((interval) => {
+    const before = { start: interval.start, end: interval.end < taken.start ? interval.end : taken.start };
+    const behind = { start: interval.start > taken.end ? interval.start : taken.end, end: interval.end };
+    return [before, behind].filter(({ start, end }) => start < end);
+  });
 }
 
 function notASet(text: string): BtarError {
