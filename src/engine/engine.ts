@@ -6,6 +6,7 @@
  * A stream is one unbroken history of a server's log (PostgreSQL: system identifier and timeline). Its name
  * matches `[A-Za-z0-9._-]+`.
  */
+import type { Gtid } from "../domain/gtid.ts";
 
 /** A regular file of a base backup. */
 export interface FileEntry {
@@ -280,6 +281,8 @@ export interface LogPieceRef {
 export type RecoveryTarget =
   | { readonly kind: "latest" }
   | { readonly kind: "time"; readonly atMicros: bigint }
+  /** Everything in log order up to this transaction, and nothing behind it (MySQL). */
+  | { readonly kind: "gtid"; readonly gtid: Gtid }
   /** Consistent, and nothing later than the base backup's own end. */
   | { readonly kind: "backup-end" };
 

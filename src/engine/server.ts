@@ -81,6 +81,8 @@ export interface RecoveryResult {
   readonly stoppedAt: string;
   /** Commit time of the last transaction that was replayed, as the server says; undefined if none was. */
   readonly lastCommitAt: Date | undefined;
+  /** Its GTID (MySQL); undefined where it has none, or none was replayed. */
+  readonly lastGtid?: string | undefined;
 }
 
 export interface ServerDriver {

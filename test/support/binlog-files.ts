@@ -1,5 +1,6 @@
 /** Writes binary logs as MySQL lays them out, for tests of what reads them. */
 import { crc32 } from "node:zlib";
+import type { Gtid } from "../../src/domain/gtid.ts";
 import { binlogMagic, eventHeaderBytes, eventType } from "../../src/engine/mysql/binlog/event-header.ts";
 
 /** The body of a 9.7 server's format description, up to the kind of checksums. */
@@ -96,6 +97,30 @@ export class BinlogWriter {
     const hasSum = this.#hasChecksums || type === eventType.formatDescription;
     return eventHeaderBytes + body.length + (hasSum ? 4 : 0);
   }
+}
+
+/** The body of a previous-GTIDs event, in the form that has tags. */
+export function previousGtidsBody(gtids: readonly Gtid[]): Buffer {
+  const ofKey = new Map<string, Gtid[]>();
+  for (const gtid of gtids) {
+    const key = `${gtid.uuid}:${gtid.tag}`;
+    ofKey.set(key, [...(ofKey.get(key) ?? []), gtid]);
+  }
+  const parts = [number64((1n << 56n) | (BigInt(ofKey.size) << 8n) | 1n)];
+  for (const [first, ...others] of ofKey.values()) {
+    if (!first) continue;
+    const { uuid, tag } = first;
+    parts.push(Buffer.from(uuid.replaceAll("-", ""), "hex"), Buffer.from([tag.length * 2]), Buffer.from(tag));
+    const numbers = [first, ...others].map(({ number }) => number);
+    parts.push(number64(BigInt(numbers.length)), ...numbers.flatMap((each) => [number64(each), number64(each + 1n)]));
+  }
+  return Buffer.concat(parts);
+}
+
+function number64(value: bigint): Buffer {
+  const bytes = Buffer.alloc(8);
+  bytes.writeBigUInt64LE(value);
+  return bytes;
 }
 
 const rowsEvent = 30;

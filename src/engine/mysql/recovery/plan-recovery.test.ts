@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { rejectsWith } from "../../../../test/support/assert-error.ts";
-import { BinlogWriter, type WrittenTransaction } from "../../../../test/support/binlog-files.ts";
+import { BinlogWriter, previousGtidsBody, type WrittenTransaction } from "../../../../test/support/binlog-files.ts";
+import { type Gtid, parseGtid } from "../../../domain/gtid.ts";
 import type { BaseBackupFacts, LogPieceRef, RecoveryPlan, RecoveryTarget } from "../../engine.ts";
 import { packPosition } from "../binlog/binlog-position.ts";
 import { firstLogPosition, planRecovery } from "./plan-recovery.ts";
@@ -129,6 +130,81 @@ test("F3: to the latest moment all log is taken, to the end of the backup only w
   assert.deepEqual(atEnd.stopBefore, { stream, position: packPosition(end) });
   assert.ok(atEnd.pieces.every(({ start }) => start < packPosition(end)));
   assert.ok((atEnd.pieces.at(-1)?.end ?? "") >= packPosition(end));
+});
+
+const servers = [uuid, "aaaaaaaa-aaaa-aaaa-aaaa-aaaaaaaaaaaa"];
+
+/** Files of transactions of two servers, with tags and without; each file begins with what is in those before it. */
+function filesOfGtids(counts: readonly number[]): readonly WrittenFile[] {
+  const earlier: Gtid[] = [];
+  return counts.map((count) => {
+    const writer = new BinlogWriter({ previousGtids: previousGtidsBody(earlier) });
+    for (let index = 0; index < count; index += 1) {
+      const number = earlier.length + 1;
+      const gtid = { uuid: servers[number % 2] ?? "", tag: number % 3 === 0 ? "app" : "", number };
+      writer.transaction({ gtid, commitMicros: 1000 + number, bodies: [Buffer.alloc(number % 40)] });
+      earlier.push({ ...gtid, number: BigInt(number) });
+    }
+    writer.rotate("binlog.000008");
+    return { bytes: writer.bytes(), transactions: writer.transactions };
+  });
+}
+
+test("F4: recovery to a GTID ends behind it in log order, or is refused when the files may hold what comes then", async () => {
+  const counts = fc.array(fc.integer({ min: 0, max: 7 }), { minLength: 1, maxLength: 6 });
+  await fc.assert(
+    fc.asyncProperty(counts, fc.integer({ min: 5, max: 400 }), fc.nat(), fc.nat(), async (each, cut, which, until) => {
+      const written = filesOfGtids(each);
+      const inOrder = written.flatMap(({ transactions }, index) =>
+        transactions.map((transaction) => ({ ...transaction, file: firstFile + index })),
+      );
+      fc.pre(inOrder.length > 0);
+      const wanted = which % inOrder.length;
+      const target = inOrder[wanted];
+      const held = until % (inOrder.length + 1);
+      const lastHeld = inOrder[held - 1];
+      assert.ok(target);
+      const end = lastHeld ? { file: lastHeld.file, offset: lastHeld.end } : { file: firstFile, offset: 4 };
+      const planned = plan(piecesOf(written, cut), { kind: "gtid", gtid: parseGtid(target.gtid) }, factsOf(end));
+      if (wanted < held - 1) {
+        await rejectsWith("RECOVERY_TARGET_UNREACHABLE", () => planned);
+        return;
+      }
+      const position = packPosition({ file: target.file, offset: target.end });
+      const { pieces, stopBefore, lastCommitMicros } = await planned;
+      assert.deepEqual([stopBefore, lastCommitMicros], [{ stream, position }, BigInt(target.commitMicros)]);
+      assert.ok(pieces.every(({ start }) => start < position));
+      assert.ok((pieces.at(-1)?.end ?? "") >= position);
+    }),
+    { numRuns: 100 },
+  );
+});
+
+test("F3: a GTID that the log does not hold is refused, with those and the times that it does", async () => {
+  const written = filesOfGtids([3, 4, 2]);
+  const stored = piecesOf(written, 150);
+  const [first, second] = written[0]?.transactions ?? [];
+  const gtids = { atLeast: first?.gtid ?? "", atMost: `${first?.gtid},${second?.gtid}` };
+  const facts = { ...factsOf({ file: firstFile, offset: second?.end ?? 0 }, 1_000), engineFacts: { gtids } };
+  const refusal = (gtid: string, from = facts) =>
+    rejectsWith("RECOVERY_TARGET_UNREACHABLE", () => plan(stored, { kind: "gtid", gtid: parseGtid(gtid) }, from));
+  const tooLate = await refusal(`${uuid}:99`);
+  assert.match(tooLate.message, /cannot be recovered to transaction 3e11fa47-.*:99: the log .* holds no such/);
+  assert.equal(
+    tooLate.hint,
+    `choose a transaction of ${uuid}:4:8,${uuid}:app:6,${servers[1]}:5:7,${servers[1]}:app:3:9, ` +
+      "or a time from 1970-01-01T00:00:00.001000Z to 1970-01-01T00:00:00.001009Z",
+  );
+  assert.match((await refusal(first?.gtid ?? "")).message, /it may hold later ones/);
+  // One that is in files before those of the log is no better known.
+  const later = { ...facts, log: { ...facts.log, start: packPosition({ file: firstFile + 1, offset: 0 }) } };
+  const past = { ...later, log: { ...later.log, end: packPosition({ file: firstFile + 1, offset: 150 }) } };
+  assert.match((await refusal(second?.gtid ?? "", past)).message, /it may hold later ones/);
+  // The log of the last transaction is not all there yet.
+  const cut = { kind: "gtid", gtid: parseGtid(written[2]?.transactions[1]?.gtid ?? "") } as const;
+  const offset = (written[2]?.transactions[1]?.end ?? 0) - 1;
+  const isWhole = ({ ref }: StoredPiece) => ref.end <= packPosition({ file: firstFile + 2, offset });
+  await rejectsWith("RECOVERY_TARGET_UNREACHABLE", () => plan(stored.filter(isWhole), cut, facts));
 });
 
 test("P5: log behind a gap, and of another generation, is not taken; a gap within the backup's own log refuses", async () => {

@@ -2,7 +2,9 @@ import { BtarError } from "../../../domain/errors.ts";
 import { formatMicros } from "../../../domain/recovery-target-time.ts";
 import type { BaseBackupFacts, LogPieceRef, RecoveryPlan, RecoveryTarget } from "../../engine.ts";
 import { formatPosition, packPosition, unpackPosition } from "../binlog/binlog-position.ts";
-import { type BinlogTransaction, EventScanner } from "../binlog/event-scanner.ts";
+import type { BinlogTransaction } from "../binlog/event-scanner.ts";
+import { endOfTransaction } from "./gtid-search.ts";
+import { type ChainedPiece, LogFiles } from "./log-files.ts";
 
 export interface RecoveryRequest {
   readonly facts: BaseBackupFacts;
@@ -10,12 +12,6 @@ export interface RecoveryRequest {
   /** In order of their names; all end after `firstLogPosition`. */
   readonly pieces: readonly LogPieceRef[];
   readonly readPiece: (piece: LogPieceRef) => Promise<Uint8Array>;
-}
-
-/** A piece, and where the part of it that counts begins: others before it may reach into it. */
-interface ChainedPiece {
-  readonly ref: LogPieceRef;
-  readonly from: string;
 }
 
 interface Stop {
@@ -31,7 +27,8 @@ export function firstLogPosition({ log }: Pick<BaseBackupFacts, "log">): string 
 
 /**
  * Chooses the log of a recovery, and where it ends: before the first transaction in log order that was committed later
- * than the target (`immediate_commit_timestamp`), and behind the last one that is whole.
+ * than the target (`immediate_commit_timestamp`), or behind the one that is the target, or else behind the last one that
+ * is whole.
  * @throws {BtarError} LOG_GAP, RECOVERY_TARGET_UNREACHABLE, OBJECT_DAMAGED
  */
 export async function planRecovery(request: RecoveryRequest): Promise<RecoveryPlan> {
@@ -55,6 +52,13 @@ export async function planRecovery(request: RecoveryRequest): Promise<RecoveryPl
       const lastCommitMicros = stop.commitBefore ?? newestCommit(before);
       return { pieces: refsOf(used), stopBefore: { stream, position: stop.position }, lastCommitMicros };
     }
+    case "gtid": {
+      const log = new LogFiles(chain, request.readPiece);
+      const newestCommitMicros = newestCommit(chain);
+      const { position, commitMicros } = await endOfTransaction({ facts, gtid: target.gtid, log, newestCommitMicros });
+      const used = chain.filter(({ from }) => from < position);
+      return { pieces: refsOf(used), stopBefore: { stream, position }, lastCommitMicros: commitMicros };
+    }
   }
 }
 
@@ -77,50 +81,27 @@ function chainFrom(position: string, pieces: readonly LogPieceRef[]): readonly C
 }
 
 async function firstCommitAfter(
-  request: RecoveryRequest,
+  { facts, readPiece }: RecoveryRequest,
   chain: readonly ChainedPiece[],
   atMicros: bigint,
 ): Promise<Stop | undefined> {
-  const searched = new Set<number>();
-  for (const { ref, from } of chain) {
-    const { file } = unpackPosition(from);
-    if (!((ref.newestCommitMicros ?? atMicros) > atMicros) || searched.has(file)) continue;
-    searched.add(file);
-    const stop = await searchFile(request, chain, { file, atMicros });
-    if (stop) return stop;
+  const log = new LogFiles(chain, readPiece);
+  const files = chain
+    .filter(({ ref }) => (ref.newestCommitMicros ?? atMicros) > atMicros)
+    .map(({ from }) => unpackPosition(from).file);
+  for (const file of new Set(files)) {
+    let before: BinlogTransaction | undefined;
+    for await (const transactions of log.transactions(file)) {
+      const index = transactions.findIndex(({ commitMicros }) => BigInt(commitMicros) > atMicros);
+      before = transactions[index === -1 ? transactions.length - 1 : index - 1] ?? before;
+      const later = transactions[index];
+      if (!later) continue;
+      const position = packPosition({ file, offset: later.start });
+      refuseBeforeConsistency(facts, atMicros, position);
+      return { position, commitBefore: before && BigInt(before.commitMicros) };
+    }
   }
   return undefined;
-}
-
-/** Events can only be told from the beginning of a file on. */
-async function searchFile(
-  { facts, readPiece }: RecoveryRequest,
-  chain: readonly ChainedPiece[],
-  { file, atMicros }: { readonly file: number; readonly atMicros: bigint },
-): Promise<Stop | undefined> {
-  let found: BinlogTransaction | undefined;
-  let commitBefore: bigint | undefined;
-  const scanner = new EventScanner({
-    file,
-    start: 0,
-    damageCode: "OBJECT_DAMAGED",
-    onTransaction: (transaction) => {
-      if (found) return;
-      if (BigInt(transaction.commitMicros) > atMicros) found = transaction;
-      else commitBefore = BigInt(transaction.commitMicros);
-    },
-  });
-  for (const { ref, from } of chain) {
-    if (unpackPosition(from).file !== file) continue;
-    const bytes = await readPiece(ref);
-    const skipped = unpackPosition(from).offset - unpackPosition(ref.start).offset;
-    scanner.feed(Buffer.from(bytes.buffer, bytes.byteOffset + skipped, bytes.byteLength - skipped));
-    if (found) break;
-  }
-  if (!found) return undefined;
-  const position = packPosition({ file, offset: found.start });
-  refuseBeforeConsistency(facts, atMicros, position);
-  return { position, commitBefore };
 }
 
 /** The files hold nothing that was committed after `consistentAt`, but they may hold all that was committed before. */

@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import path from "node:path";
 import { BtarError, isBtarError } from "../../../domain/errors.ts";
+import { GtidSet } from "../../../domain/gtid-set.ts";
 import { microsToDate } from "../../../domain/recovery-target-time.ts";
 import { giveTree, lstatIfThere, removeTree } from "../../../platform/files.ts";
 import type { BaseBackupFacts, RecoveryPlan } from "../../engine.ts";
@@ -15,6 +16,8 @@ import { layOut, readServerState, type ServerState, writeServerState } from "../
 import { internalAccountStatements, internalHost, withInitFile } from "../server/internal-account.ts";
 import { stopServer } from "../server/server-process.ts";
 import { type StartRequest, startServer } from "../server/start.ts";
+import { gtidBounds } from "./gtid-bounds.ts";
+import { longestGtidText } from "./gtid-search.ts";
 import { cloneDirectory, fileSettings, prepareFiles } from "./prepare-files.ts";
 import { recoveryFacts } from "./recovery-facts.ts";
 import { readRelayedLog, type RelayedLog, RelayLogRestorer } from "./relay-logs.ts";
@@ -26,8 +29,6 @@ const recoveryUser = "btar_recovery";
 const replayDirectory = "#btar-replay";
 /** MySQL writes it at the first start on a clone's files. */
 const startedMark = "#status_recovery";
-/** A set of more text is not told to people. */
-const longestGtidText = 300;
 
 export interface Recovery extends StartRequest {
   readonly spec: ServerSpec;
@@ -156,15 +157,29 @@ async function replay(recovery: Recovery): Promise<NonNullable<ServerState["reco
   const { onProgress } = recovery;
   const place = { dataDirectory: directory.data, runAs };
   await replayRelayLogs(replayDirectoryOf(directory.data), { session, ...place, relayed, signal, onProgress });
+  const executed = (await session.queryRow("SELECT @@GLOBAL.gtid_executed AS gtids"))["gtids"] ?? "";
+  refuseMore(recovery, relayed, executed);
   for (const statement of internalAccountStatements(spec.accounts.internal)) await session.query(statement);
   await limitRights(session, [spec.accounts.internal.name, recoveryUser]);
   await putUser(recovery.address, { ...spec.accounts.admin, isAdmin: true });
-  const { gtids } = await session.queryRow("SELECT @@GLOBAL.gtid_executed AS gtids");
   await session.query(`DROP USER ${recoveryUser}@${internalHost}`);
   return {
-    stoppedAt: stoppedAt(relayed, gtids ?? ""),
+    stoppedAt: stoppedAt(relayed, executed),
     lastCommitAt: relayed.lastCommitMicros === undefined ? null : microsToDate(relayed.lastCommitMicros).toISOString(),
+    ...(relayed.lastGtid !== undefined && { lastGtid: relayed.lastGtid }),
   };
+}
+
+/** Which transactions the files hold, only the server knows: none but those that the backup tells, and the log's. */
+function refuseMore({ facts }: Recovery, relayed: RelayedLog, executed: string): void {
+  const bounds = gtidBounds(facts);
+  if (!bounds) return;
+  const more = GtidSet.parse(executed).minus(bounds.atMost).minus(relayed.gtids);
+  if (more.isEmpty) return;
+  throw new BtarError("RECOVERY_FAILED", {
+    message: `the base backup's files hold transactions that it does not tell of: ${more.format()}`,
+    hint: "use another base backup",
+  });
 }
 
 async function fetchLog({ directory, facts, plan, feedLog }: Recovery, signal: AbortSignal): Promise<RelayedLog> {
@@ -180,6 +195,6 @@ function stoppedAt({ end }: RelayedLog, gtids: string): string {
 }
 
 function resultOf(recovered: NonNullable<ServerState["recovered"]>): RecoveryResult {
-  const { stoppedAt: position, lastCommitAt } = recovered;
-  return { stoppedAt: position, lastCommitAt: lastCommitAt === null ? undefined : new Date(lastCommitAt) };
+  const { stoppedAt: position, lastCommitAt, lastGtid } = recovered;
+  return { stoppedAt: position, lastCommitAt: lastCommitAt === null ? undefined : new Date(lastCommitAt), lastGtid };
 }

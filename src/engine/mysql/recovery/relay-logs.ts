@@ -4,12 +4,13 @@ import path from "node:path";
 import Type, { type Static } from "typebox";
 import { Check } from "typebox/value";
 import { BtarError } from "../../../domain/errors.ts";
+import { formatGtid } from "../../../domain/gtid.ts";
 import { GtidSet } from "../../../domain/gtid-set.ts";
 import { readTextIfThere, syncDirectory, unlinkIfThere, writeFileDurably } from "../../../platform/files.ts";
 import type { BaseBackupFacts, RecoveryPlan } from "../../engine.ts";
 import type { LogRestorer } from "../../server.ts";
 import { binlogFileName, packPosition, unpackPosition } from "../binlog/binlog-position.ts";
-import { EventScanner } from "../binlog/event-scanner.ts";
+import { type BinlogTransaction, EventScanner } from "../binlog/event-scanner.ts";
 import { firstLogPosition } from "./plan-recovery.ts";
 
 /** What relay logs of a restore are called, so that they are nobody else's. */
@@ -30,6 +31,8 @@ export interface RelayedLog {
   readonly end: string;
   /** When the last transaction was committed; undefined when there is none. */
   readonly lastCommitMicros: bigint | undefined;
+  /** Which it is; undefined when there is none, or it is anonymous. */
+  readonly lastGtid: string | undefined;
 }
 
 /** Kept beside the files, for whoever replays them later. */
@@ -42,6 +45,7 @@ const summarySchema = Type.Object({
   bytes: Type.Integer(),
   end: Type.String(),
   lastCommitMicros: Type.Union([Type.String({ pattern: "^\\d+$" }), Type.Null()]),
+  lastGtid: Type.Union([Type.String(), Type.Null()]),
 });
 
 /** What is in a directory of relay logs. @throws {BtarError} WRONG_STATE when it was not finished */
@@ -54,11 +58,12 @@ export async function readRelayedLog(directory: string): Promise<RelayedLog> {
       hint: "restore the base backup again",
     });
   }
-  const { gtids, lastCommitMicros } = summary;
+  const { gtids, lastCommitMicros, lastGtid } = summary;
   return {
     ...summary,
     gtids: GtidSet.parse(gtids),
     lastCommitMicros: lastCommitMicros === null ? undefined : BigInt(lastCommitMicros),
+    lastGtid: lastGtid ?? undefined,
   };
 }
 
@@ -111,7 +116,7 @@ export class RelayLogRestorer implements LogRestorer {
     const numbers = [...this.#lengths.keys()].sort((a, b) => a - b);
     const gtids = new GtidSet();
     let transactionCount = 0;
-    let lastCommitMicros: number | undefined;
+    let last: BinlogTransaction | undefined;
     let bytes = 0;
     let end = this.#first;
     for (const [index, file] of numbers.entries()) {
@@ -121,9 +126,9 @@ export class RelayLogRestorer implements LogRestorer {
         start: 0,
         verifiesChecksums: true,
         damageCode: "OBJECT_DAMAGED",
-        onTransaction: ({ gtid, commitMicros }) => {
-          if (gtid) gtids.add(gtid);
-          lastCommitMicros = commitMicros;
+        onTransaction: (transaction) => {
+          if (transaction.gtid) gtids.add(transaction.gtid);
+          last = transaction;
           transactionCount += 1;
         },
       });
@@ -142,7 +147,8 @@ export class RelayLogRestorer implements LogRestorer {
     await writeFileDurably(path.join(this.#directory, relayIndexName), index, { mode: fileMode });
     const summary: Static<typeof summarySchema> = {
       ...{ files, gtids: gtids.format(), transactionCount, bytes, end },
-      lastCommitMicros: lastCommitMicros === undefined ? null : String(lastCommitMicros),
+      lastCommitMicros: last ? String(last.commitMicros) : null,
+      lastGtid: last?.gtid ? formatGtid(last.gtid) : null,
     };
     await writeFileDurably(path.join(this.#directory, summaryName), `${JSON.stringify(summary)}\n`, { mode: fileMode });
     await syncDirectory(this.#directory);

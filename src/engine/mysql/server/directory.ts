@@ -35,7 +35,11 @@ const stateSchema = Type.Object({
   fileSettings: Type.Record(Type.String({ pattern: "^[a-z_]+$" }), Type.String()),
   /** How the recovery ended that made this server. */
   recovered: Type.Optional(
-    Type.Object({ stoppedAt: Type.String(), lastCommitAt: Type.Union([Type.String(), Type.Null()]) }),
+    Type.Object({
+      stoppedAt: Type.String(),
+      lastCommitAt: Type.Union([Type.String(), Type.Null()]),
+      lastGtid: Type.Optional(Type.String()),
+    }),
   ),
 });
 

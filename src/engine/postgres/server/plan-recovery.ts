@@ -1,4 +1,5 @@
 import { BtarError } from "../../../domain/errors.ts";
+import { formatGtid } from "../../../domain/gtid.ts";
 import { formatLsn, type Lsn, lsnFromSortable, lsnToSortable } from "../../../domain/lsn.ts";
 import { formatMicros } from "../../../domain/recovery-target-time.ts";
 import type { BaseBackupFacts, LogPieceRef, RecoveryPlan, RecoveryTarget } from "../../engine.ts";
@@ -60,6 +61,11 @@ async function findStop(
       return { position: logEnd, lastPiece: chain.pieces.findIndex((piece) => piece.to >= logEnd) };
     case "time":
       return await firstCommitAfter(request.facts, target.atMicros, chain, source);
+    case "gtid":
+      throw new BtarError("INVALID_INPUT", {
+        message: `PostgreSQL has no transaction ${formatGtid(target.gtid)}: GTIDs are MySQL's`,
+        hint: "give a time, or a base backup",
+      });
   }
 }
 
