@@ -320,7 +320,10 @@ class WalLogStream implements LogStream {
 }
 
 /** The history file of a timeline; the first one has none. */
-async function readHistory(connection: ReplicationConnection, timeline: TimelineId): Promise<Buffer | undefined> {
+export async function readHistory(
+  connection: ReplicationConnection,
+  timeline: TimelineId,
+): Promise<Buffer | undefined> {
   if (timeline === 1) return undefined;
   const [, content] = await connection.queryRow(`TIMELINE_HISTORY ${timeline}`);
   if (content === undefined) throw protocolViolation(connection.address, `no history of timeline ${timeline}`);

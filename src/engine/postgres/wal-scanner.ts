@@ -1,5 +1,6 @@
 import { BtarError } from "../../domain/errors.ts";
 import { formatLsn, type Lsn, walSegmentStart } from "../../domain/lsn.ts";
+import { RecordBytes } from "./record-bytes.ts";
 import { microsFromTimestamp } from "./wal-message.ts";
 
 /** The end of a transaction, as its record in the WAL says. */
@@ -15,6 +16,24 @@ export interface TransactionEnd {
   readonly atMicros: bigint;
 }
 
+/** A record of the WAL, whole. */
+export interface WalRecord {
+  /** First byte of it, and where the next record may begin. */
+  readonly start: Lsn;
+  readonly end: Lsn;
+  /** With its header, without padding; valid until the next call. */
+  readonly bytes: Buffer;
+  /** Of the pages it lies on: tells the server's major version. */
+  readonly pageMagic: number;
+}
+
+/** Whoever reads records themselves, of some resource managers. */
+export interface WalRecordReader {
+  /** @param resource number of a resource manager, as in rmgrlist.h */
+  readonly wants: (resource: number) => boolean;
+  readonly take: (record: WalRecord) => void;
+}
+
 export interface WalScannerOptions {
   /** Position of the first byte that will be fed. */
   readonly start: Lsn;
@@ -22,7 +41,8 @@ export interface WalScannerOptions {
   readonly segmentBytes: number;
   /** What malformed WAL means: SERVER_PROTOCOL as a server sends it, OBJECT_DAMAGED as it is stored. */
   readonly damageCode: "SERVER_PROTOCOL" | "OBJECT_DAMAGED";
-  readonly onTransactionEnd: (end: TransactionEnd) => void;
+  readonly onTransactionEnd?: (end: TransactionEnd) => void;
+  readonly records?: WalRecordReader;
 }
 
 const pageBytes = 8192;
@@ -81,6 +101,9 @@ export class WalScanner {
   #recordPadding = 0;
   #transactionEnd: TransactionEnd | undefined;
   #endsSegment = false;
+  /** Of the current record, when somebody reads it. */
+  #body: RecordBytes | undefined;
+  readonly #recordBytes = new RecordBytes();
 
   constructor(options: WalScannerOptions) {
     this.#options = options;
@@ -178,6 +201,7 @@ export class WalScanner {
       this.#recordLeft = 0;
       this.#recordHead.length = 0;
       this.#transactionEnd = undefined;
+      this.#body = undefined;
     } else if (Math.max(0, missing) !== continuationBytes) {
       throw this.#damaged(pageStart, `the record before the page goes on for ${continuationBytes} bytes`);
     }
@@ -190,6 +214,7 @@ export class WalScanner {
     while (at < end && this.#skipBytes === 0) {
       if (this.#recordLeft > 0) {
         const step = Math.min(this.#recordLeft, end - at);
+        this.#body?.add(view, at, step);
         this.#recordLeft -= step;
         at += step;
       } else if (this.#recordHead.length === 0) {
@@ -229,6 +254,10 @@ export class WalScanner {
     this.#recordLeft = padded(totalBytes) - taken;
     this.#recordPadding = padded(totalBytes) - totalBytes;
     const resource = view.getUint8(at + 17);
+    if (this.#options.records?.wants(resource) === true) {
+      this.#body = this.#recordBytes.begin(totalBytes);
+      this.#body.add(view, at, taken);
+    }
     if (resource === transactionResource) this.#readTransaction(view, at, totalBytes);
     else if (resource === xlogResource) this.#endsSegment = (view.getUint8(at + 16) & 0xf0) === switchSegment;
   }
@@ -248,8 +277,13 @@ export class WalScanner {
 
   #endRecord(position: number): void {
     if (this.#transactionEnd) {
-      this.#options.onTransactionEnd({ ...this.#transactionEnd, end: this.#lsn(position) });
+      this.#options.onTransactionEnd?.({ ...this.#transactionEnd, end: this.#lsn(position) });
       this.#transactionEnd = undefined;
+    }
+    if (this.#body) {
+      const [start, end] = [this.#lsn(this.#recordStart), this.#lsn(position)];
+      this.#options.records?.take({ start, end, bytes: this.#body.bytes, pageMagic: this.#pageMagic });
+      this.#body = undefined;
     }
     if (this.#endsSegment) {
       const { segmentBytes } = this.#options;

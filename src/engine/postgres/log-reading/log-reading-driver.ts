@@ -1,0 +1,47 @@
+import { formatLsn, lsnFromSortable } from "../../../domain/lsn.ts";
+import type { BaseBackupFacts, ServerAddress, StoredLog } from "../../engine.ts";
+import type {
+  LogPlace,
+  LogReader,
+  LogReaderOptions,
+  LogReadingDriver,
+  LogRoute,
+  TableNames,
+  UnstoredLog,
+} from "../../log-reading.ts";
+import { recoveryFacts } from "../server/backup-facts.ts";
+import { RelationNames } from "./relation-names.ts";
+import { readUnstoredWal } from "./unstored-wal.ts";
+import { WalReader } from "./wal-reader.ts";
+import { routeOfWal } from "./wal-route.ts";
+
+/** Reads the WAL of PostgreSQL 14 to 18. */
+export class PostgresLogReadingDriver implements LogReadingDriver {
+  formatPosition(position: string): string {
+    return formatLsn(lsnFromSortable(position));
+  }
+
+  route(request: {
+    readonly stop: LogPlace;
+    readonly facts: BaseBackupFacts;
+    readonly streams: readonly { readonly stream: string; readonly start: string }[];
+    readonly history: ReadonlyMap<string, Uint8Array>;
+  }): LogRoute {
+    return routeOfWal({ ...request, segmentBytes: recoveryFacts(request.facts).walSegmentBytes });
+  }
+
+  reader(options: LogReaderOptions): LogReader {
+    return new WalReader(options, recoveryFacts(options.facts).walSegmentBytes);
+  }
+
+  tableNames(address: ServerAddress | undefined, options: { readonly signal: AbortSignal }): TableNames {
+    return new RelationNames(address, options);
+  }
+
+  readUnstored(
+    address: ServerAddress,
+    options: { readonly from: StoredLog; readonly signal: AbortSignal },
+  ): AsyncIterable<UnstoredLog> {
+    return readUnstoredWal(address, options);
+  }
+}
