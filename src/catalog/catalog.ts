@@ -5,6 +5,7 @@ import { BtarError, describeError } from "../domain/errors.ts";
 import * as first from "./migrations/0001-first.ts";
 import * as retention from "./migrations/0002-retention.ts";
 import * as verification from "./migrations/0003-verification.ts";
+import * as gtids from "./migrations/0004-gtids.ts";
 import type { Tables } from "./schema.ts";
 
 /** The catalog's tables, typed. */
@@ -17,7 +18,12 @@ export interface Catalog {
   close(): Promise<void>;
 }
 
-const migrations = { "0001-first": first, "0002-retention": retention, "0003-verification": verification };
+const migrations = {
+  "0001-first": first,
+  "0002-retention": retention,
+  "0003-verification": verification,
+  "0004-gtids": gtids,
+};
 
 /** bigint and numeric columns: sizes and counts fit a number; commit times stay text. */
 const typeParsers: pg.CustomTypesConfig = {

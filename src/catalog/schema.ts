@@ -132,11 +132,12 @@ export interface ForkOrigin {
   /** The location that the fork was restored from. */
   readonly cloud: string;
   readonly backupId: string;
-  /** ISO time, or `latest`, or `backup`. */
+  /** ISO time, GTID, `latest`, or `backup-end`. */
   readonly target: string;
   /** Filled in when recovery has ended. */
   readonly stoppedAt?: string | undefined;
   readonly lastCommitAt?: string | undefined;
+  readonly lastGtid?: string | undefined;
 }
 
 export interface ServiceUserTable {
@@ -196,6 +197,9 @@ export interface BaseBackupTable {
   log_stream: string | null;
   log_start: string | null;
   log_end: string | null;
+  /** Transactions of MySQL that its files hold: all of `gtids_at_least`, no others than those of `gtids_at_most`. */
+  gtids_at_least: string | null;
+  gtids_at_most: string | null;
   /** Bytes of the database's files. */
   data_bytes: Count;
   /** Bytes that this backup added to the store. */

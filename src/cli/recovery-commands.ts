@@ -9,6 +9,7 @@ import { answerWhenRunning } from "./wait-for-service.ts";
 
 interface TargetOptions {
   readonly at?: string;
+  readonly gtid?: string;
   readonly backup?: string;
 }
 
@@ -40,6 +41,7 @@ export function addRecoveryCommands(program: Command, findAccess: FindAccess, re
   const withTarget = (command: Command): Command =>
     command
       .option("--at <time>", "point in time, with zone or in UTC; the latest by default")
+      .option("--gtid <gtid>", "MySQL: everything in log order up to this transaction, and nothing behind it")
       .option("--backup <name>", "start from this base backup; without --at nothing later is replayed");
   const fork = withTarget(
     program
@@ -93,6 +95,7 @@ async function forkService(
     user_config: {
       service_to_fork_from: source,
       ...(options.at !== undefined && { recovery_target_time: options.at }),
+      ...(options.gtid !== undefined && { recovery_target_gtid: options.gtid }),
       ...(options.backup !== undefined && { recovery_basebackup_name: options.backup }),
     },
   });
@@ -113,6 +116,7 @@ async function restoreFiles(context: CommandContext, options: RestoreOptions, re
     location: options.location,
     directory: resolvePath(options.to),
     ...(options.at !== undefined && { target_time: options.at }),
+    ...(options.gtid !== undefined && { target_gtid: options.gtid }),
     ...(options.backup !== undefined && { backup_name: options.backup }),
     ...(options.delta && { delta: true }),
     tablespace_mapping: Object.fromEntries(mapping),

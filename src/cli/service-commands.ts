@@ -122,7 +122,10 @@ function serviceText(service: Service): string {
     pairs.push(["forked from", `${fork.serviceName}, base backup ${fork.backupId} in ${fork.cloud}`]);
     pairs.push(["fork target", fork.target]);
     if (fork.stoppedAt !== undefined) pairs.push(["recovered up to", fork.stoppedAt]);
-    if (fork.lastCommitAt !== undefined) pairs.push(["last transaction", fork.lastCommitAt]);
+    if (fork.lastCommitAt !== undefined) {
+      const gtid = fork.lastGtid === undefined ? "" : ` (${fork.lastGtid})`;
+      pairs.push(["last transaction", `${fork.lastCommitAt}${gtid}`]);
+    }
   }
   const connect = connectCommand(service);
   if (connect !== undefined) pairs.push(["connect", connect]);

@@ -21,6 +21,9 @@ export const restoreBody = Type.Object(
       maxLength: 4096,
     }),
     target_time: Type.Optional(nullable(text("Time, with zone or in UTC; the latest by default", 64))),
+    target_gtid: Type.Optional(
+      nullable(text("MySQL: the last transaction that is wanted; without target_time and backup_name", 128)),
+    ),
     backup_name: Type.Optional(
       nullable(text("Base backup to start from; without target_time nothing later is replayed", 128)),
     ),

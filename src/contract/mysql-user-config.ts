@@ -70,6 +70,12 @@ export function mysqlUserConfigSchema(options: ConfigSchemaOptions): ConfigSchem
         properties: mysqlSettings,
       },
       mysql_version: versionProperty(options.versions),
+      recovery_target_gtid: {
+        type: ["string", "null"],
+        title: "Transaction to fork at: the fork holds all in log order up to it, and nothing behind it",
+        createOnly: true,
+        maxLength: 128,
+      },
     },
   };
 }

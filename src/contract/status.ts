@@ -73,7 +73,7 @@ export const protectionAnswer = Type.Object({
       service_name: Type.String({ description: "Name of the fork" }),
       cloud_name: Type.String({ description: "Where it runs" }),
       state: Type.String({ description: "Its state" }),
-      target: Type.String({ description: "Time, `latest` or `backup-end`" }),
+      target: Type.String({ description: "Time, GTID, `latest` or `backup-end`" }),
     }),
   ),
 });

@@ -11,6 +11,9 @@ test("sets are read as MySQL writes them, and written as it reads them", async (
   const set = GtidSet.parse(`${uuid.toUpperCase()}:1-9:11:app:1-2:5,\n${other}:77`);
   assert.equal(set.format(), `${uuid}:1-9:11,${uuid}:app:1-2:5,${other}:77`);
   assert.ok(GtidSet.parse("").isEmpty);
+  assert.equal(set.brief(), set.format());
+  const odd = Array.from({ length: 200 }, (_, index) => 2 * index + 1);
+  assert.equal(GtidSet.parse(`${uuid}:${odd.join(":")}`).brief(), undefined);
   for (const text of ["1-5", `${uuid}:x y`, `${uuid}:5-`, "nonsense:1"]) {
     await rejectsWith("INVALID_INPUT", () => GtidSet.parse(text));
   }

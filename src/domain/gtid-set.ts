@@ -7,6 +7,8 @@ interface Interval {
   readonly end: bigint;
 }
 
+const longestBrief = 300;
+
 /** Transactions, told by their GTIDs. */
 export class GtidSet {
   /** By UUID, or UUID and tag; each in order, apart from one another. */
@@ -98,6 +100,12 @@ export class GtidSet {
   format(): string {
     const ofKey = [...this.#intervals].sort(([a], [b]) => (a < b ? -1 : 1));
     return ofKey.map(([of, intervals]) => `${of}:${intervals.map(formatInterval).join(":")}`).join(",");
+  }
+
+  /** As `format`; undefined for a set that is too long to be told to people. */
+  brief(): string | undefined {
+    const text = this.format();
+    return text.length > longestBrief ? undefined : text;
   }
 
   #add(of: string, added: Interval): void {

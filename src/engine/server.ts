@@ -2,6 +2,7 @@
  * Running a database server on this host: what managed services and forks need of an engine.
  * A server lives in one directory of its own, laid out by the engine, with everything of it below.
  */
+import type { GtidBounds } from "../domain/backup-for-gtid.ts";
 import type { BaseBackupFacts, LogPieceRef, RecoveryPlan, RecoveryTarget, ServerAddress } from "./engine.ts";
 
 /** Server programs found on this host. */
@@ -127,6 +128,8 @@ export interface ServerDriver {
   filesDirectory(directory: string): string;
   /** Position of the first log that a recovery of a base backup reads, in its stream and those that follow it. */
   firstLogPosition(facts: BaseBackupFacts): string;
+  /** Which transactions the files of a base backup hold, where they have GTIDs (MySQL). */
+  gtidBounds(facts: BaseBackupFacts): GtidBounds | undefined;
   /**
    * Chooses the log that a recovery needs, and where it ends. Pure but for reading pieces.
    * @param pieces all stored pieces that end after `firstLogPosition`, of the backup's stream and those that follow it,

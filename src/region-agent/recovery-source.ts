@@ -1,6 +1,7 @@
 import { recoveryByLocation } from "../catalog/recovery.ts";
 import { damagedObjects } from "../catalog/verification.ts";
 import { BtarError, isBtarError } from "../domain/errors.ts";
+import { parseGtid } from "../domain/gtid.ts";
 import { parseTargetTime } from "../domain/recovery-target-time.ts";
 import { serverOf } from "../domain/recovery-window.ts";
 import type { BaseBackupFacts, LogPieceRef, RecoveryPlan, RecoveryTarget } from "../engine/engine.ts";
@@ -30,12 +31,13 @@ export interface RecoverySource {
   readonly logBytes: number;
 }
 
-/** Reads a job's target: `{kind: latest | backup-end}` or `{kind: time, at}`. */
+/** Reads a job's target: `{kind: latest | backup-end}`, `{kind: time, at}` or `{kind: gtid, gtid}`. */
 export function targetOf(input: Readonly<Record<string, unknown>>): RecoveryTarget {
   const target = input["target"];
-  const { kind, at } = (typeof target === "object" && target !== null ? target : {}) as Record<string, unknown>;
+  const { kind, at, gtid } = (typeof target === "object" && target !== null ? target : {}) as Record<string, unknown>;
   if (kind === "latest" || kind === "backup-end") return { kind };
   if (kind === "time" && typeof at === "string") return { kind, atMicros: parseTargetTime(at) };
+  if (kind === "gtid" && typeof gtid === "string") return { kind, gtid: parseGtid(gtid) };
   throw new BtarError("INTERNAL", { message: `a job came with the recovery target ${JSON.stringify(target)}` });
 }
 

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, beforeEach, test } from "node:test";
 import type { Static } from "typebox";
+import type { restoreAnswer } from "../../src/contract/backups.ts";
 import type { databasesAnswer, userAnswer } from "../../src/contract/service-accounts.ts";
 import type { serviceTypeAnswer, versionsAnswer } from "../../src/contract/service-types.ts";
 import type { serviceAnswer } from "../../src/contract/services.ts";
@@ -238,4 +239,70 @@ test("F5: a fork that names no engine has its source's, with version and setting
   assert.equal((await fork({ service_name: "db3" })).body.service.service_type, "mysql", "of a deleted source, too");
   const single = await api.avn("POST", `${path}/restore`, { location: "local-north", directory: "/x", database: "d" });
   refused(single, 400, /database d cannot be restored alone.*mysqldump --databases d of the fork/);
+});
+
+test("F3: a GTID chooses the newest base backup that does not hold it yet; what can be no target is refused", async () => {
+  await running();
+  const uuid = "3e11fa47-71ca-11e1-9e33-c80aa9429562";
+  const until = new Date();
+  for (const [id, minutes, last] of [
+    ["g1", 30, 10],
+    ["g2", 20, 50],
+  ] as const) {
+    const from = new Date(until.getTime() - minutes * 60_000);
+    await agent.backup("db1", { id, from, until, clouds: ["local-north"], gtids: `${uuid}:1-${last}` });
+  }
+  const fork = (name: string, user_config: object, changes: object = {}) =>
+    create({ service_name: name, user_config: { service_to_fork_from: "db1", ...user_config }, ...changes });
+  const { body, text } = await fork("db2", { recovery_target_gtid: `${uuid.toUpperCase()}:51` });
+  assert.equal(body.service?.user_config["recovery_target_gtid"], `${uuid.toUpperCase()}:51`, text);
+  assert.equal(body.service.forked_from?.target, `${uuid}:51`);
+  const target = { kind: "gtid", gtid: `${uuid}:51` };
+  const [job] = await agent.jobs("db2", "fork");
+  assert.deepEqual([job?.input["backupId"], job?.input["target"]], ["g2", target]);
+  const early = await fork("db3", { recovery_target_gtid: `${uuid}:app:7` });
+  assert.equal(early.status, 200, "of a tag that no base backup has");
+  await fork("db4", { recovery_target_gtid: `${uuid}:50` });
+  assert.equal((await agent.jobs("db4", "fork"))[0]?.input["backupId"], "g1");
+  await agent.runs("db4");
+  const ofFork = await fork("db5", { service_to_fork_from: "db4" }, { plan: undefined });
+  refused(ofFork, 400, /^No valid backups/);
+  const changed = { user_config: { recovery_target_gtid: `${uuid}:9` } };
+  refused(await api.avn("PUT", `${path.slice(0, -1)}4`, changed), 400, /recovery_target_gtid: it can only be given/);
+
+  const refusals: readonly (readonly [object, RegExp])[] = [
+    [{ recovery_target_gtid: `${uuid}:1-5` }, /is a set of GTIDs, not one.*UUID:NUMBER or UUID:TAG:NUMBER/],
+    [{ recovery_target_gtid: "latest" }, /"latest" is not a GTID/],
+    [{ recovery_target_gtid: 5 }, /recovery_target_gtid value '5': must be string,null/],
+    [{ recovery_target_gtid: `${uuid}:51`, recovery_target_time: until.toISOString() }, /together with a time/],
+    [{ recovery_target_gtid: `${uuid}:51`, recovery_basebackup_name: "g1" }, /together with a base backup/],
+    [
+      { recovery_target_gtid: `${uuid}:51`, service_to_fork_from: "" },
+      /recovery_target_gtid: it needs service_to_fork/,
+    ],
+    [
+      { recovery_target_gtid: `${uuid}:9` },
+      /db1 cannot be recovered to transaction 3e11fa47\S+:9 from local-north: all base backups there hold later ones.*choose a transaction that is not of 3e11fa47\S+:1-10, or a time from 20\S+ to 20/,
+    ],
+  ];
+  for (const [config, message] of refusals) refused(await fork("db6", config), 400, message);
+
+  const restore = (target_gtid: string, changes: object = {}) =>
+    api.avn<Static<typeof restoreAnswer> & Refusal>("POST", `${path}/restore`, {
+      ...{ location: "local-north", directory: "/x", target_gtid },
+      ...changes,
+    });
+  assert.deepEqual((await restore(`${uuid}:51`)).body.job.input["target"], target);
+  refused(await restore(`${uuid}:1:3`), 400, /is a set of GTIDs/);
+  refused(await restore(`${uuid}:51`, { backup_name: "g2" }), 400, /together with a base backup/);
+
+  assert.equal((await create({ service_name: "db7", service_type: "pg" })).status, 200);
+  const pg = { service_to_fork_from: "db7", recovery_target_gtid: `${uuid}:51` };
+  await agent.runs("db7");
+  await agent.backup("db7", { id: "p1", from: new Date(until.getTime() - 60_000), until, clouds: ["local-north"] });
+  refused(
+    await fork("db8", pg, { service_type: undefined }),
+    400,
+    /db7 cannot be recovered to a GTID: it is a PostgreSQL service.*give a time/,
+  );
 });

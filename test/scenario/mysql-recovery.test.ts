@@ -6,8 +6,10 @@ import path from "node:path";
 import { test } from "node:test";
 import { promisify } from "node:util";
 import mysql from "mysql2/promise";
+import { parseGtid } from "../../src/domain/gtid.ts";
 import type { LogPieceRef, RecoveryTarget } from "../../src/engine/engine.ts";
 import { packPosition, parseBinlogFileName } from "../../src/engine/mysql/binlog/binlog-position.ts";
+import { gtidBounds } from "../../src/engine/mysql/recovery/gtid-bounds.ts";
 import { MysqlServerDriver } from "../../src/engine/mysql/server-driver.ts";
 import { resolveRunAs } from "../../src/engine/run-as.ts";
 import type { FeedLog, RecoveryResult, ServerSpec } from "../../src/engine/server.ts";
@@ -185,6 +187,7 @@ test("F4: a fork holds every transaction in log order up to the time, and none f
   const atTime = await forks.fork(repository, backup, { log, target: { kind: "time", atMicros }, name: "at-time" });
   assert.deepEqual(await atTime.sql("SELECT id FROM shop.t ORDER BY id"), [{ id: 1 }, { id: 2 }]);
   assert.match(atTime.result.stoppedAt, /^binlog\.000002:\d+ \([0-9a-f-]{36}:1-\d+\)$/);
+  assert.match(atTime.result.lastGtid ?? "", /^[0-9a-f-]{36}:\d+$/);
   assert.ok(atTime.result.lastCommitAt && BigInt(atTime.result.lastCommitAt.getTime()) * 1000n <= atMicros);
 
   const latest = await forks.fork(repository, backup, { log, target: { kind: "latest" }, name: "latest" });
@@ -244,6 +247,89 @@ test("F4: forks to twenty random times hold exactly what was committed by then",
     await forks.remove(name);
   };
   for (let round = 0; round < 10; round += 1) await Promise.all([forkAt(`${round}-a`), forkAt(`${round}-b`)]);
+});
+
+/** Writes rows on a connection of its own, and notes which transaction each one is, as the server says. */
+async function writeRows(
+  server: TestMysql,
+  rows: { readonly firstId: number; readonly tag: string; readonly written: Map<string, number> },
+  isEnough: () => boolean,
+): Promise<void> {
+  const { host, port, user } = server.address;
+  const connection = await mysql.createConnection({ host, port, user });
+  try {
+    await connection.query("SET SESSION session_track_gtids = OWN_GTID");
+    for (let id = rows.firstId; !isEnough(); id += 1) {
+      await connection.query(`SET SESSION gtid_next = 'AUTOMATIC${rows.tag}'`);
+      const [result] = await connection.query("INSERT INTO shop.t VALUES (?, REPEAT('x', 500))", [id]);
+      const [gtid] = (result as { stateChanges?: { gtids?: string[] } }).stateChanges?.gtids ?? [];
+      assert.ok(gtid);
+      rows.written.set(gtid, id);
+    }
+  } finally {
+    await connection.end();
+  }
+}
+
+/** GTIDs in the order in which a server has logged them, as it tells itself. */
+async function loggedGtids(server: TestMysql): Promise<readonly string[]> {
+  const gtids: string[] = [];
+  for (const { Log_name: name } of await server.sql("SHOW BINARY LOGS")) {
+    for (const { Info: text } of await server.sql(`SHOW BINLOG EVENTS IN '${String(name)}'`)) {
+      const [, gtid] = /^SET @@SESSION\.GTID_NEXT= '(.*)'$/.exec(String(text)) ?? [];
+      if (gtid !== undefined) gtids.push(gtid);
+    }
+  }
+  return gtids;
+}
+
+test("F4: forks to GTIDs hold all that was logged up to them, and none of what was committed beside them", async (context) => {
+  const seed = Date.now() % 1_000_000;
+  context.diagnostic(`seed ${seed}`);
+  const random = mulberry32(seed);
+  await using source = await startMysql({ settings: { max_binlog_size: 65_536 } });
+  await using forks = await Forks.create();
+  await source.sql("CREATE DATABASE shop; CREATE TABLE shop.t (id INT PRIMARY KEY, v VARCHAR(2000))");
+  const repository = await openFixture(new MemoryObjectStore("gtids"));
+  const written = new Map<string, number>();
+  let wanted = Number.POSITIVE_INFINITY;
+  const writing = [0, 1, 2, 3].map((index) => {
+    const rows = { firstId: index * 1_000_000, tag: index === 3 ? ":app" : "", written };
+    return writeRows(source, rows, () => written.size >= wanted);
+  });
+  const backup = await backUp(source.address, repository, { backupId: "backup-1" });
+  wanted = written.size + 400;
+  await Promise.all(writing);
+  const log = await ServerLog.of(source, backup.facts.log.stream);
+  const inOrder = await loggedGtids(source);
+  const held = gtidBounds(backup.facts);
+  const last = inOrder.findLastIndex((gtid) => held?.atMost.has(parseGtid(gtid)));
+  const lastForSure = inOrder.findLastIndex((gtid) => held?.atLeast.has(parseGtid(gtid)));
+  assert.ok(lastForSure > 0 && inOrder.length - last > 300, `${last} of ${inOrder.length}`);
+  const fork = async (index: number, name: string) => {
+    const gtid = parseGtid(inOrder[index] ?? "");
+    return await forks.fork(repository, backup, { log, target: { kind: "gtid", gtid }, name });
+  };
+  const forkAt = async (index: number, name: string) => {
+    const forked = await fork(index, name);
+    const { result } = forked;
+    assert.equal(result.lastGtid, inOrder[index]);
+    assert.ok(result.lastCommitAt);
+    const ids = inOrder.slice(0, index + 1).flatMap((gtid) => written.get(gtid) ?? []);
+    const rows = await forked.sql("SELECT id AS id FROM shop.t ORDER BY id");
+    assert.deepEqual(
+      rows.map(({ id }) => id),
+      ids.toSorted((a, b) => a - b),
+      `up to ${inOrder[index]}`,
+    );
+    await forks.remove(name);
+  };
+  const somewhere = () => last + 1 + Math.floor(random() * (inOrder.length - last - 1));
+  await Promise.all([forkAt(last, "all-that-it-holds"), forkAt(somewhere(), "a")]);
+  await Promise.all([forkAt(somewhere(), "b"), forkAt(somewhere(), "c")]);
+  const early = await rejectsWith("RECOVERY_TARGET_UNREACHABLE", () => fork(lastForSure - 1, "held-already"));
+  assert.match(early.message, /it may hold later ones/);
+  assert.match(early.hint ?? "", /^choose a transaction of [0-9a-f-]{36}:\d+-\d+,[0-9a-f-]{36}:app:\d+-\d+, or a time/);
 });
 
 test("restored files tell how they become a server: one run with the options beside them replays the log", async (context) => {

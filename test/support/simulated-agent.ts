@@ -96,11 +96,18 @@ export class SimulatedAgent {
   /** A base backup, complete in the clouds named, with log that reaches from `from` to `until` in each of them. */
   async backup(
     name: string,
-    backup: { readonly id: string; readonly from: Date; readonly until: Date; readonly clouds: readonly string[] },
+    backup: {
+      readonly id: string;
+      readonly from: Date;
+      readonly until: Date;
+      readonly clouds: readonly string[];
+      /** Transactions that it holds (MySQL). */
+      readonly gtids?: string;
+    },
   ): Promise<void> {
     const { db } = this.#api.catalog;
     const service_id = await this.serviceId(name);
-    const { id, from, until, clouds } = backup;
+    const { id, from, until, clouds, gtids = null } = backup;
     await this.ends(name, ["backup", "copy"]);
     await db
       .insertInto("base_backup")
@@ -116,6 +123,8 @@ export class SimulatedAgent {
         log_stream: "7-00000001",
         log_start: position(from),
         log_end: position(from),
+        gtids_at_least: gtids,
+        gtids_at_most: gtids,
         data_bytes: 31_415_926,
         stored_bytes: 1_000_000,
         file_count: 1000,

@@ -234,6 +234,7 @@ async function restore(context: ControlPlaneContext, row: ServiceRow, body: Stat
     source: row,
     cloud,
     time: body.target_time ?? undefined,
+    gtid: body.target_gtid ?? undefined,
     backup: body.backup_name ?? undefined,
   });
   const input = {

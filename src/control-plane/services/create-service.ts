@@ -32,6 +32,7 @@ const notInherited = new Set([
   "service_to_fork_from",
   "project_to_fork_from",
   "recovery_target_time",
+  "recovery_target_gtid",
   "recovery_basebackup_name",
 ]);
 
@@ -64,6 +65,9 @@ export async function createService(context: ControlPlaneContext, request: NewSe
   await insertManagedService(context, { ...request, type, plan, cloud, config, regions, version, fork });
 }
 
+/** Settings that say what a fork is to hold. */
+const targetKeys = ["recovery_target_time", "recovery_target_gtid", "recovery_basebackup_name"] as const;
+
 async function forkOf(
   context: ControlPlaneContext,
   request: {
@@ -77,17 +81,19 @@ async function forkOf(
   const { config, cloud, type } = request;
   const service = textOf(config, "service_to_fork_from");
   const time = textOf(config, "recovery_target_time");
+  const gtid = textOf(config, "recovery_target_gtid");
   const backup = textOf(config, "recovery_basebackup_name");
   if (service === undefined) {
-    if (time === undefined && backup === undefined) return undefined;
+    const given = targetKeys.find((key) => textOf(config, key) !== undefined);
+    if (given === undefined) return undefined;
     throw new BtarError("INVALID_USER_CONFIG", {
-      message: `Invalid 'user_config' ${time === undefined ? "recovery_basebackup_name" : "recovery_target_time"}: it needs service_to_fork_from`,
+      message: `Invalid 'user_config' ${given}: it needs service_to_fork_from`,
     });
   }
   const project = textOf(config, "project_to_fork_from") ?? request.project;
   const source = await findForkSource(context, { project, service, engine: type });
   const fromCloud = await forkLocation(context, source, cloud);
-  return { source, chosen: await chooseBackup(context, { source, cloud: fromCloud, time, backup }) };
+  return { source, chosen: await chooseBackup(context, { source, cloud: fromCloud, time, gtid, backup }) };
 }
 
 function inheritedConfig(source: ServiceRow): UserConfig {

@@ -6,6 +6,8 @@ import { formatMicros, microsToDate, parseTargetTime } from "../../domain/recove
 import { backupForTime, type RecoveryWindow } from "../../domain/recovery-window.ts";
 import type { ControlPlaneContext } from "../context.ts";
 import type { ServiceName, ServiceRow } from "./find-service.ts";
+import { chooseForGtid, targetGtid } from "./gtid-request.ts";
+import { reachText } from "./reach-text.ts";
 
 /** What a fork or restore starts from. */
 export interface ChosenBackup {
@@ -14,7 +16,8 @@ export interface ChosenBackup {
   readonly target:
     | { readonly kind: "latest" }
     | { readonly kind: "backup-end" }
-    | { readonly kind: "time"; readonly at: string };
+    | { readonly kind: "time"; readonly at: string }
+    | { readonly kind: "gtid"; readonly gtid: string };
 }
 
 /**
@@ -75,7 +78,7 @@ export async function forkLocation(context: ControlPlaneContext, source: Service
 
 /**
  * Chooses the base backup for a target (F3).
- * @throws {BtarError} NO_BACKUP, RECOVERY_TARGET_UNREACHABLE with the window, INVALID_TIME, INVALID_INPUT
+ * @throws {BtarError} NO_BACKUP, RECOVERY_TARGET_UNREACHABLE with the window, INVALID_TIME, INVALID_GTID, INVALID_INPUT
  */
 export async function chooseBackup(
   context: ControlPlaneContext,
@@ -83,15 +86,19 @@ export async function chooseBackup(
     readonly source: ServiceRow;
     readonly cloud: string;
     readonly time: string | undefined;
+    /** Stands alone. */
+    readonly gtid: string | undefined;
     readonly backup: string | undefined;
   },
 ): Promise<ChosenBackup> {
-  const { source, cloud, time, backup } = request;
+  const { source, cloud, time, gtid, backup } = request;
+  const wanted = gtid === undefined ? undefined : targetGtid(source, { gtid, time, backup });
   const atMicros = time === undefined ? undefined : parseTargetTime(time);
   const locations = await recoveryByLocation(context.catalog.db, source.id);
   const location = locations.find((at) => at.cloud === cloud);
   const newest = location?.reach[0];
   if (!location || !newest) throw await noBackup(context, { source, cloud, locations });
+  if (wanted) return await chooseForGtid(context, { source, cloud, gtid: wanted, reach: location.reach });
   const target = atMicros === undefined ? undefined : { kind: "time" as const, at: formatMicros(atMicros) };
   if (backup !== undefined) {
     const chosen = location.reach.find((window) => window.backupId === backup);
@@ -150,21 +157,8 @@ function outside(
   cloud: string,
   detail: { readonly time: string | undefined; readonly windows: readonly RecoveryWindow[] },
 ): BtarError {
-  const spans = mergedSpans(detail.windows);
-  const text = spans.map(({ from, to }) => `${from.toISOString()} to ${to.toISOString()}`).join(", or ");
   return new BtarError("RECOVERY_TARGET_UNREACHABLE", {
     message: `${source.name} cannot be recovered to ${detail.time} from ${cloud}`,
-    hint: `choose a time from ${text}`,
+    hint: `choose a time from ${reachText(detail.windows)}`,
   });
-}
-
-/** Windows of several base backups overlap: the spans that they cover together, oldest first. */
-function mergedSpans(windows: readonly RecoveryWindow[]): readonly { readonly from: Date; readonly to: Date }[] {
-  const spans: { from: Date; to: Date }[] = [];
-  for (const window of [...windows].sort((a, b) => a.earliestAt.getTime() - b.earliestAt.getTime())) {
-    const last = spans.at(-1);
-    if (last && window.earliestAt <= last.to) last.to = window.latestAt > last.to ? window.latestAt : last.to;
-    else spans.push({ from: window.earliestAt, to: window.latestAt });
-  }
-  return spans;
 }

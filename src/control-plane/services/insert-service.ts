@@ -132,8 +132,13 @@ function originOf({ source, chosen }: ForkChoice): ForkOrigin {
     project: source.project,
     cloud: chosen.fromCloud,
     backupId: chosen.backupId,
-    target: chosen.target.kind === "time" ? chosen.target.at : chosen.target.kind,
+    target: targetText(chosen.target),
   };
+}
+
+function targetText(target: ForkChoice["chosen"]["target"]): string {
+  if (target.kind === "time") return target.at;
+  return target.kind === "gtid" ? target.gtid : target.kind;
 }
 
 /** A fork's other users, and its databases, come with the backup. */

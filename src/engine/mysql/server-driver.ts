@@ -12,6 +12,7 @@ import type {
   TablespaceChoice,
 } from "../server.ts";
 import { checkRestoreOver, dictionaryFile } from "./recovery/existing-directory.ts";
+import { gtidBounds } from "./recovery/gtid-bounds.ts";
 import { firstLogPosition, planRecovery, type RecoveryRequest } from "./recovery/plan-recovery.ts";
 import { prepareFiles } from "./recovery/prepare-files.ts";
 import { recoverServer, replayDirectoryOf } from "./recovery/recover.ts";
@@ -28,6 +29,7 @@ export class MysqlServerDriver extends MysqlManagedServers implements ServerDriv
   /** It only syncs what it has written itself. */
   readonly syncsRestoredFiles = false;
   readonly firstLogPosition = firstLogPosition;
+  readonly gtidBounds = gtidBounds;
   readonly tablespacePlaces = tablespacePlaces;
   readonly checkRestoreOver = checkRestoreOver;
 

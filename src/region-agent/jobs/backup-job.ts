@@ -193,6 +193,7 @@ async function recordComplete(
   { row }: ServiceContext,
   { manifest, remarks }: TakenBackup,
 ): Promise<void> {
+  const gtids = env.engines.of(row.engine).server.gtidBounds(manifest);
   await env.catalog.db.transaction().execute(async (trx) => {
     const completed = await trx
       .updateTable("base_backup")
@@ -206,6 +207,8 @@ async function recordComplete(
         log_stream: manifest.log.stream,
         log_start: manifest.log.start,
         log_end: manifest.log.end,
+        gtids_at_least: gtids?.atLeast.format() ?? null,
+        gtids_at_most: gtids?.atMost.format() ?? null,
         data_bytes: manifest.dataBytes,
         stored_bytes: manifest.storedBytes,
         file_count: manifest.files.length,

@@ -61,8 +61,12 @@ export async function runForkJob(env: AgentEnvironment, job: RunningJob): Promis
     await makeServersDirectory(env);
     const rebuilt = await rebuild(run);
     await recordRunning(env, run.fromCloud, rebuilt);
-    const { stoppedAt, lastCommitAt } = rebuilt.recovery;
-    return { stoppedAt, lastCommitAt: lastCommitAt?.toISOString() ?? null };
+    const { stoppedAt, lastCommitAt, lastGtid } = rebuilt.recovery;
+    return {
+      stoppedAt,
+      lastCommitAt: lastCommitAt?.toISOString() ?? null,
+      ...(lastGtid !== undefined && { lastGtid }),
+    };
   } catch (error) {
     await giveUp(run, error);
     throw await withAlternatives(env, { error, ...run });
@@ -192,6 +196,7 @@ async function recordRunning(env: AgentEnvironment, fromCloud: string, rebuilt: 
       ...row.forked_from,
       stoppedAt: recovery.stoppedAt,
       lastCommitAt: recovery.lastCommitAt?.toISOString(),
+      lastGtid: recovery.lastGtid,
     };
     await trx
       .updateTable("service")

@@ -8,9 +8,6 @@ import type { BinlogTransaction } from "../binlog/event-scanner.ts";
 import { gtidBounds } from "./gtid-bounds.ts";
 import type { LogFiles } from "./log-files.ts";
 
-/** A set of more text is not told to people. */
-export const longestGtidText = 300;
-
 export interface GtidRequest {
   readonly facts: BaseBackupFacts;
   readonly gtid: Gtid;
@@ -92,8 +89,8 @@ async function unreachable(request: GtidRequest, why: string): Promise<BtarError
 async function reachableGtids({ facts, log }: GtidRequest): Promise<string | undefined> {
   const bounds = gtidBounds(facts);
   if (!bounds) return undefined;
-  const text = (await loggedGtids(log)).minus(bounds.atMost).format();
-  return text === "" || text.length > longestGtidText ? undefined : text;
+  const reachable = (await loggedGtids(log)).minus(bounds.atMost);
+  return reachable.isEmpty ? undefined : reachable.brief();
 }
 
 async function loggedGtids(log: LogFiles): Promise<GtidSet> {

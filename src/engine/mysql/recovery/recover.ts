@@ -17,7 +17,6 @@ import { internalAccountStatements, internalHost, withInitFile } from "../server
 import { stopServer } from "../server/server-process.ts";
 import { type StartRequest, startServer } from "../server/start.ts";
 import { gtidBounds } from "./gtid-bounds.ts";
-import { longestGtidText } from "./gtid-search.ts";
 import { cloneDirectory, fileSettings, prepareFiles } from "./prepare-files.ts";
 import { recoveryFacts } from "./recovery-facts.ts";
 import { readRelayedLog, type RelayedLog, RelayLogRestorer } from "./relay-logs.ts";
@@ -157,7 +156,8 @@ async function replay(recovery: Recovery): Promise<NonNullable<ServerState["reco
   const { onProgress } = recovery;
   const place = { dataDirectory: directory.data, runAs };
   await replayRelayLogs(replayDirectoryOf(directory.data), { session, ...place, relayed, signal, onProgress });
-  const executed = (await session.queryRow("SELECT @@GLOBAL.gtid_executed AS gtids"))["gtids"] ?? "";
+  const { gtids } = await session.queryRow("SELECT @@GLOBAL.gtid_executed AS gtids");
+  const executed = GtidSet.parse(gtids ?? "");
   refuseMore(recovery, relayed, executed);
   for (const statement of internalAccountStatements(spec.accounts.internal)) await session.query(statement);
   await limitRights(session, [spec.accounts.internal.name, recoveryUser]);
@@ -171,13 +171,13 @@ async function replay(recovery: Recovery): Promise<NonNullable<ServerState["reco
 }
 
 /** Which transactions the files hold, only the server knows: none but those that the backup tells, and the log's. */
-function refuseMore({ facts }: Recovery, relayed: RelayedLog, executed: string): void {
+function refuseMore({ facts }: Recovery, relayed: RelayedLog, executed: GtidSet): void {
   const bounds = gtidBounds(facts);
   if (!bounds) return;
-  const more = GtidSet.parse(executed).minus(bounds.atMost).minus(relayed.gtids);
+  const more = executed.minus(bounds.atMost).minus(relayed.gtids);
   if (more.isEmpty) return;
   throw new BtarError("RECOVERY_FAILED", {
-    message: `the base backup's files hold transactions that it does not tell of: ${more.format()}`,
+    message: `the base backup's files hold transactions that it does not tell of: ${more.brief() ?? "more than can be told"}`,
     hint: "use another base backup",
   });
 }
@@ -188,10 +188,10 @@ async function fetchLog({ directory, facts, plan, feedLog }: Recovery, signal: A
   return await readRelayedLog(place);
 }
 
-function stoppedAt({ end }: RelayedLog, gtids: string): string {
+function stoppedAt({ end }: RelayedLog, executed: GtidSet): string {
   const position = formatPosition("binlog", unpackPosition(end));
-  const set = gtids.replaceAll(/\s/g, "");
-  return set.length > longestGtidText ? position : `${position} (${set})`;
+  const set = executed.brief();
+  return set === undefined ? position : `${position} (${set})`;
 }
 
 function resultOf(recovered: NonNullable<ServerState["recovered"]>): RecoveryResult {

@@ -123,6 +123,10 @@ export class PostgresServerDriver implements ServerDriver {
     return lsnToSortable(walSegmentStart(logStart, walSegmentBytes));
   }
 
+  gtidBounds(): undefined {
+    return undefined;
+  }
+
   async planRecovery(request: RecoveryRequest): Promise<RecoveryPlan> {
     return await planRecovery(request);
   }
