@@ -3,6 +3,7 @@ import { cpus, totalmem } from "node:os";
 import { parseArgs } from "node:util";
 import { benchBackup } from "./backup.ts";
 import { chosenParts } from "./chosen-parts.ts";
+import { benchFleet } from "./fleet/fleet.ts";
 import { benchMysql } from "./mysql/mysql.ts";
 import { parts as mysqlParts } from "./mysql/options.ts";
 import { report as mysqlReport } from "./mysql/report.ts";
@@ -20,6 +21,8 @@ const { values: options, positionals } = parseArgs({
     level: { type: "string" },
     "log-seconds": { type: "string", default: "300" },
     sizes: { type: "string" },
+    services: { type: "string", default: "1000" },
+    "idle-seconds": { type: "string", default: "60" },
     help: { type: "boolean", default: false, short: "h" },
   },
 });
@@ -31,6 +34,7 @@ peers    btar against pgBackRest 2.60 on one PostgreSQL 18 cluster, and btar alo
 mysql    btar against MySQL's own clone and mysqldump on one MySQL 9.7 server with sysbench's tables, the age of its
          log, and its replay against a replica's; Debian or Ubuntu.
          Programs come from Debian's packages, into .cache/servers; nothing is installed on the system.
+fleet    a control plane that knows of many services: lists, single services, and what it costs while nobody asks
 
   --rounds N        rounds that count, after one that does not (default 3)
   --json            one JSON object on standard output, progress on standard error
@@ -42,6 +46,9 @@ peers and mysql:
   --log-seconds N   how long the age of the log is watched under load (default 300)
   --sizes GB,…      peers: databases whose first backup is measured (default 1,3,10)
                     mysql: tables that all is measured with; log and replay with the first (default 1,3)
+fleet:
+  --services N      how many services there are (default 1000)
+  --idle-seconds N  how long the idle server is watched (default 60)
 peers only:
   --level N         zstd level of both; by default 3, and then 1 for a second table
 
@@ -53,6 +60,7 @@ const benchmarks: Readonly<Record<string, (run: Run) => Promise<object>>> = {
   backup: runBackup,
   peers: runPeers,
   mysql: runMysql,
+  fleet: runFleet,
 };
 
 const [name = "", ...more] = positionals;
@@ -124,6 +132,14 @@ async function runMysql(shared: Run): Promise<object> {
   });
   shared.say(`\n${mysqlReport(result)}`);
   return result;
+}
+
+async function runFleet(shared: Run): Promise<object> {
+  return await benchFleet({
+    ...shared,
+    count: positiveInteger("services", options.services),
+    idleSeconds: positiveInteger("idle-seconds", options["idle-seconds"]),
+  });
 }
 
 function sizes(standard: string): readonly number[] {

@@ -58,7 +58,23 @@ export async function findAccessToken(
   db: CatalogDatabase,
   text: string,
 ): Promise<Selectable<AccessTokenTable> | undefined> {
-  return await db.selectFrom("access_token").selectAll().where("sha256", "=", hash(text)).executeTakeFirst();
+  const [row] = await findAccessTokens(db, [text]);
+  return row;
+}
+
+/** Finds tokens by their texts, in that order; expired ones too, undefined for those that are none. */
+export async function findAccessTokens(
+  db: CatalogDatabase,
+  texts: readonly string[],
+): Promise<readonly (Selectable<AccessTokenTable> | undefined)[]> {
+  const hashes = texts.map(hash);
+  const rows = await db
+    .selectFrom("access_token")
+    .selectAll()
+    .where("sha256", "in", [...new Set(hashes)])
+    .execute();
+  const byHash = new Map(rows.map((row) => [row.sha256, row]));
+  return hashes.map((sha256) => byHash.get(sha256));
 }
 
 /** Notes that a token was used; at most once a minute, so that reading the API does not write each time. */

@@ -25,11 +25,23 @@ const migrations = {
   "0004-gtids": gtids,
 };
 
-/** bigint and numeric columns: sizes and counts fit a number; commit times stay text. */
+/** Sizes and counts fit a number; commit times stay text. */
 const typeParsers: pg.CustomTypesConfig = {
-  getTypeParser: (oid: number, format?: "text" | "binary") =>
-    oid === pg.types.builtins.INT8 ? (text: string) => Number(text) : pg.types.getTypeParser(oid, format as "text"),
+  getTypeParser: (oid: number, format?: "text" | "binary") => {
+    if (oid === pg.types.builtins.INT8) return Number;
+    if (oid === pg.types.builtins.TIMESTAMPTZ) return parseMoment;
+    return pg.types.getTypeParser(oid, format as "text");
+  },
 };
+
+/** All sessions are in UTC: `2026-03-01 10:00:00.25+00`. Infinite and ancient ones are left to the library. */
+const plainMoment = /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)?\+00$/;
+const parseAnyMoment = pg.types.getTypeParser(pg.types.builtins.TIMESTAMPTZ, "text");
+
+function parseMoment(text: string): unknown {
+  if (!plainMoment.test(text)) return parseAnyMoment(text);
+  return new Date(`${text.slice(0, 10)}T${text.slice(11, -3)}Z`);
+}
 
 /**
  * Opens the catalog and brings its tables up to date; several processes may do so at once.
@@ -50,6 +62,7 @@ export async function openCatalog(
     application_name: options.applicationName,
     types: typeParsers,
     connectionTimeoutMillis: 10_000,
+    options: "-c timezone=UTC",
     keepAlive: true,
   });
   // An idle connection that breaks would otherwise end the process; the next query reports what matters.

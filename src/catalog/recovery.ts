@@ -6,6 +6,7 @@ import {
   type WindowLogRange,
 } from "../domain/recovery-window.ts";
 import type { Selectable } from "kysely";
+import { type BackupRecords, backupRecords } from "./backup-records.ts";
 import type { CatalogDatabase } from "./catalog.ts";
 import type { DamagedObjectTable } from "./schema.ts";
 
@@ -24,39 +25,29 @@ export interface LocationRecovery {
 
 /** The recovery windows of a service, one per location. */
 export async function recoveryByLocation(db: CatalogDatabase, serviceId: string): Promise<readonly LocationRecovery[]> {
-  const locations = await db
-    .selectFrom("location")
-    .select(["cloud", "role", "state"])
-    .where("service_id", "=", serviceId)
-    .orderBy("role")
-    .orderBy("cloud")
-    .execute();
-  const backups = await db
-    .selectFrom("backup_location")
-    .innerJoin("base_backup", "base_backup.id", "backup_location.backup_id")
-    .select(["backup_location.cloud", "base_backup.id", "consistent_at", "log_stream", "log_start", "log_end"])
-    .where("backup_location.service_id", "=", serviceId)
-    .where("backup_location.state", "=", "complete")
-    .execute();
-  const ranges = await db.selectFrom("log_range").selectAll().where("service_id", "=", serviceId).execute();
-  const damaged = await db
-    .selectFrom("damaged_object")
-    .selectAll()
-    .where("service_id", "=", serviceId)
-    .where("kind", "!=", "stray")
-    .execute();
+  return recoveryOf(await backupRecords(db, serviceId));
+}
+
+/** The recovery windows that these records stand for, one per location. */
+export function recoveryOf({
+  locations,
+  backups,
+  copies,
+  logRanges,
+  damaged,
+}: BackupRecords): readonly LocationRecovery[] {
+  const backupOf = new Map(backups.map((backup) => [backup.id, backup]));
   return locations.map(({ cloud, role, state }) => {
-    const damagedHere = damaged.filter((object) => object.cloud === cloud);
-    const here: WindowBackup[] = backups
-      .filter((backup) => backup.cloud === cloud && !damagedHere.some((object) => object.backups.includes(backup.id)))
-      .flatMap((backup) => {
-        const { consistent_at, log_stream, log_start, log_end } = backup;
-        if (!consistent_at || log_stream === null || log_start === null || log_end === null) return [];
-        return [
-          { id: backup.id, consistentAt: consistent_at, logStream: log_stream, logStart: log_start, logEnd: log_end },
-        ];
+    const damagedHere = damaged.filter((object) => object.cloud === cloud && object.kind !== "stray");
+    const here: WindowBackup[] = copies
+      .filter((copy) => copy.cloud === cloud && copy.state === "complete")
+      .filter(({ backup_id }) => !damagedHere.some((object) => object.backups.includes(backup_id)))
+      .flatMap(({ backup_id: id }) => {
+        const { consistent_at, log_stream, log_start, log_end } = backupOf.get(id) ?? {};
+        if (!consistent_at || !log_stream || !log_start || !log_end) return [];
+        return [{ id, consistentAt: consistent_at, logStream: log_stream, logStart: log_start, logEnd: log_end }];
       });
-    const log: WindowLogRange[] = ranges
+    const log: WindowLogRange[] = logRanges
       .filter((range) => range.cloud === cloud)
       .map((range) => ({
         stream: range.stream,

@@ -3,9 +3,10 @@ import type { LogNeed } from "../domain/log-retention.ts";
 import { findPlan } from "../domain/plan.ts";
 import { decideRetention, type RetainedBackup, type RetentionDecision, retentionDaysOf } from "../domain/retention.ts";
 import type { CatalogDatabase } from "./catalog.ts";
+import { type BackupRecords, type BackupRow, backupRecords, type CopyRow, type LocationRow } from "./backup-records.ts";
 import { type BackupPin, pinsOf } from "./pins.ts";
-import { recoveryByLocation } from "./recovery.ts";
-import type { BackupLocationTable, BaseBackupTable, LocationTable, ServiceTable } from "./schema.ts";
+import { recoveryOf } from "./recovery.ts";
+import type { LocationTable, ServiceTable } from "./schema.ts";
 
 /** What retention makes of the base backups at a location. */
 export interface LocationRetention {
@@ -29,15 +30,11 @@ export interface RetentionOptions {
   readonly defaultDays: number;
 }
 
-type BackupRow = Selectable<BaseBackupTable>;
-type CopyRow = Selectable<BackupLocationTable>;
-
-interface LoadedService {
-  readonly backups: readonly BackupRow[];
-  readonly copies: readonly CopyRow[];
-  readonly pins: readonly BackupPin[];
+/** Records, and what is worked out of them. */
+interface LoadedService extends BackupRecords {
   /** `BACKUP CLOUD` of those whose log is there as well. */
   readonly restorable: ReadonlySet<string>;
+  readonly pins: readonly BackupPin[];
   readonly now: Date;
 }
 
@@ -50,10 +47,20 @@ export async function retentionByLocation(
   service: RetainedService,
   options: RetentionOptions,
 ): Promise<readonly LocationRetention[]> {
-  const locations = await db.selectFrom("location").selectAll().where("service_id", "=", service.id).execute();
+  const records = await backupRecords(db, service.id);
+  return retentionOf(service, { ...records, pins: await pinsOf(db, service.id) }, options);
+}
+
+/** The same from what is known. */
+export function retentionOf(
+  service: RetainedService,
+  records: BackupRecords & { readonly pins: readonly BackupPin[] },
+  options: RetentionOptions,
+): readonly LocationRetention[] {
+  const { locations } = records;
   const { now = new Date(0) } = options;
-  const loaded = await load(db, service.id, now);
-  const daysOf = (location: Selectable<LocationTable>) => locationRetentionDays(service, location, options.defaultDays);
+  const loaded = { ...records, restorable: restorableOf(records), now };
+  const daysOf = (location: LocationRow) => locationRetentionDays(service, location, options.defaultDays);
   const awaited = new Map(
     locations.map((location) => {
       const isAwaiting = location.role === "secondary" && location.state === "active";
@@ -92,19 +99,10 @@ export function locationRetentionDays(
   });
 }
 
-async function load(db: CatalogDatabase, serviceId: string, now: Date): Promise<LoadedService> {
-  const backups = await db
-    .selectFrom("base_backup")
-    .selectAll()
-    .where("service_id", "=", serviceId)
-    .where("consistent_at", "is not", null)
-    .execute();
-  const copies = await db.selectFrom("backup_location").selectAll().where("service_id", "=", serviceId).execute();
-  const recovery = await recoveryByLocation(db, serviceId);
-  const restorable = new Set(
-    recovery.flatMap(({ cloud, reach }) => reach.map(({ backupId }) => `${backupId} ${cloud}`)),
+function restorableOf(records: BackupRecords): ReadonlySet<string> {
+  return new Set(
+    recoveryOf(records).flatMap(({ cloud, reach }) => reach.map(({ backupId }) => `${backupId} ${cloud}`)),
   );
-  return { backups, copies, pins: await pinsOf(db, serviceId), restorable, now };
 }
 
 function retained(loaded: LoadedService, id: string, cloud: string): readonly RetainedBackup[] {
@@ -131,10 +129,12 @@ function toComeAt(loaded: LoadedService, cloud: string, retentionDays: number): 
   const { backups, copies, now } = loaded;
   const copyOf = (id: string, where: (copy: CopyRow) => boolean) =>
     copies.find((copy) => copy.backup_id === id && where(copy));
-  const lacking = backups.filter(({ id, state }) => {
+  const lacking = backups.filter(({ id, state, consistent_at }) => {
     const here = copyOf(id, (copy) => copy.cloud === cloud)?.state ?? "waiting";
     const primary = copyOf(id, (copy) => copy.role === "primary")?.state;
-    return state === "complete" && primary === "complete" && ["waiting", "copying", "failed"].includes(here);
+    return (
+      consistent_at && state === "complete" && primary === "complete" && ["waiting", "copying", "failed"].includes(here)
+    );
   });
   const complete = copies.filter((copy) => copy.cloud === cloud && copy.state === "complete");
   const all = [...complete.map(({ backup_id }) => backup_id), ...lacking.map(({ id }) => id)].flatMap((id) =>

@@ -76,7 +76,8 @@ const backupLocation = Type.Object({
   completed_at: nullableMoment("When it was complete"),
 });
 
-export const backup = Type.Object({
+/** A base backup in lists of services. */
+export const listedBackup = Type.Object({
   backup_name: Type.String({ description: "Sorts by time" }),
   backup_time: moment("When it was complete; of one that is not, when it began"),
   data_size: bytes("The database's files"),
@@ -89,6 +90,10 @@ export const backup = Type.Object({
     }),
     { description: "Clouds whose copy can be restored" },
   ),
+});
+
+export const backup = Type.Object({
+  ...listedBackup.properties,
   state: Type.Enum(["running", "complete", "failed", "deleting"]),
   reason: Type.String({ description: "schedule, request, first or log_gap" }),
   trouble: nullableText("Why it failed, or fails now"),

@@ -1,5 +1,5 @@
 import Type from "typebox";
-import { backup } from "./backups.ts";
+import { backup, listedBackup } from "./backups.ts";
 import {
   alwaysEmpty,
   alwaysNull,
@@ -194,7 +194,14 @@ export const service = Type.Object({
 });
 
 export const serviceAnswer = Type.Object({ service });
-export const servicesAnswer = Type.Object({ services: Type.Array(service) });
+export const servicesAnswer = Type.Object({
+  services: Type.Array(
+    Type.Object({
+      ...service.properties,
+      backups: Type.Array(listedBackup, { description: "Complete base backups, newest first; `…/backups` tells more" }),
+    }),
+  ),
+});
 export const serviceMessageAnswer = Type.Object({
   service,
   message: Type.String({ description: "What was done" }),

@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from "node:crypto";
+import { createCipheriv, createDecipheriv, createSecretKey, hkdfSync, type KeyObject, randomBytes } from "node:crypto";
 import { BtarError } from "../domain/errors.ts";
 
 const version = "v1";
@@ -34,6 +34,18 @@ export function openSecret(masterKey: Uint8Array, purpose: string, sealed: strin
   }
 }
 
-function purposeKey(masterKey: Uint8Array, purpose: string): Buffer {
-  return Buffer.from(hkdfSync("sha256", masterKey, "", `btar secret 1 ${purpose}`, 32));
+/** Deriving a key costs more than to open with it, and lists of many services open the same secrets again and again. */
+const purposeKeys = new WeakMap<Uint8Array, Map<string, KeyObject>>();
+const maxPurposeKeys = 10_000;
+
+function purposeKey(masterKey: Uint8Array, purpose: string): KeyObject {
+  const known = purposeKeys.get(masterKey) ?? new Map<string, KeyObject>();
+  purposeKeys.set(masterKey, known);
+  const found = known.get(purpose);
+  if (found) return found;
+  const key = createSecretKey(Buffer.from(hkdfSync("sha256", masterKey, "", `btar secret 1 ${purpose}`, 32)));
+  const [oldest] = known.keys();
+  if (known.size >= maxPurposeKeys && oldest !== undefined) known.delete(oldest);
+  known.set(purpose, key);
+  return key;
 }

@@ -9,7 +9,7 @@ import type {
   reportAnswer,
   restoreAnswer,
 } from "../../src/contract/backups.ts";
-import type { serviceAnswer } from "../../src/contract/services.ts";
+import type { serviceAnswer, servicesAnswer } from "../../src/contract/services.ts";
 import type { protectionAnswer, statusAnswer } from "../../src/contract/status.ts";
 import { type Answer, type Refusal, RunningApi, testConfiguration } from "../support/running-api.ts";
 import { SimulatedAgent, until } from "../support/simulated-agent.ts";
@@ -141,6 +141,52 @@ test("P1: backups are listed with what clients read, once they are complete", as
     service.backups.map(({ backup_name }) => backup_name),
     ["b2", "b1"],
   );
+});
+
+test("lists of services tell the same of backups as the services themselves", async () => {
+  await protectedService("in-list");
+  const where = { service_id: await agent.serviceId("in-list"), cloud: "local-south" };
+  const clouds = ["local-north", "local-south"];
+  for (const id of ["in-list-1", "in-list-2"])
+    await agent.backup("in-list", { id, from: ago(day), until: ago(minute), clouds });
+  const change = async (values: { readonly is_paused: boolean; readonly pause_reason: string | null }) => {
+    const { db } = api.catalog;
+    const { service_id, cloud } = where;
+    await db
+      .updateTable("location")
+      .set(values)
+      .where("service_id", "=", service_id)
+      .where("cloud", "=", cloud)
+      .execute();
+  };
+  const isSame = async (regions: readonly (readonly boolean[])[]) => {
+    const told = (await api.avn<Service>("GET", "/project/demo/service/in-list")).body.service.backups;
+    const { services } = (await api.avn<Static<typeof servicesAnswer>>("GET", "/project/demo/service")).body;
+    const listed = services.find(({ service_name }) => service_name === "in-list")?.backups;
+    const keys = ["backup_name", "backup_time", "data_size", "storage_location", "additional_regions"] as const;
+    assert.deepEqual(
+      listed,
+      told.map((backup) => Object.fromEntries(keys.map((key) => [key, backup[key]]))),
+    );
+    assert.deepEqual(
+      told.map(({ additional_regions }) => additional_regions.map(({ paused }) => paused)),
+      regions,
+    );
+  };
+  await isSame([[false], [false]]);
+  const damaged = {
+    kind: "missing" as const,
+    what: "it is gone",
+    backups: JSON.stringify(["in-list-1"]),
+    found_at: new Date(),
+  };
+  await api.catalog.db
+    .insertInto("damaged_object")
+    .values({ ...where, key: "pack", ...damaged, log_stream: null, log_start: null, log_end: null, log_after: null })
+    .execute();
+  await isSame([[false], []]);
+  await change({ is_paused: true, pause_reason: "the link is needed" });
+  await isSame([[true], [true]]);
 });
 
 test("E5: what an additional cloud lacks is copied, the newest first, and asked for once", async () => {

@@ -1,8 +1,19 @@
-import type { Selectable } from "kysely";
-import type { BackupLocationTable, BackupState, BaseBackupTable, LocationTable } from "../../catalog/schema.ts";
-import { type DamagedObject, damagedObjects } from "../../catalog/verification.ts";
+import {
+  type BackupRecords,
+  type BackupRow,
+  backupRecords,
+  type CopyRow,
+  type LocationRow,
+} from "../../catalog/backup-records.ts";
 import { retentionNow } from "../../catalog/catalog-clock.ts";
-import { type LocationRetention, type RetainedService, retentionByLocation } from "../../catalog/retention.ts";
+import {
+  type LocationRetention,
+  type RetainedService,
+  type RetentionOptions,
+  retentionOf,
+} from "../../catalog/retention.ts";
+import type { BackupState } from "../../catalog/schema.ts";
+import type { DamagedObject } from "../../catalog/verification.ts";
 import { regionOf } from "../../domain/cloud.ts";
 import { BtarError } from "../../domain/errors.ts";
 import type { ControlPlaneContext } from "../context.ts";
@@ -13,34 +24,39 @@ interface BackedUpService extends RetainedService {
   readonly cloud: string;
 }
 
+interface WantedBackups {
+  readonly states?: readonly BackupState[];
+  readonly id?: string;
+}
+
 /** Base backups of a service, newest first, as the API tells them. */
-export async function backupFields(
-  context: ControlPlaneContext,
-  service: BackedUpService,
-  wanted: { readonly states?: readonly BackupState[]; readonly id?: string },
-) {
+export async function backupFields(context: ControlPlaneContext, service: BackedUpService, wanted: WantedBackups) {
   const { db } = context.catalog;
-  let query = db.selectFrom("base_backup").selectAll().where("service_id", "=", service.id);
-  if (wanted.states) query = query.where("state", "in", wanted.states);
-  if (wanted.id !== undefined) query = query.where("id", "=", wanted.id);
-  const backups = await query.orderBy("started_at", "desc").orderBy("id", "desc").execute();
-  const copies = await db
-    .selectFrom("backup_location")
-    .selectAll()
-    .where("service_id", "=", service.id)
-    .orderBy("role")
-    .orderBy("cloud")
-    .execute();
-  const locations = await db.selectFrom("location").selectAll().where("service_id", "=", service.id).execute();
-  const damaged = (await damagedObjects(db, { serviceId: service.id })).filter(({ kind }) => kind !== "stray");
-  const retention = await retentionByLocation(db, service, {
-    now: await retentionNow(db),
-    defaultDays: context.configuration.backups.retentionDays,
-  });
-  return backups.map((backup) => {
-    const ofBackup = copies.filter((copy) => copy.backup_id === backup.id);
-    return oneBackup(service, { backup, copies: ofBackup, locations, damaged, retention });
-  });
+  return backupFieldsFrom(service, await backupRecords(db, service.id), wanted, await retentionRules(context));
+}
+
+/** By what backups expire now. */
+export async function retentionRules({ catalog, configuration }: ControlPlaneContext): Promise<RetentionOptions> {
+  return { now: await retentionNow(catalog.db), defaultDays: configuration.backups.retentionDays };
+}
+
+/** The same from records. */
+export function backupFieldsFrom(
+  service: BackedUpService,
+  records: BackupRecords,
+  wanted: WantedBackups,
+  rules: RetentionOptions,
+) {
+  const { copies, locations } = records;
+  const damaged = records.damaged.filter(({ kind }) => kind !== "stray");
+  // When a backup expires is told, whatever open work may keep it from going then.
+  const retention = retentionOf(service, { ...records, pins: [] }, rules);
+  const copiesOf = Map.groupBy(copies, (copy) => copy.backup_id);
+  return records.backups
+    .filter(({ id, state }) => (wanted.id ?? id) === id && (wanted.states?.includes(state) ?? true))
+    .map((backup) =>
+      oneBackup(service, { backup, copies: copiesOf.get(backup.id) ?? [], locations, damaged, retention }),
+    );
 }
 
 /** @throws {BtarError} NOT_FOUND */
@@ -51,9 +67,9 @@ export async function findBackup(context: ControlPlaneContext, service: BackedUp
 }
 
 interface LoadedBackup {
-  readonly backup: Selectable<BaseBackupTable>;
-  readonly copies: readonly Selectable<BackupLocationTable>[];
-  readonly locations: readonly Selectable<LocationTable>[];
+  readonly backup: BackupRow;
+  readonly copies: readonly CopyRow[];
+  readonly locations: readonly LocationRow[];
   readonly damaged: readonly DamagedObject[];
   readonly retention: readonly LocationRetention[];
 }
@@ -113,16 +129,12 @@ function damageText(damaged: readonly DamagedObject[]): string | undefined {
   return `it cannot be restored: ${first.key} is ${first.kind}${others}`;
 }
 
-function isKept({ is_kept, kept_until }: Selectable<BaseBackupTable>): boolean {
+function isKept({ is_kept, kept_until }: BackupRow): boolean {
   return is_kept && (kept_until === null || kept_until > new Date());
 }
 
 /** When it is removed from a location; null: not before a newer one is complete there, or never. */
-function expireTime(
-  backup: Selectable<BaseBackupTable>,
-  cloud: string,
-  retention: readonly LocationRetention[],
-): string | null {
+function expireTime(backup: BackupRow, cloud: string, retention: readonly LocationRetention[]): string | null {
   const location = retention.find((each) => each.cloud === cloud);
   const expiresAt = location?.decisions.find(({ id }) => id === backup.id)?.expiresAt;
   if (!expiresAt || (isKept(backup) && !backup.kept_until)) return null;

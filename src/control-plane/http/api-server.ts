@@ -15,7 +15,7 @@ import { serviceRoutes } from "../services/routes.ts";
 import { healthRoutes } from "../status/health-routes.ts";
 import { statusRoutes } from "../status/routes.ts";
 import { publicRoute } from "./answers.ts";
-import { authenticate } from "./authentication.ts";
+import { authenticate, tokenLoader } from "./authentication.ts";
 import { errorAnswer } from "./error-answer.ts";
 import { acceptRequestBodies, isStorable } from "./request-bodies.ts";
 import { UnknownRoutes } from "./unknown-routes.ts";
@@ -52,9 +52,10 @@ export async function createApiServer(context: ControlPlaneContext) {
   }).withTypeProvider<TypeBoxTypeProvider>();
   acceptRequestBodies(app);
   app.decorateRequest("token", undefined);
+  const tokens = tokenLoader(context);
   app.addHook("onRequest", async (request, reply) => {
     reply.header("x-request-id", request.id);
-    await authenticate(context, request);
+    await authenticate(context, tokens, request);
     const names = Object.values((request.params ?? {}) as Readonly<Record<string, string>>);
     if (names.every(isStorable)) return;
     throw new BtarError("NOT_FOUND", { message: "Nothing has a name with a NUL character" });

@@ -1,8 +1,9 @@
 import type { FastifyRequest } from "fastify";
 import type { Selectable } from "kysely";
-import { findAccessToken, touchAccessToken } from "../../catalog/access-tokens.ts";
+import { findAccessTokens, touchAccessToken } from "../../catalog/access-tokens.ts";
 import type { AccessTokenTable } from "../../catalog/schema.ts";
 import { BtarError } from "../../domain/errors.ts";
+import { BatchLoader } from "../../platform/batch-loader.ts";
 import type { ControlPlaneContext } from "../context.ts";
 
 declare module "fastify" {
@@ -18,8 +19,19 @@ declare module "fastify" {
 
 const schemes = /^(?:aivenv1|bearer) +(\S+)$/i;
 
+/** Finds tokens by their texts, those of requests that come at once together. */
+export type TokenLoader = BatchLoader<string, Selectable<AccessTokenTable> | undefined>;
+
+export function tokenLoader({ catalog }: ControlPlaneContext): TokenLoader {
+  return new BatchLoader(async (texts) => await findAccessTokens(catalog.db, texts));
+}
+
 /** Finds out who asks. @throws {BtarError} TOKEN_INVALID, TOKEN_EXPIRED */
-export async function authenticate(context: ControlPlaneContext, request: FastifyRequest): Promise<void> {
+export async function authenticate(
+  context: ControlPlaneContext,
+  tokens: TokenLoader,
+  request: FastifyRequest,
+): Promise<void> {
   if (request.routeOptions.config.isPublic) return;
   const text = schemes.exec(request.headers.authorization ?? "")?.[1];
   if (text === undefined) {
@@ -29,7 +41,7 @@ export async function authenticate(context: ControlPlaneContext, request: Fastif
     });
   }
   const { db } = context.catalog;
-  const token = await findAccessToken(db, text);
+  const token = await tokens.load(text);
   // Clients look for these words.
   if (!token) throw new BtarError("TOKEN_INVALID", { message: "Invalid token" });
   if (token.expires_at && token.expires_at <= context.clock.now()) {

@@ -1,4 +1,5 @@
 import type { Selectable } from "kysely";
+import { ofServices } from "../../catalog/backup-records.ts";
 import type { JobState, JobTable } from "../../catalog/schema.ts";
 import { BtarError } from "../../domain/errors.ts";
 import type { ControlPlaneContext } from "../context.ts";
@@ -59,15 +60,18 @@ export async function findJob(
   return job;
 }
 
-/** The job that creates, forks or changes a service now. */
-export async function openJobOf(context: ControlPlaneContext, serviceId: string): Promise<JobRow | undefined> {
-  return await context.catalog.db
+/** The jobs that create, fork or change services now, by the service's id. */
+export async function openJobsOf(
+  context: ControlPlaneContext,
+  serviceIds: readonly string[],
+): Promise<ReadonlyMap<string, JobRow>> {
+  const jobs = await context.catalog.db
     .selectFrom("job")
     .selectAll()
-    .where("service_id", "=", serviceId)
+    .where(ofServices(serviceIds))
     .where("kind", "in", ["provision", "fork", "apply"])
     .where("state", "in", openStates)
-    .orderBy("created_at", "desc")
-    .limit(1)
-    .executeTakeFirst();
+    .orderBy("created_at")
+    .execute();
+  return new Map(jobs.flatMap((job) => (job.service_id === null ? [] : [[job.service_id, job] as const])));
 }

@@ -1,6 +1,7 @@
 import { sql } from "kysely";
 import { recordEvent } from "../../catalog/events.ts";
-import { recoveryByLocation } from "../../catalog/recovery.ts";
+import { backupRecordsOf } from "../../catalog/backup-records.ts";
+import { recoveryOf } from "../../catalog/recovery.ts";
 import type { ControlPlaneContext } from "../context.ts";
 import { lagSeconds, rpoSeconds } from "../status/protection.ts";
 import { objectiveChange } from "./lag-objective.ts";
@@ -16,61 +17,95 @@ const resolutions = [
 ] as const;
 const keepSeconds = 366 * daySeconds;
 
+/** So many services are looked at together. */
+const servicesAtOnce = 200;
+
 /** Records lag and data at risk of every additional cloud (L1, L2), and tells when one falls behind (L4). */
 export async function sampleLag(context: ControlPlaneContext): Promise<void> {
   const { db } = context.catalog;
-  const locations = await db
-    .selectFrom("location")
-    .innerJoin("service", "service.id", "location.service_id")
-    .select(["location.service_id", "location.cloud", "location.oldest_missing_at", "service.name", "service.project"])
-    .where("location.role", "=", "secondary")
-    .where("location.state", "=", "active")
-    .where("service.deleted_at", "is", null)
+  const services = await db
+    .selectFrom("service")
+    .select(["id", "name", "project"])
+    .where("deleted_at", "is", null)
+    .where((eb) =>
+      eb.exists(
+        eb
+          .selectFrom("location")
+          .select("cloud")
+          .whereRef("location.service_id", "=", "service.id")
+          .where("role", "=", "secondary")
+          .where("state", "=", "active"),
+      ),
+    )
     .execute();
-  const now = context.clock.now();
-  for (const location of locations) {
-    const { service_id, cloud, oldest_missing_at } = location;
-    const recovery = (await recoveryByLocation(db, service_id)).find((at) => at.cloud === cloud);
-    if (!recovery) continue; // removed meanwhile
-    const lag = lagSeconds(oldest_missing_at, now);
-    const previous = await newestSample(context, service_id, cloud);
-    await db
-      .insertInto("lag_sample")
-      .values({ service_id, cloud, at: now, lag_seconds: lag, rpo_seconds: rpoSeconds(recovery, now) })
-      .onConflict((conflict) => conflict.doNothing())
-      .execute();
-    await tellObjective(context, location, { before: previous ?? 0, now: lag });
+  for (let at = 0; at < services.length; at += servicesAtOnce) {
+    await sampleServices(context, services.slice(at, at + servicesAtOnce));
   }
 }
 
-async function newestSample(
+interface SampledService {
+  readonly id: string;
+  readonly name: string;
+  readonly project: string;
+}
+
+async function sampleServices(context: ControlPlaneContext, services: readonly SampledService[]): Promise<void> {
+  const { db } = context.catalog;
+  const ids = services.map(({ id }) => id);
+  const records = await backupRecordsOf(db, ids);
+  const previous = await newestSamples(context, ids);
+  const now = context.clock.now();
+  const samples = services.flatMap((service) => {
+    const known = records.get(service.id);
+    if (!known) return [];
+    return recoveryOf(known).flatMap((location) => {
+      const { cloud, role, state } = location;
+      if (role !== "secondary" || state !== "active") return [];
+      const missing = known.locations.find((row) => row.cloud === cloud)?.oldest_missing_at ?? null;
+      return [{ service, cloud, lag: lagSeconds(missing, now), rpo: rpoSeconds(location, now) }];
+    });
+  });
+  if (samples.length === 0) return;
+  await db
+    .insertInto("lag_sample")
+    .values(
+      samples.map(({ service, cloud, lag, rpo }) => ({
+        ...{ service_id: service.id, cloud, at: now, lag_seconds: lag, rpo_seconds: rpo },
+      })),
+    )
+    .onConflict((conflict) => conflict.doNothing())
+    .execute();
+  for (const { service, cloud, lag } of samples) {
+    const before = previous.get(`${service.id} ${cloud}`) ?? 0;
+    await tellObjective(context, { service, cloud }, { before, now: lag });
+  }
+}
+
+/** Seconds of lag by `SERVICE CLOUD`. */
+async function newestSamples(
   context: ControlPlaneContext,
-  serviceId: string,
-  cloud: string,
-): Promise<number | undefined> {
-  const row = await context.catalog.db
-    .selectFrom("lag_sample")
-    .select("lag_seconds")
-    .where("service_id", "=", serviceId)
-    .where("cloud", "=", cloud)
-    .orderBy("at", "desc")
-    .limit(1)
-    .executeTakeFirst();
-  return row?.lag_seconds;
+  serviceIds: readonly string[],
+): Promise<ReadonlyMap<string, number>> {
+  const { rows } = await sql<{ service_id: string; cloud: string; lag_seconds: number }>`
+    select location.service_id, location.cloud, newest.lag_seconds from location
+    join lateral (select lag_seconds from lag_sample
+      where service_id = location.service_id and cloud = location.cloud order by at desc limit 1) newest on true
+    where location.service_id = any(${serviceIds}::uuid[])`.execute(context.catalog.db);
+  return new Map(rows.map(({ service_id, cloud, lag_seconds }) => [`${service_id} ${cloud}`, lag_seconds]));
 }
 
 async function tellObjective(
   context: ControlPlaneContext,
-  location: { readonly service_id: string; readonly cloud: string; readonly name: string; readonly project: string },
+  { service, cloud }: { readonly service: SampledService; readonly cloud: string },
   lag: { readonly before: number; readonly now: number },
 ): Promise<void> {
-  const { service_id, cloud, name, project } = location;
+  const { name, project } = service;
   const objective = context.configuration.limits.lagObjectiveSeconds;
   const change = objectiveChange(lag, objective);
   if (!change) return;
   await recordEvent(context.catalog.db, {
     project,
-    service: { id: service_id, name },
+    service,
     kind: change === "behind" ? "location_behind" : "location_caught_up",
     severity: change === "behind" ? "warning" : "info",
     message:

@@ -8,6 +8,7 @@ import {
   tagsBody,
   updateServiceBody,
 } from "../../contract/services.ts";
+import { BatchLoader } from "../../platform/batch-loader.ts";
 import type { ControlPlaneContext } from "../context.ts";
 import { answers } from "../http/answers.ts";
 import type { ApiServer } from "../http/api-server.ts";
@@ -15,8 +16,8 @@ import { actorOf } from "../http/authentication.ts";
 import { findProject } from "../projects/find-project.ts";
 import { createService } from "./create-service.ts";
 import { deleteService, deletionEvent } from "./delete-service.ts";
-import { findService, type ServiceName } from "./find-service.ts";
-import { serviceFields } from "./service-fields.ts";
+import { findService, findServices, type ServiceName } from "./find-service.ts";
+import { listedServices, type ServiceFields, serviceFields, servicesFields } from "./service-fields.ts";
 import { updateService } from "./update-service.ts";
 
 export function serviceRoutes(app: ApiServer, context: ControlPlaneContext): void {
@@ -24,6 +25,11 @@ export function serviceRoutes(app: ApiServer, context: ControlPlaneContext): voi
   const told = async (name: ServiceName) => ({
     service: await serviceFields(context, await findService(context, name)),
   });
+
+  /** Many clients may wait for a service to run, and ask again and again. */
+  const askedTogether = new BatchLoader<ServiceName, ServiceFields | undefined>(
+    async (names) => await servicesOfNames(context, names),
+  );
 
   app.post(
     "/v1/project/:project/service",
@@ -54,17 +60,17 @@ export function serviceRoutes(app: ApiServer, context: ControlPlaneContext): voi
         .where("deleted_at", "is", null)
         .orderBy("name")
         .execute();
-      const services = [];
-      // One after the other: a long list must not take all connections of the catalog.
-      for (const row of rows) services.push(await serviceFields(context, row));
-      return { services };
+      return { services: await listedServices(context, rows) };
     },
   );
 
   app.get(
     "/v1/project/:project/service/:service",
     { schema: { summary: "One service", params: servicePath, response: answers(serviceAnswer) } },
-    async (request) => await told(request.params),
+    async (request) => {
+      const service = await askedTogether.load(request.params);
+      return service ? { service } : await told(request.params); // which says what there is instead
+    },
   );
 
   app.put(
@@ -116,6 +122,16 @@ export function serviceRoutes(app: ApiServer, context: ControlPlaneContext): voi
   );
 
   tagRoutes(app, context);
+}
+
+async function servicesOfNames(
+  context: ControlPlaneContext,
+  names: readonly ServiceName[],
+): Promise<readonly (ServiceFields | undefined)[]> {
+  const rows = await findServices(context, names);
+  const found = new Map(rows.flatMap((row) => (row ? [[row.id, row] as const] : [])));
+  const fields = new Map((await servicesFields(context, [...found.values()])).map((each) => [each.service_id, each]));
+  return rows.map((row) => row && fields.get(row.id));
 }
 
 function tagRoutes(app: ApiServer, context: ControlPlaneContext): void {

@@ -1,11 +1,14 @@
+import type { Selectable } from "kysely";
+import { backupRecordsOf, byService, ofServices } from "../../catalog/backup-records.ts";
+import type { JobProgress, ServiceUserTable } from "../../catalog/schema.ts";
 import { openServiceSecrets } from "../../catalog/service-secrets.ts";
-import type { JobProgress } from "../../catalog/schema.ts";
 import { findPlan } from "../../domain/plan.ts";
-import { backupFields } from "../backups/backup-fields.ts";
+import { backupFieldsFrom, retentionRules } from "../backups/backup-fields.ts";
+import { listedBackup, listedBackups } from "../backups/listed-backups.ts";
 import { cloudDescription } from "../catalogue/cloud-fields.ts";
 import { serviceTypes } from "../catalogue/service-types.ts";
 import type { ControlPlaneContext } from "../context.ts";
-import { type JobRow, openJobOf } from "../jobs/job-fields.ts";
+import { type JobRow, openJobsOf } from "../jobs/job-fields.ts";
 import { connectionOf } from "./connection.ts";
 import type { ServiceRow } from "./find-service.ts";
 import { userFields } from "./user-fields.ts";
@@ -13,22 +16,81 @@ import { userFields } from "./user-fields.ts";
 const defaultMaxConnections = 100;
 
 /** A service as the API tells it. */
-export async function serviceFields(context: ControlPlaneContext, row: ServiceRow) {
+export async function serviceFields(context: ControlPlaneContext, row: ServiceRow): Promise<ServiceFields> {
+  const [fields] = await servicesFields(context, [row]);
+  if (!fields) throw new Error("one row makes one service");
+  return fields;
+}
+
+/** Services as the API tells them, in the order of `rows`; asks the catalog as often as for one. */
+export async function servicesFields(
+  context: ControlPlaneContext,
+  rows: readonly ServiceRow[],
+): Promise<readonly ServiceFields[]> {
+  if (rows.length === 0) return [];
+  const [records, rules, loadedOf] = await Promise.all([
+    backupRecordsOf(
+      context.catalog.db,
+      rows.map(({ id }) => id),
+    ),
+    retentionRules(context),
+    loadServices(context, rows),
+  ]);
+  return rows.map((row) => {
+    const known = records.get(row.id);
+    const backups = known ? backupFieldsFrom(row, known, { states: ["complete"] }, rules) : [];
+    return { ...oneService(context, row, loadedOf(row.id)), backups };
+  });
+}
+
+/** Services as lists tell them: the same, but less of their backups. */
+export async function listedServices(context: ControlPlaneContext, rows: readonly ServiceRow[]) {
+  if (rows.length === 0) return [];
+  const ids = rows.map(({ id }) => id);
+  const [listed, loadedOf] = await Promise.all([listedBackups(context.catalog.db, ids), loadServices(context, rows)]);
+  return rows.map((row) => {
+    const backups = (listed.get(row.id) ?? []).map((backup) => listedBackup(backup, row));
+    return { ...oneService(context, row, loadedOf(row.id)), backups };
+  });
+}
+
+export type ServiceFields = ReturnType<typeof oneService> & { backups: ReturnType<typeof backupFieldsFrom> };
+
+/** What other tables than its own hold of a service, its backups left out. */
+interface LoadedService {
+  readonly users: readonly Selectable<ServiceUserTable>[];
+  readonly databases: readonly string[];
+  /** The one that creates or changes it now. */
+  readonly job: JobRow | undefined;
+}
+
+async function loadServices(
+  context: ControlPlaneContext,
+  rows: readonly ServiceRow[],
+): Promise<(serviceId: string) => LoadedService> {
   const { db } = context.catalog;
+  const ids = rows.map(({ id }) => id);
+  const [users, databases, jobs] = await Promise.all([
+    db.selectFrom("service_user").selectAll().where(ofServices(ids)).execute(),
+    db.selectFrom("service_database").select(["service_id", "name"]).where(ofServices(ids)).orderBy("name").execute(),
+    openJobsOf(context, ids),
+  ]);
+  const [usersOf, databasesOf] = [byService(users), byService(databases)];
+  return (id) => ({
+    users: usersOf.get(id) ?? [],
+    databases: (databasesOf.get(id) ?? []).map(({ name }) => name),
+    job: jobs.get(id),
+  });
+}
+
+function oneService(context: ControlPlaneContext, row: ServiceRow, loaded: LoadedService) {
+  const { databases } = loaded;
   const secrets = openServiceSecrets(context.masterKey, row.id, row.sealed_secrets);
-  const users = await db.selectFrom("service_user").selectAll().where("service_id", "=", row.id).execute();
-  const databaseRows = await db
-    .selectFrom("service_database")
-    .select("name")
-    .where("service_id", "=", row.id)
-    .orderBy("name")
-    .execute();
-  const databases = databaseRows.map(({ name }) => name);
   const connection = connectionOf(row, secrets, databases);
   const plan = findPlan(row.plan);
   const type = serviceTypes[row.engine];
   const version: { readonly pg_version?: string; readonly mysql_version?: string } = { [type.versionKey]: row.version };
-  const nodeState = nodeStateOf(row, await openJobOf(context, row.id));
+  const nodeState = nodeStateOf(row, loaded.job);
   return {
     service_id: row.id,
     service_name: row.name,
@@ -58,8 +120,8 @@ export async function serviceFields(context: ControlPlaneContext, row: ServiceRo
     service_uri_params: connection.params,
     connection_info: type.connectionInfo(connection),
     components: connection.components,
-    users: administratorFirst(users).map((user) => userFields(context, row, user)),
-    databases,
+    users: administratorFirst(loaded.users).map((user) => userFields(context, row, user)),
+    databases: [...databases],
     connection_pools: [],
     node_states: nodeState ? [nodeState] : [],
     maintenance: { ...row.maintenance, enabled: row.maintenance.dow !== "never", updates: [] },
@@ -74,7 +136,6 @@ export async function serviceFields(context: ControlPlaneContext, row: ServiceRo
       ...version,
     },
     forked_from: row.forked_from && definedOf(row.forked_from),
-    backups: await backupFields(context, row, { states: ["complete"] }),
   };
 }
 
@@ -112,8 +173,9 @@ export function nodeStateOf(row: Pick<ServiceRow, "name" | "state">, job: JobRow
 
 /** Clients divide by `max - min`: it is never 0. */
 function progressUpdate(progress: JobProgress) {
-  const isBytes = progress.unit === "bytes";
-  const phase = progress.phase === "replaying the log" ? "stream" : isBytes ? "basebackup" : "prepare";
+  const isLog = progress.phase.endsWith(" the log");
+  const isBytes = progress.unit === "bytes" && !isLog;
+  const phase = isLog ? "stream" : isBytes ? "basebackup" : "prepare";
   return {
     phase,
     completed: false,

@@ -1,13 +1,53 @@
 import { type Selectable, sql } from "kysely";
-import { type LocationRecovery, recoveryByLocation } from "../../catalog/recovery.ts";
-import type { VerificationTable } from "../../catalog/schema.ts";
-import { type DamagedObject, damagedObjects, verifications } from "../../catalog/verification.ts";
+import { type BackupRecords, backupRecordsOf, byService, ofServices } from "../../catalog/backup-records.ts";
+import { type LocationRecovery, recoveryOf } from "../../catalog/recovery.ts";
 import { locationRetentionDays } from "../../catalog/retention.ts";
+import type { VerificationTable } from "../../catalog/schema.ts";
+import type { DamagedObject } from "../../catalog/verification.ts";
 import type { ControlPlaneContext } from "../context.ts";
 import type { ServiceRow } from "../services/find-service.ts";
 
 /** Is a service safe in a second region, how far behind, and what could be restored now? */
-export async function protectionFields(context: ControlPlaneContext, row: ServiceRow) {
+export async function protectionFields(context: ControlPlaneContext, row: ServiceRow): Promise<ProtectionFields> {
+  const [fields] = await protectionsFields(context, [row]);
+  if (!fields) throw new Error("one row makes one service");
+  return fields;
+}
+
+/** The same of many services, in the order of `rows`; asks the catalog as often as for one. */
+export async function protectionsFields(
+  context: ControlPlaneContext,
+  rows: readonly ServiceRow[],
+): Promise<readonly ProtectionFields[]> {
+  if (rows.length === 0) return [];
+  const { db } = context.catalog;
+  const ids = rows.map(({ id }) => id);
+  const [records, verified, warnings, forks] = await Promise.all([
+    backupRecordsOf(db, ids),
+    db.selectFrom("verification").selectAll().where(ofServices(ids)).execute(),
+    reservationWarnings(context, ids),
+    forksOf(context, ids),
+  ]);
+  const [verifiedOf, forksFrom] = [byService(verified), Map.groupBy(forks, ({ sourceId }) => sourceId)];
+  return rows.map((row) => {
+    const known = records.get(row.id);
+    return oneProtection(row, {
+      warning: warnings.get(row.id) ?? null,
+      locations: known ? locationsOf(context, row, known, verifiedOf.get(row.id) ?? []) : [],
+      forks: (forksFrom.get(row.id) ?? []).map(({ fork }) => fork),
+    });
+  });
+}
+
+export type ProtectionFields = ReturnType<typeof oneProtection>;
+
+interface LoadedProtection {
+  readonly warning: string | null;
+  readonly locations: ReturnType<typeof locationsOf>;
+  readonly forks: Awaited<ReturnType<typeof forksOf>>[number]["fork"][];
+}
+
+function oneProtection(row: ServiceRow, { warning, locations, forks }: LoadedProtection) {
   return {
     service_name: row.name,
     service_type: row.engine,
@@ -15,36 +55,25 @@ export async function protectionFields(context: ControlPlaneContext, row: Servic
     cloud_name: row.cloud,
     state: row.state,
     trouble: row.trouble,
-    reservation_warning: await reservationWarning(context, row.id),
-    locations: await locationsOf(context, row),
-    forks: await forksOf(context, row.id),
+    reservation_warning: warning,
+    locations,
+    forks,
   };
 }
 
-async function locationsOf(context: ControlPlaneContext, service: ServiceRow) {
-  const { db } = context.catalog;
-  const { id: serviceId } = service;
+function locationsOf(
+  context: ControlPlaneContext,
+  service: ServiceRow,
+  records: BackupRecords,
+  verified: readonly Selectable<VerificationTable>[],
+) {
   const defaultDays = context.configuration.backups.retentionDays;
   const now = context.clock.now();
-  const rows = await db.selectFrom("location").selectAll().where("service_id", "=", serviceId).execute();
-  const recovery = await recoveryByLocation(db, serviceId);
-  const ranges = await db
-    .selectFrom("log_range")
-    .selectAll()
-    .where("service_id", "=", serviceId)
-    .orderBy("stored_at", "desc")
-    .execute();
-  const complete = await db
-    .selectFrom("backup_location")
-    .select("cloud")
-    .where("service_id", "=", serviceId)
-    .where("state", "=", "complete")
-    .execute();
-  const verified = await verifications(db, serviceId);
-  const damaged = await damagedObjects(db, { serviceId });
-  return recovery.flatMap((location) => {
-    const row = rows.find(({ cloud }) => cloud === location.cloud);
-    if (!row) return []; // removed between the two queries
+  const { copies, damaged } = records;
+  const ranges = records.logRanges.toSorted((a, b) => b.stored_at.getTime() - a.stored_at.getTime());
+  return recoveryOf(records).flatMap((location) => {
+    const row = records.locations.find(({ cloud }) => cloud === location.cloud);
+    if (!row) return [];
     const log = ranges.find(({ cloud }) => cloud === location.cloud);
     return {
       cloud: row.cloud,
@@ -64,7 +93,7 @@ async function locationsOf(context: ControlPlaneContext, service: ServiceRow) {
           }
         : null,
       log: log ? { stream: log.stream, end: log.end_position, stored_at: log.stored_at.toISOString() } : null,
-      complete_backups: complete.filter(({ cloud }) => cloud === row.cloud).length,
+      complete_backups: copies.filter(({ cloud, state }) => cloud === row.cloud && state === "complete").length,
       verification: {
         ...verifiedFields(verified.find(({ cloud }) => cloud === row.cloud)),
         verified_until: row.verified_until?.toISOString() ?? null,
@@ -108,32 +137,38 @@ function secondsBetween(from: Date, to: Date): number {
   return Math.max(0, to.getTime() - from.getTime()) / 1000;
 }
 
-/** What was last said of how much log the server holds back for btar. */
-async function reservationWarning(context: ControlPlaneContext, serviceId: string): Promise<string | null> {
-  const event = await context.catalog.db
-    .selectFrom("event")
-    .select(["kind", "message"])
-    .where("service_id", "=", serviceId)
-    .where("kind", "in", ["slot_holds_wal", "slot_released_wal"])
-    .orderBy("id", "desc")
-    .limit(1)
-    .executeTakeFirst();
-  return event?.kind === "slot_holds_wal" ? event.message : null;
+/** What was last said of how much log a server holds back for btar, by the service's id. */
+async function reservationWarnings(
+  context: ControlPlaneContext,
+  serviceIds: readonly string[],
+): Promise<ReadonlyMap<string, string>> {
+  const { rows } = await sql<{ service_id: string; kind: string; message: string }>`
+    select distinct on (service_id) service_id, kind, message from event
+    where service_id = any(${serviceIds}::uuid[]) and kind in ('slot_holds_wal', 'slot_released_wal')
+    order by service_id, id desc`.execute(context.catalog.db);
+  return new Map(
+    rows.flatMap(({ service_id, kind, message }) =>
+      kind === "slot_holds_wal" ? [[service_id, message] as const] : [],
+    ),
+  );
 }
 
-async function forksOf(context: ControlPlaneContext, serviceId: string) {
+async function forksOf(context: ControlPlaneContext, serviceIds: readonly string[]) {
   const rows = await context.catalog.db
     .selectFrom("service")
     .select(["project", "name", "cloud", "state", "forked_from"])
-    .where(sql`forked_from ->> 'serviceId'`, "=", serviceId)
+    .where(sql<boolean>`forked_from ->> 'serviceId' = any(${serviceIds}::text[])`)
     .where("deleted_at", "is", null)
     .orderBy("created_at")
     .execute();
-  return rows.map((fork) => ({
-    project: fork.project,
-    service_name: fork.name,
-    cloud_name: fork.cloud,
-    state: fork.state,
-    target: fork.forked_from?.target ?? "",
+  return rows.map((row) => ({
+    sourceId: row.forked_from?.serviceId ?? "",
+    fork: {
+      project: row.project,
+      service_name: row.name,
+      cloud_name: row.cloud,
+      state: row.state,
+      target: row.forked_from?.target ?? "",
+    },
   }));
 }

@@ -6,7 +6,7 @@ import type { ApiServer } from "../http/api-server.ts";
 import { findProject } from "../projects/find-project.ts";
 import { findService } from "../services/find-service.ts";
 import { cloudStates } from "./cloud-states.ts";
-import { protectionFields } from "./protection.ts";
+import { protectionFields, protectionsFields } from "./protection.ts";
 
 export function statusRoutes(app: ApiServer, context: ControlPlaneContext): void {
   app.get(
@@ -23,10 +23,7 @@ export function statusRoutes(app: ApiServer, context: ControlPlaneContext): void
         .where("deleted_at", "is", null)
         .orderBy("name")
         .execute();
-      const services = [];
-      // One after the other: a glance at many services must not take all connections of the catalog.
-      for (const row of rows) services.push(await protectionFields(context, row));
-      return { clouds: await cloudStates(context), services };
+      return { clouds: await cloudStates(context), services: [...(await protectionsFields(context, rows))] };
     },
   );
 
