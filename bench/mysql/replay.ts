@@ -14,7 +14,7 @@ import { MysqlServer } from "./server.ts";
 import { write } from "./writers.ts";
 
 /** So many that a replay takes ten seconds and more: a fork tells once a second how far it is. */
-const transactions = 60_000;
+const transactions = 30_000;
 
 export interface ReplayOptions {
   readonly server: MysqlServer;
