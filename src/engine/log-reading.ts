@@ -87,7 +87,7 @@ export interface LogReadingResult {
 }
 
 /** Reads log in order. Errors come of files that cannot be written; what cannot be understood is a hole. */
-export interface LogReader {
+export interface LogReader extends AsyncDisposable {
   /**
    * The following bytes are of this part of the log.
    * @param history small text that belongs to the stream, where there is one

@@ -5,15 +5,25 @@ export const encryptedMagic = Buffer.from([0xfd, 0x62, 0x69, 0x6e]);
 
 export const eventHeaderBytes = 19;
 
-/** Kinds of events that mean something to a reader of files; all others are parts of transactions. */
+/** Kinds of events that somebody here knows; most others are parts of transactions. */
 export const eventType = {
+  query: 2,
   stop: 3,
   rotate: 4,
   formatDescription: 15,
+  tableMap: 19,
+  writeRowsV1: 23,
+  updateRowsV1: 24,
+  deleteRowsV1: 25,
   heartbeat: 27,
+  writeRows: 30,
+  updateRows: 31,
+  deleteRows: 32,
   gtid: 33,
   anonymousGtid: 34,
   previousGtids: 35,
+  partialUpdateRows: 39,
+  transactionPayload: 40,
   heartbeatV2: 41,
   taggedGtid: 42,
 } as const;

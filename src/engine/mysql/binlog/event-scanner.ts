@@ -36,6 +36,16 @@ export interface BinlogDescription {
   readonly hasChecksums: boolean;
 }
 
+/** Takes the body of an event: what lies between its head and its checksum. */
+export interface EventBody {
+  /** In parts of any size; they are valid during the call. */
+  take(bytes: Buffer): void;
+  end(): void;
+}
+
+/** Gives who reads the body of an event that begins; undefined: it is passed over. */
+export type BodyChoice = (event: EventHeader) => EventBody | undefined;
+
 export interface EventScannerOptions {
   /** Number of the file, for messages. */
   readonly file: number;
@@ -52,6 +62,7 @@ export interface EventScannerOptions {
   readonly onPreviousGtids?: (gtids: GtidSet) => void;
   /** Called when the last byte of a transaction was fed. */
   readonly onTransaction?: (transaction: BinlogTransaction) => void;
+  readonly bodies?: BodyChoice;
 }
 
 /** Bodies of the events that are read; those of previous GTIDs may be longer. */
@@ -91,6 +102,7 @@ export class EventScanner {
   #eventEnd = 0;
   /** The whole event as far as it has come, for those that are read. */
   #body: Buffer[] | undefined;
+  #reader: EventBody | undefined;
   #sum = 0;
   #sumRead = 0;
   #transaction: BinlogTransaction | undefined;
@@ -186,6 +198,7 @@ export class EventScanner {
     this.#eventStart = start;
     this.#eventEnd = end;
     this.#body = this.#isRead(event) ? [Buffer.from(head)] : undefined;
+    this.#reader = this.#options.bodies?.(event);
     if (this.#options.verifiesChecksums === true) this.#sum = crc32(isDescription ? withoutInUse(head) : head);
     this.#sumRead = 0;
     this.#offset += eventHeaderBytes;
@@ -216,6 +229,10 @@ export class EventScanner {
     const part = bytes.subarray(at, at + taken);
     if (this.#options.verifiesChecksums === true) this.#addToSum(part);
     this.#body?.push(Buffer.from(part));
+    if (this.#reader) {
+      const left = this.#eventEnd - (this.#hasChecksums ? checksumBytes : 0) - this.#offset;
+      if (left > 0) this.#reader.take(part.subarray(0, left));
+    }
     this.#offset += taken;
     if (this.#offset === this.#eventEnd) this.#end(event);
     return taken;
@@ -237,6 +254,8 @@ export class EventScanner {
     const body = this.#body && Buffer.concat(this.#body);
     this.#body = undefined;
     if (body) this.#read(event, start, body);
+    this.#reader?.end();
+    this.#reader = undefined;
     const isSummed = this.#hasChecksums || event.type === eventType.formatDescription;
     if (this.#options.verifiesChecksums === true && isSummed && this.#sum !== this.#sumRead) {
       throw this.#damaged(start, `an event of type ${event.type} does not match its checksum`);

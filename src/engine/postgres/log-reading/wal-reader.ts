@@ -104,6 +104,10 @@ export class WalReader implements LogReader {
     };
   }
 
+  async [Symbol.asyncDispose](): Promise<void> {
+    // Nothing is open between two calls.
+  }
+
   #scan(open: OpenLeg, from: Lsn, bytes: Uint8Array): void {
     // The last timeline's log lies before the start of one that followed it: it was counted there.
     const isCounted = (start: Lsn) => this.#isFirstLeg || start >= open.start;
