@@ -49,8 +49,12 @@ export type ServerStatus =
 export interface RecoveryProgress {
   /** Log replayed up to here, in the engine's own notation for people. */
   readonly position: string;
+  /** Where it will end, in the same notation. */
+  readonly end: string;
   /** 0 to 1, as far as it can be told. */
   readonly fraction: number;
+  /** How many are done of how many, for people, where they are known. */
+  readonly transactions?: string | undefined;
 }
 
 /** Writes log into a restored server directory, ready for replay. */

@@ -29,6 +29,8 @@ export interface RecoverySource {
   readonly history: ReadonlyMap<string, Uint8Array>;
   /** Stored bytes of log that will be read. */
   readonly logBytes: number;
+  /** Those of each piece, by name. */
+  readonly pieceBytes: ReadonlyMap<string, number>;
 }
 
 /** Reads a job's target: `{kind: latest | backup-end}`, `{kind: time, at}` or `{kind: gtid, gtid}`. */
@@ -59,9 +61,9 @@ export async function openRecoverySource(
   const known = await damagedObjects(env.catalog.db, { serviceId: repository.serviceId, cloud: fromCloud });
   const damaged = new Set(known.map(({ key }) => key));
   const { plan, pieces, history } = await planLog({ repository, server, facts, target, damaged, signal });
-  const chosen = new Set(plan.pieces.map(nameOf));
-  const logBytes = pieces.reduce((sum, piece) => sum + (chosen.has(nameOf(piece)) ? piece.sizeBytes : 0), 0);
-  return { manifest, server, facts, plan, history, logBytes };
+  const pieceBytes = new Map(pieces.map((piece) => [nameOf(piece), piece.sizeBytes]));
+  const logBytes = plan.pieces.reduce((sum, piece) => sum + (pieceBytes.get(nameOf(piece)) ?? 0), 0);
+  return { manifest, server, facts, plan, history, logBytes, pieceBytes };
 }
 
 interface PlanRequest {
@@ -126,23 +128,28 @@ export async function restoreLog(request: {
   readonly source: RecoverySource;
   readonly restorer: LogRestorer;
   readonly signal: AbortSignal;
+  /** Is told the stored bytes of what was handed on. */
+  readonly onProgress?: (doneBytes: number) => void;
 }): Promise<void> {
-  const { repository, source, restorer, signal } = request;
+  const { repository, source, restorer, signal, onProgress } = request;
   const streams = new Set(source.plan.pieces.map((piece) => piece.stream));
   for (const [stream, text] of source.history) {
     if (streams.has(stream)) await restorer.history(stream, text);
   }
-  const ahead: { readonly stream: string; readonly parts: Promise<readonly LogPart[]> }[] = [];
+  const ahead: { readonly piece: LogPieceRef; readonly parts: Promise<readonly LogPart[]> }[] = [];
+  let doneBytes = 0;
   const writeNext = async () => {
     const next = ahead.shift();
     if (!next) return;
-    for (const { start, bytes } of await next.parts) await restorer.write(next.stream, start, bytes);
+    for (const { start, bytes } of await next.parts) await restorer.write(next.piece.stream, start, bytes);
+    doneBytes += source.pieceBytes.get(nameOf(next.piece)) ?? 0;
+    onProgress?.(doneBytes);
   };
   try {
     for (const piece of source.plan.pieces) {
       const parts = readLog(repository, piece, { signal });
       parts.catch(() => undefined); // thrown by writeNext in its turn
-      ahead.push({ stream: piece.stream, parts });
+      ahead.push({ piece, parts });
       if (ahead.length >= piecesReadAtOnce) await writeNext();
     }
     while (ahead.length > 0) await writeNext();

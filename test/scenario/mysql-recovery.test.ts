@@ -12,7 +12,7 @@ import { packPosition, parseBinlogFileName } from "../../src/engine/mysql/binlog
 import { gtidBounds } from "../../src/engine/mysql/recovery/gtid-bounds.ts";
 import { MysqlServerDriver } from "../../src/engine/mysql/server-driver.ts";
 import { resolveRunAs } from "../../src/engine/run-as.ts";
-import type { FeedLog, RecoveryResult, ServerSpec } from "../../src/engine/server.ts";
+import type { FeedLog, RecoveryProgress, RecoveryResult, ServerSpec } from "../../src/engine/server.ts";
 import { MemoryObjectStore } from "../../src/object-store/memory/memory-object-store.ts";
 import { createLogger } from "../../src/platform/logger.ts";
 import { BlobWorkers } from "../../src/repository/blob-workers.ts";
@@ -118,8 +118,10 @@ class Forks implements AsyncDisposable {
     }
     const spec = await specOf(name, "9.7");
     const feedLog = log.feed(plan.pieces);
-    const result = await driver.recover(directory, spec, { facts, plan, feedLog, signal: neverAborted });
-    return new Fork(spec, result);
+    const progress: RecoveryProgress[] = [];
+    const onProgress = (each: RecoveryProgress) => progress.push(each);
+    const result = await driver.recover(directory, spec, { facts, plan, feedLog, signal: neverAborted, onProgress });
+    return new Fork(spec, result, progress);
   }
 
   async remove(name: string): Promise<void> {
@@ -137,10 +139,13 @@ class Forks implements AsyncDisposable {
 class Fork {
   readonly spec: ServerSpec;
   readonly result: RecoveryResult;
+  /** What was told of the replay. */
+  readonly progress: readonly RecoveryProgress[];
 
-  constructor(spec: ServerSpec, result: RecoveryResult) {
+  constructor(spec: ServerSpec, result: RecoveryResult, progress: readonly RecoveryProgress[]) {
     this.spec = spec;
     this.result = result;
+    this.progress = progress;
   }
 
   /** As the administrator, by TLS. */
@@ -310,9 +315,11 @@ test("F4: forks to GTIDs hold all that was logged up to them, and none of what w
     const gtid = parseGtid(inOrder[index] ?? "");
     return await forks.fork(repository, backup, { log, target: { kind: "gtid", gtid }, name });
   };
+  const progress: RecoveryProgress[] = [];
   const forkAt = async (index: number, name: string) => {
     const forked = await fork(index, name);
     const { result } = forked;
+    progress.push(...forked.progress);
     assert.equal(result.lastGtid, inOrder[index]);
     assert.ok(result.lastCommitAt);
     const ids = inOrder.slice(0, index + 1).flatMap((gtid) => written.get(gtid) ?? []);
@@ -327,6 +334,11 @@ test("F4: forks to GTIDs hold all that was logged up to them, and none of what w
   const somewhere = () => last + 1 + Math.floor(random() * (inOrder.length - last - 1));
   await Promise.all([forkAt(last, "all-that-it-holds"), forkAt(somewhere(), "a")]);
   await Promise.all([forkAt(somewhere(), "b"), forkAt(somewhere(), "c")]);
+  assert.ok(progress.length > 0, "F7: how far the replay is, is told");
+  for (const { position, end, fraction, transactions } of progress) {
+    assert.match(`${position} ${end} ${transactions}`, /^binlog\.\d+:\d+ binlog\.\d+:\d+ \d+ of \d+ transactions$/);
+    assert.ok(fraction >= 0 && fraction <= 1);
+  }
   const early = await rejectsWith("RECOVERY_TARGET_UNREACHABLE", () => fork(lastForSure - 1, "held-already"));
   assert.match(early.message, /it may hold later ones/);
   assert.match(early.hint ?? "", /^choose a transaction of [0-9a-f-]{36}:\d+-\d+,[0-9a-f-]{36}:app:\d+-\d+, or a time/);

@@ -18,6 +18,8 @@ test("F7: a fork shows its progress on its node, in phases that clients know", (
   });
   const replaying = nodeStateOf(service, job({ phase: "replaying the log", done: 0.5, total: 1, unit: "fraction" }));
   assert.equal(replaying?.progress_updates[0]?.phase, "stream");
+  const fetching = nodeStateOf(service, job({ phase: "fetching the log", done: 5, total: 10, unit: "bytes" }));
+  assert.deepEqual([fetching?.progress_updates[0]?.phase, fetching?.progress_updates[0]?.current], ["stream", null]);
   assert.equal(nodeStateOf(service, job(null))?.state, "setting_up_vm");
 });
 

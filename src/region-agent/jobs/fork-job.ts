@@ -5,7 +5,7 @@ import type { RunningJob } from "../../catalog/job-queue.ts";
 import type { ForkOrigin } from "../../catalog/schema.ts";
 import { sealUserPassword } from "../../catalog/service-secrets.ts";
 import { BtarError, describeError } from "../../domain/errors.ts";
-import type { RecoveryResult, ServerDriver } from "../../engine/server.ts";
+import type { RecoveryProgress, RecoveryResult, ServerDriver } from "../../engine/server.ts";
 import { freeBytes } from "../../platform/files.ts";
 import type { Repository } from "../../repository/repository.ts";
 import { restoreFiles } from "../../repository/restore-files.ts";
@@ -95,17 +95,32 @@ async function rebuild(run: ForkRun): Promise<Rebuilt> {
   const description = await repository.description(source.manifest.descriptionVersion, { signal });
   await checkRoom(run, source);
   await restoreBackup(run, repository, source);
-  job.progress({ phase: "replaying the log", done: 0, total: 1, unit: "fraction" });
+  const { showFetched, showReplayed } = logProgress(job, source.logBytes);
+  showFetched(0);
   const fork = await claimPort(env, run.fork);
   const recovery = await serverOf(run).recover(run.directory, specOf(env, fork), {
     facts: source.facts,
     plan: source.plan,
     feedLog: (restorer, signal) => restoreLog({ repository, source, restorer, signal }),
     signal,
-    onProgress: ({ fraction, position }) =>
-      job.progress({ phase: "replaying the log", done: fraction, total: 1, unit: "fraction", detail: position }),
+    onProgress: showReplayed,
   });
   return { fork, recovery, description };
+}
+
+/** Log is fetched before it is replayed, or meanwhile: where the replay is tells more. */
+function logProgress(job: RunningJob, totalBytes: number) {
+  let isReplayed = false;
+  return {
+    showFetched: (done: number) => {
+      if (!isReplayed) job.progress({ phase: "fetching the log", done, total: totalBytes, unit: "bytes" });
+    },
+    showReplayed: ({ fraction, position, end, transactions }: RecoveryProgress) => {
+      isReplayed = true;
+      const detail = [`${position} of ${end}`, ...(transactions === undefined ? [] : [transactions])].join(", ");
+      job.progress({ phase: "replaying the log", done: fraction, total: 1, unit: "fraction", detail });
+    },
+  };
 }
 
 async function restoreBackup(run: ForkRun, repository: Repository, source: RecoverySource): Promise<void> {

@@ -71,9 +71,11 @@ async function restoreInto(directory: RestoreDirectory, run: RestoreRun): Promis
     isSynced: true,
     onProgress: (progress) => showProgress(job, progress),
   });
-  job.progress({ phase: "restoring the log", done: source.logBytes, total: source.logBytes, unit: "bytes" });
+  const showLog = (done: number) =>
+    job.progress({ phase: "restoring the log", done, total: source.logBytes, unit: "bytes" });
+  showLog(0);
   const restorer = server.logRestorer(directory.path, facts, plan);
-  await restoreLog({ repository, source, restorer, signal });
+  await restoreLog({ repository, source, restorer, signal, onProgress: showLog });
   await server.prepareRecovery(directory.path, { facts, plan, tablespaces });
   await directory.complete();
   return { dataBytes: manifest.dataBytes, keptBytes: restored.keptBytes, removedCount: restored.removedCount };

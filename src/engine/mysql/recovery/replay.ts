@@ -103,18 +103,16 @@ async function refuseFailure(session: MysqlConnection, status: Row): Promise<voi
 }
 
 function progressOf(relayed: RelayedLog, status: Row | undefined, left: bigint): RecoveryProgress {
-  const name = status?.["Relay_Log_File"] ?? "";
-  const index = relayed.files.indexOf(name);
   const total = BigInt(relayed.transactionCount);
   const done = total > left ? total - left : 0n;
-  const fraction = total === 0n ? 1 : Number(done) / Number(total);
-  const told = `${done} of ${total} transactions`;
-  if (index < 0) return { position: told, fraction };
-  const last = unpackPosition(relayed.end);
-  const file = last.file - (relayed.files.length - 1) + index;
+  const end = unpackPosition(relayed.end);
+  const index = Math.max(0, relayed.files.indexOf(status?.["Relay_Log_File"] ?? ""));
+  const file = end.file - (relayed.files.length - 1) + index;
   return {
-    position: `${formatPosition("binlog", { file, offset: Number(status?.["Relay_Log_Pos"] ?? 0) })}, ${told}`,
-    fraction,
+    position: formatPosition("binlog", { file, offset: Number(status?.["Relay_Log_Pos"] ?? 0) }),
+    end: formatPosition("binlog", end),
+    fraction: total === 0n ? 1 : Number(done) / Number(total),
+    transactions: `${done} of ${total} transactions`,
   };
 }
 

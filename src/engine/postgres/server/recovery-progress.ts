@@ -42,8 +42,10 @@ export async function recoveryProgress(
   if (!replayed) return undefined;
   const facts = recoveryFacts(backup);
   const position = replayed.position > facts.logStart ? replayed.position : facts.logStart;
-  const end = plan.stopBefore?.position ?? plan.pieces.at(-1)?.end;
-  const totalBytes = Number((end === undefined ? facts.logEnd : lsnFromSortable(end)) - facts.logStart);
+  const planned = plan.stopBefore?.position ?? plan.pieces.at(-1)?.end;
+  const end = planned === undefined ? facts.logEnd : lsnFromSortable(planned);
+  const totalBytes = Number(end - facts.logStart);
   const doneBytes = Number(position - facts.logStart);
-  return { position: formatLsn(position), fraction: totalBytes > 0 ? Math.min(1, doneBytes / totalBytes) : 0 };
+  const fraction = totalBytes > 0 ? Math.min(1, doneBytes / totalBytes) : 0;
+  return { position: formatLsn(position), end: formatLsn(end), fraction };
 }
