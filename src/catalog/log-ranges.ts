@@ -111,6 +111,26 @@ export async function endOfLogFrom(
   return row?.end_position;
 }
 
+/** Log without a gap. */
+export interface LogSpan {
+  readonly stream: string;
+  readonly start: string;
+  readonly end: string;
+}
+
+/** All log that a location holds. */
+export async function logSpans(
+  db: CatalogDatabase,
+  where: { readonly serviceId: string; readonly cloud: string },
+): Promise<readonly LogSpan[]> {
+  return await db
+    .selectFrom("log_range")
+    .select(["stream", "start_position as start", "end_position as end"])
+    .where("service_id", "=", where.serviceId)
+    .where("cloud", "=", where.cloud)
+    .execute();
+}
+
 /**
  * Notes that everything committed by `at` lies before `position`, which is stored at the location: the recovery
  * window of an idle service goes on.

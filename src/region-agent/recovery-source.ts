@@ -1,5 +1,6 @@
 import { recoveryByLocation } from "../catalog/recovery.ts";
-import { damagedObjects } from "../catalog/verification.ts";
+import { type LogSpan, logSpans } from "../catalog/log-ranges.ts";
+import { type DamagedObject, damagedObjects } from "../catalog/verification.ts";
 import { BtarError, isBtarError } from "../domain/errors.ts";
 import { parseGtid } from "../domain/gtid.ts";
 import { parseTargetTime } from "../domain/recovery-target-time.ts";
@@ -58,9 +59,11 @@ export async function openRecoverySource(
   const manifest = await repository.manifest(backupId, { signal });
   const facts: BaseBackupFacts = manifest;
   const { server } = env.engines.of(manifest.engine);
-  const known = await damagedObjects(env.catalog.db, { serviceId: repository.serviceId, cloud: fromCloud });
-  const damaged = new Set(known.map(({ key }) => key));
-  const { plan, pieces, history } = await planLog({ repository, server, facts, target, damaged, signal });
+  const { db } = env.catalog;
+  const place = { serviceId: repository.serviceId, cloud: fromCloud };
+  const damaged = await damagedObjects(db, place);
+  const heldLog = () => logSpans(db, place);
+  const { plan, pieces, history } = await planLog({ repository, server, facts, target, damaged, heldLog, signal });
   const pieceBytes = new Map(pieces.map((piece) => [nameOf(piece), piece.sizeBytes]));
   const logBytes = plan.pieces.reduce((sum, piece) => sum + (pieceBytes.get(nameOf(piece)) ?? 0), 0);
   return { manifest, server, facts, plan, history, logBytes, pieceBytes };
@@ -71,8 +74,10 @@ interface PlanRequest {
   readonly server: ServerDriver;
   readonly facts: BaseBackupFacts;
   readonly target: RecoveryTarget;
-  /** Keys of objects that are not read: recovery ends where their log begins, unless others hold it. */
-  readonly damaged: ReadonlySet<string>;
+  /** Objects that are not read: recovery ends where their log begins, unless others hold it. */
+  readonly damaged: readonly DamagedObject[];
+  /** Log that the location holds without a gap, as far as is known. */
+  readonly heldLog: () => Promise<readonly LogSpan[]>;
   readonly signal: AbortSignal;
 }
 
@@ -97,6 +102,7 @@ async function planLog(request: PlanRequest): Promise<PlannedLog> {
 
 async function planListedLog(request: PlanRequest): Promise<PlannedLog> {
   const { repository, server, facts, target, damaged, signal } = request;
+  const held = await request.heldLog(); // before the store is listed, which may get more meanwhile
   const own = facts.log.stream;
   const from = server.firstLogPosition(facts);
   const pieces: LogPiece[] = [];
@@ -111,15 +117,38 @@ async function planListedLog(request: PlanRequest): Promise<PlannedLog> {
   }
   const readPiece = (piece: LogPieceRef) => repository.logPiece(piece, { signal });
   const plan = await server.planRecovery({ facts, target, pieces, history, readPiece });
+  refuseMissingLog(plan, held, damaged);
   return { plan, pieces, history };
 }
 
 async function* soundPieces(
   { serviceId }: Repository,
   pieces: AsyncIterable<LogPiece>,
-  damaged: ReadonlySet<string>,
+  damaged: readonly DamagedObject[],
 ): AsyncGenerator<LogPiece, void, undefined> {
-  for await (const piece of pieces) if (!damaged.has(objectNames.logPiece(serviceId, piece))) yield piece;
+  const keys = new Set(damaged.map(({ key }) => key));
+  for await (const piece of pieces) if (!keys.has(objectNames.logPiece(serviceId, piece))) yield piece;
+}
+
+/**
+ * A recovery that takes all the log that is there, and ends before the log of the location should, would hold less than
+ * was asked for. Where it is known that log cannot be read, no more was offered.
+ */
+function refuseMissingLog(plan: RecoveryPlan, held: readonly LogSpan[], damaged: readonly DamagedObject[]): void {
+  const last = plan.stopBefore ? undefined : plan.pieces.at(-1);
+  if (!last) return;
+  const { stream, end } = last;
+  const span = held.find((each) => each.stream === stream && each.start <= end && end < each.end);
+  if (!span) return;
+  const isKnown = damaged.some(({ log_stream, log_start, log_end }) => {
+    return log_stream === stream && (log_start ?? end) <= end && end < (log_end ?? end);
+  });
+  if (isKnown) return;
+  throw new BtarError("OBJECT_MISSING", {
+    message: `log ${stream} is missing from ${end} on; the location should hold it up to ${span.end}`,
+    hint: "use another location, or verify this one with `btar verify`, which heals it where it can",
+    details: { stream, from: end, to: span.end },
+  });
 }
 
 /** Fetches the chosen log, several pieces at once, and hands it to the engine. */
