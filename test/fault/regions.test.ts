@@ -1,22 +1,25 @@
 import assert from "node:assert/strict";
+import { readdir } from "node:fs/promises";
+import path from "node:path";
 import { test } from "node:test";
 import { objectNames } from "../../src/repository/object-names.ts";
-import { askForFork, forkShop, rowsAt } from "../support/fork-shop.ts";
+import { askForFork, countAt, forkShop } from "../support/fork-shop.ts";
 import { startPostgres, type TestPostgres } from "../support/postgres-server.ts";
-import { north, south, TestRegions, until } from "../support/regions.ts";
+import type { FaultObjectStore } from "../support/fault-object-store.ts";
+import { type JobView, north, south, TestRegions, until } from "../support/regions.ts";
+import { type Shop, startShop, testEachEngine } from "../support/shops.ts";
 
 const backups = "/project/demo/service/shop/backups";
 
-async function clock(server: TestPostgres): Promise<Date> {
-  const [row] = await server.sql("select clock_timestamp() as now");
-  return row?.["now"] as Date;
+async function shopWithBackup(regions: TestRegions, shop: Shop): Promise<void> {
+  await shop.addRows(1, 2000);
+  await regions.attachShop(shop);
+  await regions.hasBackups(south, 1);
 }
 
-async function shopWithBackup(regions: TestRegions, server: TestPostgres): Promise<void> {
-  await server.sql("create table t (id int primary key, note text)");
-  await server.sql("insert into t select i, repeat('x', 100) from generate_series(1, 2000) i");
-  await regions.attachShop(server);
-  await regions.hasBackups(south, 1);
+async function serverClock(server: TestPostgres): Promise<Date> {
+  const [row] = await server.sql("select clock_timestamp() as now");
+  return row?.["now"] as Date;
 }
 
 async function takeBackup(regions: TestRegions): Promise<string> {
@@ -24,42 +27,47 @@ async function takeBackup(regions: TestRegions): Promise<string> {
   return backup.backup_name;
 }
 
-for (const code of ["STORE_UNREACHABLE", "STORE_FULL"] as const) {
-  test(`P2, X2: with the primary store ${code} in the middle, backup and log wait, say why, and go on by themselves`, async () => {
-    await using server = await startPostgres({ majorVersion: "18" });
+for (const { engine, code } of [
+  { engine: "pg", code: "STORE_UNREACHABLE" },
+  { engine: "pg", code: "STORE_FULL" },
+  { engine: "mysql", code: "STORE_FULL" },
+] as const) {
+  test(`P2, X2: ${engine}, with the primary store ${code} in the middle: backup and log wait, say why, and go on by themselves`, async () => {
+    await using shop = await startShop(engine);
     await using regions = await TestRegions.create();
-    await shopWithBackup(regions, server);
+    await shopWithBackup(regions, shop);
     regions.store(north).failWith(code, { operations: ["put"], afterCalls: 2 });
     await takeBackup(regions);
-    await server.sql("insert into t select i, 'while it was down' from generate_series(3000, 3100) i");
-    const written = await clock(server);
     await until("the job says why it waits", async () => {
       const job = (await regions.jobs()).find(({ kind }) => kind === "backup");
       return job?.state === "running" && /fails on purpose.*next try/.test(job.trouble ?? "");
     });
+    await shop.addRows(3000, 101, "while it was down");
+    const written = await shop.clock();
     await until("the location says why it waits", async () => {
       return /fails on purpose/.test((await regions.location(north))?.trouble ?? "");
     });
-    const [slot] = await server.sql("select restart_lsn < pg_current_wal_lsn() as keeps from pg_replication_slots");
-    assert.deepEqual(slot, { keeps: true });
+    if (engine === "pg") {
+      const [slot] = await shop.sql("select restart_lsn < pg_current_wal_lsn() as keeps from pg_replication_slots");
+      assert.deepEqual(slot, { keeps: true });
+    }
     assert.equal((await regions.location(north))?.complete_backups, 1);
     regions.store(north).heal();
     await regions.hasBackups(north, 2);
     await regions.hasBackups(south, 2);
     await regions.reaches(south, written);
     assert.equal((await regions.location(north))?.trouble, null);
-    const uri = await forkShop(regions, "after", { cloud: south });
-    assert.deepEqual(await rowsAt(uri, "select count(*)::int from t"), [[2101]]);
+    assert.equal(await countAt(await forkShop(regions, "after", { cloud: south })), 2101);
   });
 }
 
 test("C5, L1: with the secondary store unreachable, primary backups go on, lag grows and is shown, and it catches up", async () => {
-  await using server = await startPostgres({ majorVersion: "18" });
+  await using shop = await startShop("pg");
   await using regions = await TestRegions.create();
-  await shopWithBackup(regions, server);
+  await shopWithBackup(regions, shop);
   regions.store(south).failWith("STORE_UNREACHABLE");
-  await server.sql("insert into t values (5000, 'not copied yet')");
-  const written = await clock(server);
+  await shop.sql("insert into t values (5000, 'not copied yet')");
+  const written = await shop.clock();
   await takeBackup(regions);
   await regions.hasBackups(north, 2);
   await regions.reaches(north, written);
@@ -74,43 +82,103 @@ test("C5, L1: with the secondary store unreachable, primary backups go on, lag g
   await until("the lag is gone", async () => (await regions.location(south))?.replication_lag_seconds === 0);
 });
 
-test("X3, F7: a fork from a damaged copy fails cleanly, leaves nothing, and says what would do instead", async () => {
-  await using server = await startPostgres({ majorVersion: "18" });
-  await using regions = await TestRegions.create();
-  await shopWithBackup(regions, server);
-  const store = regions.store(south);
-  const [pack] = await store.keys(`${(await regions.serviceId("shop")) ?? ""}/pack/`);
-  assert.ok(pack);
-  await store.flipByte(pack, 5000);
-  await askForFork(regions, "hopeless", { cloud: south });
-  let told = "";
-  await until("the fork has failed", async () => {
-    const event = (await regions.events()).find(({ event_type }) => event_type === "fork_failed");
-    told = event?.event_desc ?? "";
-    return event !== undefined;
-  });
-  assert.ok(told.includes(pack), told);
-  const job = (await regions.jobs("hopeless")).find(({ kind }) => kind === "fork");
-  await until("the job has failed", async () =>
-    (await regions.jobs("hopeless")).some(({ state }) => state === "failed"),
-  );
-  const failed = (await regions.jobs("hopeless")).find(({ id }) => id === job?.id);
-  assert.match(failed?.trouble ?? "", /in local-north/);
-  assert.equal(failed?.error_code, "object_damaged");
-  await assert.rejects(regions.api.request("GET", "/project/demo/service/hopeless"), /not found|does not exist/i);
-});
+/** What can have happened to an object of a store, and of which kind the object is. */
+const damages = {
+  "a pack with flipped bytes": { folder: "pack", harm: flipBytes },
+  "a missing pack": { folder: "pack", harm: (store, key) => store.remove(key) },
+  "another pack in its place": { folder: "pack", harm: (store, key, other) => store.swap(key, other) },
+  "another manifest in its place": { folder: "base", harm: (store, key, other) => store.swap(key, other) },
+  "other log in its place": { folder: "log", harm: (store, key, other) => store.swap(key, other) },
+} as const satisfies Readonly<Record<string, Damage>>;
 
-test("P5: the server restarts; the log goes on without a gap", async () => {
-  await using server = await startPostgres({ majorVersion: "17" });
+/** What is looked for again and again before it is told, as stores may give old listings for a while. */
+const slowDamages = {
+  "missing log": { folder: "log", harm: (store, key) => store.remove(key) },
+} as const satisfies Readonly<Record<string, Damage>>;
+
+interface Damage {
+  readonly folder: string;
+  readonly harm: (store: FaultObjectStore, key: string, other: string) => Promise<void>;
+}
+
+testEachEngine(
+  "X3, F7: a fork from a damaged copy fails cleanly, leaves nothing, and says what would do instead",
+  async (engine) => {
+    await using shop = await startShop(engine);
+    await using regions = await TestRegions.create();
+    await shopWithBackup(regions, shop);
+    await takeBackup(regions);
+    await regions.hasBackups(south, 2);
+    await shop.addRows(3000, 10);
+    await regions.reaches(south, await shop.clock());
+    const store = regions.store(south);
+    const serviceId = (await regions.serviceId("shop")) ?? "";
+    const repository = await regions.repository(south);
+    const { packs } = await repository.manifest((await repository.backupIds()).at(-1) ?? "");
+    const all = engine === "pg" ? damages : { ...damages, ...slowDamages };
+    for (const [number, [what, { folder, harm }]] of Object.entries<Damage>(all).entries()) {
+      const keys = (await store.keys(`${serviceId}/${folder}/`)).filter((key) => !key.endsWith("/history"));
+      // The newest: all log from the base backup on is needed, and of the packs those of the newest backup.
+      const ofBackup = packs.map(({ sha256 }) => objectNames.pack(serviceId, sha256));
+      const [key = "", other = ""] = folder === "pack" ? ofBackup : keys.toReversed();
+      const before = [await store.get(key), await store.get(other)];
+      await harm(store, key, other);
+      const name = `hopeless-${number}`;
+      await askForFork(regions, name, { cloud: south });
+      const job = await failedFork(regions, name);
+      const names = [key, other, path.basename(key).split("-")[0] ?? key]; // log that is missing: where it begins
+      assert.ok(
+        names.some((each) => job.trouble?.includes(each)),
+        `${what}: ${job.trouble}`,
+      );
+      assert.match(job.trouble ?? "", /in local-north/);
+      assert.match(job.error_code ?? "", /^object_(damaged|missing)$/);
+      await assert.rejects(regions.api.request("GET", `/project/demo/service/${name}`), /not found|does not exist/i);
+      for (const [index, bytes] of before.entries()) {
+        const place = index === 0 ? key : other;
+        await store.delete(place);
+        await store.put(place, bytes ?? Buffer.alloc(0));
+      }
+    }
+    const services = path.join(regions.directory, "clouds", south, "services");
+    assert.deepEqual(await readdir(services), []);
+    assert.equal(await countAt(await forkShop(regions, "sound", { cloud: south })), 2010);
+  },
+);
+
+/** All over an object: some of a pack may be of what no backup needs any more. */
+async function flipBytes(store: FaultObjectStore, key: string): Promise<void> {
+  const { sizeBytes = 0 } = (await store.head(key)) ?? {};
+  for (let part = 0; part < 16; part += 1) await store.flipByte(key, Math.floor((sizeBytes * part) / 16));
+}
+
+async function failedFork(regions: TestRegions, name: string): Promise<JobView> {
+  let failed: JobView | undefined;
+  await until(`the fork ${name} has failed`, async () => {
+    failed = (await regions.jobs(name)).find(({ kind, state }) => kind === "fork" && state === "failed");
+    const isTold = (await regions.events()).some(
+      ({ event_type, event_desc }) => event_type === "fork_failed" && event_desc.startsWith(name),
+    );
+    return failed !== undefined && isTold;
+  });
+  assert.ok(failed);
+  return failed;
+}
+
+testEachEngine("P5: the server restarts, and is killed; the log goes on without a gap", async (engine) => {
+  await using shop = await startShop(engine);
   await using regions = await TestRegions.create();
-  await shopWithBackup(regions, server);
-  await server.restart();
-  await server.sql("insert into t values (7000, 'after the restart')");
-  await regions.reaches(south, await clock(server));
+  await shopWithBackup(regions, shop);
+  await shop.restart();
+  await shop.addRows(7000, 1, "after the restart");
+  await regions.reaches(south, await shop.clock());
+  await shop.crash();
+  await shop.start();
+  await shop.addRows(7001, 1, "after the crash");
+  await regions.reaches(south, await shop.clock());
   const ranges = await regions.catalog.db.selectFrom("log_range").select("cloud").where("cloud", "=", north).execute();
   assert.equal(ranges.length, 1);
-  const uri = await forkShop(regions, "restarted", { cloud: south });
-  assert.deepEqual(await rowsAt(uri, "select count(*)::int from t"), [[2001]]);
+  assert.equal(await countAt(await forkShop(regions, "restarted", { cloud: south })), 2002);
 });
 
 test("P5: log that the server dropped is a gap: it is said, a new base backup is taken, and no time in it is offered", async () => {
@@ -119,8 +187,10 @@ test("P5: log that the server dropped is a gap: it is said, a new base backup is
     settings: { max_wal_size: "32MB", min_wal_size: "32MB" },
   });
   await using regions = await TestRegions.create();
-  await shopWithBackup(regions, server);
-  await regions.reaches(south, await clock(server));
+  await server.sql("create table t (id int, note text)");
+  await regions.attachShop(server);
+  await regions.hasBackups(south, 1);
+  await regions.reaches(south, await serverClock(server));
   await regions.stopAgent(north);
   await server.sql("select pg_drop_replication_slot(slot_name) from pg_replication_slots");
   for (let round = 0; round < 4; round += 1) {
@@ -129,72 +199,79 @@ test("P5: log that the server dropped is a gap: it is said, a new base backup is
     await server.sql("select pg_switch_wal()");
     await server.sql("checkpoint");
   }
-  const inGap = await clock(server);
+  const inGap = await serverClock(server);
   await regions.startAgent(north);
   await until("the gap is told", async () =>
     (await regions.events()).some(({ event_type }) => event_type === "log_gap"),
   );
   await regions.hasBackups(north, 2);
   await server.sql("insert into t values (9000, 'after the gap')");
-  await regions.reaches(south, await clock(server));
+  await regions.reaches(south, await serverClock(server));
   const window = (await regions.location(south))?.recovery_window;
   assert.ok(window && new Date(window.earliest_at) > inGap, JSON.stringify(window));
   await assert.rejects(askForFork(regions, "in-gap", { cloud: south, at: inGap.toISOString() }), /choose a time from/);
 });
 
-test("P5: another database at the same address is noticed, and its backups are kept apart", async () => {
-  await using server = await startPostgres({ majorVersion: "18" });
-  await using other = await startPostgres({ majorVersion: "18", initdbArgs: ["--no-sync"] });
-  await using regions = await TestRegions.create();
-  await shopWithBackup(regions, server);
-  await regions.reaches(south, await clock(server));
-  await regions.stopAgent(north);
-  await other.sql("create table replaced (id int)");
-  await regions.repoint("shop", other);
-  await regions.startAgent(north);
-  await until("it is told", async () =>
-    (await regions.events()).some(({ event_type }) => event_type === "database_replaced"),
-  );
-  await regions.hasBackups(south, 2);
-  const streams = await regions.store(north).listFolders(objectNames.log((await regions.serviceId("shop")) ?? ""));
-  assert.equal(streams.length, 2);
-  const uri = await forkShop(regions, "replaced", { cloud: south });
-  assert.deepEqual(await rowsAt(uri, "select count(*)::int from replaced"), [[0]]);
-});
-
-test("P3: a base backup stopped at any call to the store is taken again, is never half visible, and leaves nothing", async () => {
-  await using server = await startPostgres({ majorVersion: "18" });
-  await using regions = await TestRegions.create();
-  await shopWithBackup(regions, server);
-  const store = regions.store(north);
-  const serviceId = (await regions.serviceId("shop")) ?? "";
-  for (const step of [0, 1, 2, 4, 7]) {
-    let isStruck = false;
-    store.interrupt(
-      async (_operation, key) => {
-        if (key.includes("/log/") || key === "" || isStruck) return;
-        isStruck = true;
-        throw new Error("the process was killed here");
-      },
-      { afterCalls: step },
+testEachEngine(
+  "P5: another database at the same address is noticed, and its backups are kept apart",
+  async (engine) => {
+    await using shop = await startShop(engine);
+    await using other = await startShop(engine);
+    await using regions = await TestRegions.create();
+    await shopWithBackup(regions, shop);
+    await regions.reaches(south, await shop.clock());
+    await regions.stopAgent(north);
+    await other.sql("create table replaced (id int)");
+    await regions.repoint("shop", other);
+    await regions.startAgent(north);
+    await until("it is told", async () =>
+      (await regions.events()).some(({ event_type }) => event_type === "database_replaced"),
     );
-    const before = (await regions.location(north))?.complete_backups ?? 0;
-    const name = await takeBackup(regions);
-    await regions.hasBackups(north, before + 1);
-    store.heal();
-    assert.ok(await store.head(objectNames.manifest(serviceId, name)), `after a stop at call ${step}`);
-  }
-  await regions.hasBackups(south, 6);
-  const manifests = (await store.keys(`${serviceId}/base/`)).length;
-  assert.equal(manifests, 6);
-  const uri = await forkShop(regions, "whole", { cloud: south });
-  assert.deepEqual(await rowsAt(uri, "select count(*)::int from t"), [[2000]]);
-});
+    await regions.hasBackups(south, 2);
+    const streams = await regions.store(north).listFolders(objectNames.log((await regions.serviceId("shop")) ?? ""));
+    assert.equal(streams.length, 2);
+    assert.equal(await countAt(await forkShop(regions, "replaced", { cloud: south }), "replaced"), 0);
+  },
+);
+
+testEachEngine(
+  "P3: a base backup stopped at any call to the store is taken again, is never half visible, and leaves nothing",
+  async (engine) => {
+    await using shop = await startShop(engine);
+    await using regions = await TestRegions.create();
+    await shopWithBackup(regions, shop);
+    const store = regions.store(north);
+    const serviceId = (await regions.serviceId("shop")) ?? "";
+    for (const step of engine === "pg" ? [0, 1, 2, 4, 7] : [1, 4]) {
+      let isStruck = false;
+      store.interrupt(
+        async (_operation, key) => {
+          if (key.includes("/log/") || key === "" || isStruck) return;
+          isStruck = true;
+          throw new Error("the process was killed here");
+        },
+        { afterCalls: step },
+      );
+      const before = (await regions.location(north))?.complete_backups ?? 0;
+      const name = await takeBackup(regions);
+      await regions.hasBackups(north, before + 1);
+      store.heal();
+      assert.ok(await store.head(objectNames.manifest(serviceId, name)), `after a stop at call ${step}`);
+    }
+    const taken = (await regions.location(north))?.complete_backups ?? 0;
+    await regions.hasBackups(south, taken);
+    const manifests = (await store.keys(`${serviceId}/base/`)).length;
+    assert.equal(manifests, taken);
+    assert.equal(await countAt(await forkShop(regions, "whole", { cloud: south })), 2000);
+  },
+);
 
 test("WAL that the server holds back while the store is away is told before its disk fills, and when it is let go", async () => {
   await using server = await startPostgres({ majorVersion: "18" });
   await using regions = await TestRegions.create({ retainedLogBytes: 24 * 1024 * 1024 });
-  await shopWithBackup(regions, server);
+  await server.sql("create table t (id int, note text)");
+  await regions.attachShop(server);
+  await regions.hasBackups(south, 1);
   regions.store(north).failWith("STORE_UNREACHABLE");
   for (let round = 0; round < 4; round += 1) {
     await server.sql("insert into t select i, repeat('held back', 50) from generate_series(100000, 102000) i");

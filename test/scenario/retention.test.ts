@@ -1,20 +1,27 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { objectNames } from "../../src/repository/object-names.ts";
-import { Repository } from "../../src/repository/repository.ts";
-import { forkShop, rowsAt } from "../support/fork-shop.ts";
-import { startPostgres, type TestPostgres } from "../support/postgres-server.ts";
+import type { Repository } from "../../src/repository/repository.ts";
+import { countAt, forkShop } from "../support/fork-shop.ts";
 import { north, south, TestRegions, until } from "../support/regions.ts";
+import { type Shop, startShop, testEachEngine } from "../support/shops.ts";
 import { packFaults } from "../support/tiny-backups.ts";
 
-const shop = "/project/demo/service/shop";
+const path = "/project/demo/service/shop";
 const dayMs = 86_400_000;
 
+let rowCount = 0;
+
+async function addRows(shop: Shop, count: number): Promise<void> {
+  await shop.addRows(rowCount + 1, count);
+  rowCount += count;
+}
+
 /** Takes a base backup, and waits until both regions have it. @returns its name */
-async function takeBackup(regions: TestRegions, server: TestPostgres): Promise<string> {
-  await server.sql("insert into t select from generate_series(1, 1000)");
-  await server.sql("select pg_switch_wal()");
-  const answer = await regions.api.request<{ backup: { backup_name: string } }>("POST", `${shop}/backups`);
+async function takeBackup(regions: TestRegions, shop: Shop): Promise<string> {
+  await addRows(shop, 1000);
+  await shop.switchLog();
+  const answer = await regions.api.request<{ backup: { backup_name: string } }>("POST", `${path}/backups`);
   const name = answer.backup.backup_name;
   await until("the backup is in both regions", async () => {
     const taken = (await backups(regions)).find(({ backup_name }) => backup_name === name);
@@ -30,7 +37,7 @@ interface BackupView {
 }
 
 async function backups(regions: TestRegions): Promise<readonly BackupView[]> {
-  return (await regions.api.request<{ backups: readonly BackupView[] }>("GET", `${shop}/backups`)).backups;
+  return (await regions.api.request<{ backups: readonly BackupView[] }>("GET", `${path}/backups`)).backups;
 }
 
 /** Makes base backups as old as if they had been taken this many days ago. */
@@ -57,14 +64,13 @@ async function collected(regions: TestRegions, cloud: string): Promise<Readonly<
   return (await find())?.result ?? {};
 }
 
-async function repositoryIn(regions: TestRegions, cloud: string): Promise<Repository> {
-  const serviceId = (await regions.serviceId("shop")) ?? "";
-  return await Repository.open({
-    store: regions.store(cloud),
-    serviceId,
-    masterKey: regions.masterKey,
-    compressionLevel: 1,
-  });
+/** Reads everything that is in the second region. @returns the job's result */
+async function verified(regions: TestRegions): Promise<Readonly<Record<string, unknown>>> {
+  const body = { location: south, read_data_percent: 100 };
+  const { jobs } = await regions.api.request<{ jobs: readonly { id: string }[] }>("POST", `${path}/btar/verify`, body);
+  const find = async () => (await regions.jobs()).find(({ id }) => id === jobs[0]?.id);
+  await until("the verification has ended", async () => (await find())?.state === "complete");
+  return (await find())?.result ?? {};
 }
 
 async function firstLogOf(repository: Repository): Promise<string> {
@@ -74,66 +80,67 @@ async function firstLogOf(repository: Repository): Promise<string> {
   return "";
 }
 
-test("M3: expired base backups, their files and the log before go from both regions, and what is left is restored", async () => {
-  await using server = await startPostgres({ majorVersion: "18" });
-  await using regions = await TestRegions.create();
-  await server.sql("create table t (id bigint generated always as identity)");
-  await regions.attachShop(server);
-  await regions.hasBackups(south, 1);
-  const first = (await backups(regions))[0]?.backup_name ?? "";
-  const second = await takeBackup(regions, server);
-  const third = await takeBackup(regions, server);
-  const logBefore = await firstLogOf(await repositoryIn(regions, south));
-  await age(regions, { [first]: 5, [second]: 3 });
+testEachEngine(
+  "M3: expired base backups, their files and the log before go from both regions, and what is left is restored",
+  async (engine) => {
+    await using shop = await startShop(engine);
+    await using regions = await TestRegions.create();
+    await regions.attachShop(shop);
+    await regions.hasBackups(south, 1);
+    const first = (await backups(regions))[0]?.backup_name ?? "";
+    const second = await takeBackup(regions, shop);
+    const third = await takeBackup(regions, shop);
+    const logBefore = await firstLogOf(await regions.repository(south));
+    await age(regions, { [first]: 5, [second]: 3 });
 
-  // The next base backup that is complete makes both agents look.
-  const fourth = await takeBackup(regions, server);
-  await until("the first one is gone", async () => {
-    const names = (await backups(regions)).map(({ backup_name }) => backup_name);
-    return !names.includes(first);
-  });
-  const left = [second, third, fourth];
-  for (const cloud of [north, south]) {
-    await collected(regions, cloud);
-    const repository = await repositoryIn(regions, cloud);
-    assert.deepEqual(await repository.backupIds(), left);
-    assert.deepEqual(await packFaults(repository), { missing: [], orphans: [] });
-    assert.ok((await firstLogOf(repository)) > logBefore);
-    const { log } = await repository.manifest(second);
-    assert.ok((await firstLogOf(repository)) <= log.start);
-    const ranges = await regions.catalog.db.selectFrom("log_range").selectAll().where("cloud", "=", cloud).execute();
-    assert.deepEqual(
-      ranges.map((range) => range.start_position > logBefore && range.start_position <= log.start),
-      [true],
-    );
-  }
-  assert.equal((await regions.location(south))?.replication_lag_seconds, 0);
-  const expired = (await regions.events()).filter(({ event_type }) => event_type === "backup_expired");
-  assert.equal(expired.length, 2);
+    // The next base backup that is complete makes both agents look.
+    const fourth = await takeBackup(regions, shop);
+    await until("the first one is gone", async () => {
+      const names = (await backups(regions)).map(({ backup_name }) => backup_name);
+      return !names.includes(first);
+    });
+    const left = [second, third, fourth];
+    for (const cloud of [north, south]) {
+      await collected(regions, cloud);
+      const repository = await regions.repository(cloud);
+      assert.deepEqual(await repository.backupIds(), left);
+      assert.deepEqual(await packFaults(repository), { missing: [], orphans: [] });
+      assert.ok((await firstLogOf(repository)) > logBefore);
+      const { log } = await repository.manifest(second);
+      assert.ok((await firstLogOf(repository)) <= log.start);
+      const ranges = await regions.catalog.db.selectFrom("log_range").selectAll().where("cloud", "=", cloud).execute();
+      assert.deepEqual(
+        ranges.map((range) => range.start_position > logBefore && range.start_position <= log.start),
+        [true],
+      );
+    }
+    assert.equal((await regions.location(south))?.replication_lag_seconds, 0);
+    const sound = await verified(regions);
+    assert.deepEqual([sound["healed"], sound["damaged"]], [0, 0]);
+    const expired = (await regions.events()).filter(({ event_type }) => event_type === "backup_expired");
+    assert.equal(expired.length, 2);
 
-  // Log that is still in one region is not copied again to the one where it has expired.
-  await server.sql("insert into t select from generate_series(1, 1000)");
-  const [row] = await server.sql("select clock_timestamp() as at");
-  await regions.reaches(south, row?.["at"] as Date);
-  await regions.stopAgent(south);
-  await regions.startAgent(south);
-  const uri = await forkShop(regions, "fork", { cloud: south, backup: second });
-  assert.deepEqual(await rowsAt(uri, "select count(*)::int from t"), [[1000]]);
-});
+    // Log that is still in one region is not copied again to the one where it has expired.
+    await addRows(shop, 1000);
+    await regions.reaches(south, await shop.clock());
+    await regions.stopAgent(south);
+    await regions.startAgent(south);
+    assert.equal(await countAt(await forkShop(regions, "fork", { cloud: south, backup: second })), 1000);
+  },
+);
 
 test("M3: nothing expires in a region while the primary cannot be reached; a damaged manifest stops the removal", async () => {
-  await using server = await startPostgres({ majorVersion: "18" });
+  await using shop = await startShop("pg");
   await using regions = await TestRegions.create();
-  await server.sql("create table t (id bigint generated always as identity)");
-  await regions.attachShop(server);
+  await regions.attachShop(shop);
   await regions.hasBackups(south, 1);
   const first = (await backups(regions))[0]?.backup_name ?? "";
-  const second = await takeBackup(regions, server);
+  const second = await takeBackup(regions, shop);
   await age(regions, { [first]: 9, [second]: 8 });
   await regions.stopAgent(north);
   const result = await collected(regions, south);
   assert.match(String(result["remarks"]), /primary cannot be reached/);
-  assert.deepEqual(await (await repositoryIn(regions, south)).backupIds(), [first, second]);
+  assert.deepEqual(await (await regions.repository(south)).backupIds(), [first, second]);
 
   await regions.store(south).flipByte(objectNames.manifest((await regions.serviceId("shop")) ?? "", second));
   await regions.startAgent(north);
@@ -149,26 +156,25 @@ test("M3: nothing expires in a region while the primary cannot be reached; a dam
 });
 
 test("a base backup is kept with the log that makes it consistent only, or deleted; the others stay whole", async () => {
-  await using server = await startPostgres({ majorVersion: "18" });
+  await using shop = await startShop("pg");
   await using regions = await TestRegions.create();
-  await server.sql("create table t (id bigint generated always as identity)");
-  await regions.attachShop(server);
+  await regions.attachShop(shop);
   await regions.hasBackups(south, 1);
   const first = (await backups(regions))[0]?.backup_name ?? "";
-  const second = await takeBackup(regions, server);
-  const third = await takeBackup(regions, server);
-  await takeBackup(regions, server);
-  await regions.api.request("PUT", `${shop}/backups/${first}`, { kept: true });
+  const second = await takeBackup(regions, shop);
+  const third = await takeBackup(regions, shop);
+  await takeBackup(regions, shop);
+  await regions.api.request("PUT", `${path}/backups/${first}`, { kept: true });
   await age(regions, { [first]: 9, [second]: 8, [third]: 7 });
 
-  const deleted = await regions.api.request<{ jobs: readonly { id: string }[] }>("DELETE", `${shop}/backups/${second}`);
+  const deleted = await regions.api.request<{ jobs: readonly { id: string }[] }>("DELETE", `${path}/backups/${second}`);
   await until("it is deleted", async () => {
     const jobs = await regions.jobs();
     return deleted.jobs.every(({ id }) => jobs.find((job) => job.id === id)?.state === "complete");
   });
   for (const cloud of [north, south]) {
     await collected(regions, cloud);
-    const repository = await repositoryIn(regions, cloud);
+    const repository = await regions.repository(cloud);
     assert.equal((await repository.backupIds()).includes(second), false);
     assert.deepEqual(await packFaults(repository), { missing: [], orphans: [] });
     const ranges = await regions.catalog.db.selectFrom("log_range").selectAll().where("cloud", "=", cloud).execute();
@@ -179,20 +185,18 @@ test("a base backup is kept with the log that makes it consistent only, or delet
     (await backups(regions)).find(({ backup_name }) => backup_name === second),
     undefined,
   );
-  const uri = await forkShop(regions, "kept", { cloud: south, backup: first });
-  assert.deepEqual(await rowsAt(uri, "select count(*)::int from t"), [[0]]);
+  assert.equal(await countAt(await forkShop(regions, "kept", { cloud: south, backup: first })), 0);
 });
 
 test("D1, D3: copies go after the grace time, unless they are wanted again meanwhile; with a deleted service, all goes", async () => {
-  await using server = await startPostgres({ majorVersion: "18" });
+  await using shop = await startShop("pg");
   await using regions = await TestRegions.create();
-  await server.sql("create table t (id bigint generated always as identity)");
-  await regions.attachShop(server);
+  await regions.attachShop(shop);
   await regions.hasBackups(south, 1);
-  await takeBackup(regions, server);
+  await takeBackup(regions, shop);
   const { db } = regions.catalog;
   const setRegions = (clouds: readonly string[]) =>
-    regions.api.request("PUT", shop, { user_config: { additional_backup_regions: clouds } });
+    regions.api.request("PUT", path, { user_config: { additional_backup_regions: clouds } });
   const endGrace = (cloud: string) =>
     db
       .updateTable("location")
@@ -222,12 +226,11 @@ test("D1, D3: copies go after the grace time, unless they are wanted again meanw
   await setRegions([south]);
   await regions.hasBackups(south, 2);
   store.heal();
-  const repository = await repositoryIn(regions, south);
+  const repository = await regions.repository(south);
   assert.equal((await repository.backupIds()).length, 2);
   assert.deepEqual((await packFaults(repository)).missing, []);
-  await server.sql("insert into t select from generate_series(1, 10)");
-  const [row] = await server.sql("select clock_timestamp() as at");
-  await regions.reaches(south, row?.["at"] as Date);
+  await addRows(shop, 10);
+  await regions.reaches(south, await shop.clock());
 
   // Not wanted any more: nothing is left.
   await setRegions([]);
@@ -240,7 +243,7 @@ test("D1, D3: copies go after the grace time, unless they are wanted again meanw
   assert.deepEqual(await store.keys((await regions.serviceId("shop")) ?? ""), []);
   assert.equal((await backups(regions)).length, 2);
 
-  await regions.api.request("DELETE", shop);
+  await regions.api.request("DELETE", path);
   const id = (await regions.serviceId("shop")) ?? "";
   await db
     .updateTable("service")

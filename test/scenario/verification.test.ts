@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { objectNames } from "../../src/repository/object-names.ts";
-import { forkShop, rowsAt } from "../support/fork-shop.ts";
+import { countAt, forkShop } from "../support/fork-shop.ts";
 import { startPostgres } from "../support/postgres-server.ts";
 import { north, south, TestRegions, until } from "../support/regions.ts";
+import { startShop, testEachEngine } from "../support/shops.ts";
 
-const shop = "/project/demo/service/shop";
+const path = "/project/demo/service/shop";
 
 interface VerifiedView {
   readonly recovery_window: object | null;
@@ -30,7 +31,7 @@ interface BackupView {
 /** Verifies a location, all data included. @returns the job's result */
 async function verify(regions: TestRegions, cloud: string): Promise<Readonly<Record<string, unknown>>> {
   const body = { location: cloud, read_data_percent: 100 };
-  const { jobs } = await regions.api.request<{ jobs: readonly { id: string }[] }>("POST", `${shop}/btar/verify`, body);
+  const { jobs } = await regions.api.request<{ jobs: readonly { id: string }[] }>("POST", `${path}/btar/verify`, body);
   const find = async () => (await regions.jobs()).find(({ id }) => id === jobs[0]?.id);
   await until(`the verification in ${cloud} has ended`, async () => {
     const job = await find();
@@ -43,7 +44,7 @@ async function verify(regions: TestRegions, cloud: string): Promise<Readonly<Rec
 async function view(regions: TestRegions, cloud: string): Promise<VerifiedView> {
   const answer = await regions.api.request<{ locations: readonly (VerifiedView & { readonly cloud: string })[] }>(
     "GET",
-    `${shop}/btar`,
+    `${path}/btar`,
   );
   const found = answer.locations.find((location) => location.cloud === cloud);
   assert.ok(found);
@@ -64,123 +65,127 @@ async function eventsOf(regions: TestRegions, kind: string): Promise<number> {
   return (await regions.events()).filter(({ event_type }) => event_type === kind).length;
 }
 
-test("damage in one region is healed from the other; what cannot be healed is not offered, until it can", async () => {
-  await using server = await startPostgres({ majorVersion: "18" });
-  await using regions = await TestRegions.create();
-  await server.sql("create table t as select g from generate_series(1, 20000) g");
-  await regions.attachShop(server);
-  await regions.hasBackups(south, 1);
-  const copied = (await view(regions, south)).verification;
-  assert.ok(copied.verified_until, "each copy is verified as it arrives");
-  const store = regions.store(south);
-  const serviceId = (await regions.serviceId("shop")) ?? "";
-  const keysBelow = async (prefix: string) => (await store.keys()).filter((key) => key.startsWith(prefix));
+testEachEngine(
+  "damage in one region is healed from the other; what cannot be healed is not offered, until it can",
+  async (engine) => {
+    await using shop = await startShop(engine);
+    await using regions = await TestRegions.create();
+    await shop.addRows(1, 20_000);
+    await regions.attachShop(shop);
+    await regions.hasBackups(south, 1);
+    const copied = (await view(regions, south)).verification;
+    assert.ok(copied.verified_until, "each copy is verified as it arrives");
+    const store = regions.store(south);
+    const serviceId = (await regions.serviceId("shop")) ?? "";
+    const keysBelow = async (prefix: string) => (await store.keys()).filter((key) => key.startsWith(prefix));
 
-  // One object of each kind, each harmed in another way; the data key as well.
-  const [pack = ""] = await keysBelow(objectNames.packs(serviceId));
-  const piece = (await keysBelow(objectNames.log(serviceId))).filter((name) => !name.endsWith("/history")).at(-1) ?? "";
-  const [manifest = ""] = await keysBelow(objectNames.manifests(serviceId));
-  const [description = ""] = await keysBelow(objectNames.descriptions(serviceId));
-  const [key = ""] = await keysBelow(objectNames.keys(serviceId));
-  const before = new Map<string, Buffer | undefined>();
-  for (const name of [pack, piece, manifest, description, key]) before.set(name, await store.get(name));
-  await store.flipByte(pack);
-  await store.flipByte(piece);
-  await store.cutShort(manifest);
-  await store.remove(description);
-  await store.remove(key);
-  const healed = await verify(regions, south);
-  assert.deepEqual([healed["healed"], healed["damaged"]], [5, 0]);
-  for (const [name, bytes] of before) assert.deepEqual(await store.get(name), bytes, name);
-  assert.equal(await eventsOf(regions, "object_healed"), 5);
-  assert.ok((await view(regions, south)).verification.data_verified_at);
+    // One object of each kind, each harmed in another way; the data key as well.
+    const [pack = ""] = await keysBelow(objectNames.packs(serviceId));
+    const piece =
+      (await keysBelow(objectNames.log(serviceId))).filter((name) => !name.endsWith("/history")).at(-1) ?? "";
+    const [manifest = ""] = await keysBelow(objectNames.manifests(serviceId));
+    const [description = ""] = await keysBelow(objectNames.descriptions(serviceId));
+    const [key = ""] = await keysBelow(objectNames.keys(serviceId));
+    const before = new Map<string, Buffer | undefined>();
+    for (const name of [pack, piece, manifest, description, key]) before.set(name, await store.get(name));
+    await store.flipByte(pack);
+    await store.flipByte(piece);
+    await store.cutShort(manifest);
+    await store.remove(description);
+    await store.remove(key);
+    const healed = await verify(regions, south);
+    assert.deepEqual([healed["healed"], healed["damaged"]], [5, 0]);
+    for (const [name, bytes] of before) assert.deepEqual(await store.get(name), bytes, name);
+    assert.equal(await eventsOf(regions, "object_healed"), 5);
+    assert.ok((await view(regions, south)).verification.data_verified_at);
 
-  // The other region cannot help: it is said what is affected, once, and nothing of it is offered.
-  regions.store(north).failWith("STORE_UNREACHABLE");
-  await store.flipByte(pack);
-  for (let run = 0; run < 2; run += 1) {
-    const result = await verify(regions, south);
-    assert.deepEqual([result["healed"], result["damaged"]], [0, 1]);
-  }
-  assert.equal(await eventsOf(regions, "damage_found"), 1);
-  const damaged = await view(regions, south);
-  assert.equal(damaged.recovery_window, null);
-  assert.deepEqual(
-    damaged.verification.damaged.map(({ object, kind, affected_backups }) => [object, kind, affected_backups.length]),
-    [[pack, "damaged", 1]],
-  );
-  await assert.rejects(forkShop(regions, "fork-south", { cloud: south }), /1 stored objects are damaged, such as/);
-  const { backups } = await regions.api.request<{ backups: readonly BackupView[] }>("GET", `${shop}/backups`);
-  assert.deepEqual(backups[0]?.additional_regions, []);
-  const trouble = backups[0]?.locations.find(({ cloud }) => cloud === south)?.trouble;
-  assert.equal(trouble, `it cannot be restored: ${pack} is damaged`);
+    // The other region cannot help: it is said what is affected, once, and nothing of it is offered.
+    regions.store(north).failWith("STORE_UNREACHABLE");
+    await store.flipByte(pack);
+    for (let run = 0; run < 2; run += 1) {
+      const result = await verify(regions, south);
+      assert.deepEqual([result["healed"], result["damaged"]], [0, 1]);
+    }
+    assert.equal(await eventsOf(regions, "damage_found"), 1);
+    const damaged = await view(regions, south);
+    assert.equal(damaged.recovery_window, null);
+    assert.deepEqual(
+      damaged.verification.damaged.map(({ object, kind, affected_backups }) => [object, kind, affected_backups.length]),
+      [[pack, "damaged", 1]],
+    );
+    await assert.rejects(forkShop(regions, "fork-south", { cloud: south }), /1 stored objects are damaged, such as/);
+    const { backups } = await regions.api.request<{ backups: readonly BackupView[] }>("GET", `${path}/backups`);
+    assert.deepEqual(backups[0]?.additional_regions, []);
+    const trouble = backups[0]?.locations.find(({ cloud }) => cloud === south)?.trouble;
+    assert.equal(trouble, `it cannot be restored: ${pack} is damaged`);
 
-  // Another try is made within the hour.
-  regions.store(north).heal();
-  await isLongAgo(regions, 2 * 3_600_000);
-  await until("it is healed", async () => (await view(regions, south)).verification.damaged.length === 0);
-  assert.ok((await view(regions, south)).recovery_window);
-  const uri = await forkShop(regions, "fork", { cloud: south });
-  assert.deepEqual(await rowsAt(uri, "select count(*)::int from t"), [[20_000]]);
+    // Another try is made within the hour.
+    regions.store(north).heal();
+    await isLongAgo(regions, 2 * 3_600_000);
+    await until("it is healed", async () => (await view(regions, south)).verification.damaged.length === 0);
+    assert.ok((await view(regions, south)).recovery_window);
+    assert.equal(await countAt(await forkShop(regions, "fork", { cloud: south })), 20_000);
 
-  // What retention removes while it is verified is neither damage nor brought back.
-  store.interrupt(
-    async (_operation, name) => {
-      if (name !== manifest) return;
-      store.heal();
-      await regions.catalog.db
-        .updateTable("backup_location")
-        .set({ state: "deleting" })
-        .where("cloud", "=", south)
-        .execute();
-      await store.remove(manifest);
-    },
-    { operations: ["get"] },
-  );
-  const expired = await verify(regions, south);
-  assert.deepEqual([expired["healed"], expired["damaged"]], [0, 0]);
-  assert.equal(await store.get(manifest), undefined);
-});
+    // What retention removes while it is verified is neither damage nor brought back.
+    store.interrupt(
+      async (_operation, name) => {
+        if (name !== manifest) return;
+        store.heal();
+        await regions.catalog.db
+          .updateTable("backup_location")
+          .set({ state: "deleting" })
+          .where("cloud", "=", south)
+          .execute();
+        await store.remove(manifest);
+      },
+      { operations: ["get"] },
+    );
+    const expired = await verify(regions, south);
+    assert.deepEqual([expired["healed"], expired["damaged"]], [0, 0]);
+    assert.equal(await store.get(manifest), undefined);
+  },
+);
 
-test("log that is gone ends the recovery window there, and comes back; the primary is healed from the copy", async () => {
-  await using server = await startPostgres({ majorVersion: "18" });
-  await using regions = await TestRegions.create();
-  await server.sql("create table t (id int)");
-  await regions.attachShop(server);
-  await regions.hasBackups(south, 1);
-  for (let id = 1; id <= 3; id += 1) {
-    await server.sql(`insert into t values (${id})`);
-    const [row] = await server.sql("select clock_timestamp() as at");
-    await regions.reaches(south, row?.["at"] as Date);
-  }
-  const serviceId = (await regions.serviceId("shop")) ?? "";
-  const store = regions.store(north);
-  const pieces = (await store.keys()).filter(
-    (key) => key.startsWith(objectNames.log(serviceId)) && !key.endsWith("history"),
-  );
-  const lost = pieces.at(-2) ?? "";
-  const bytes = await store.get(lost);
-  const whole = (await view(regions, north)).recovery_window as { readonly latest_at: string };
-  await store.flipByte(lost);
-  await regions.stopAgent(south);
-  regions.store(south).failWith("STORE_UNREACHABLE");
-  assert.equal((await verify(regions, north))["damaged"], 1);
-  const uri = await forkShop(regions, "before-the-damage", { cloud: north });
-  const [[count] = []] = await rowsAt(uri, "select count(*)::int from t");
-  assert.ok(Number(count) < 3, `the fork ends where the log can be read, with ${String(count)} rows`);
-  await store.remove(lost);
-  assert.equal((await verify(regions, north))["damaged"], 1);
-  const damaged = await view(regions, north);
-  assert.ok(damaged.verification.damaged[0]?.affected_log);
-  const cut = damaged.recovery_window as { readonly latest_at: string } | null;
-  assert.ok(cut && cut.latest_at < whole.latest_at, `${cut?.latest_at} is before ${whole.latest_at}`);
+testEachEngine(
+  "log that is gone ends the recovery window there, and comes back; the primary is healed from the copy",
+  async (engine) => {
+    await using shop = await startShop(engine);
+    await using regions = await TestRegions.create();
+    await regions.attachShop(shop);
+    await regions.hasBackups(south, 1);
+    for (let id = 1; id <= 3; id += 1) {
+      await shop.addRows(id, 1);
+      await regions.reaches(south, await shop.clock());
+    }
+    const serviceId = (await regions.serviceId("shop")) ?? "";
+    const store = regions.store(north);
+    const pieces = (await store.keys()).filter(
+      (key) => key.startsWith(objectNames.log(serviceId)) && !key.endsWith("history"),
+    );
+    const lost = pieces.at(-2) ?? "";
+    const bytes = await store.get(lost);
+    const whole = (await view(regions, north)).recovery_window as { readonly latest_at: string };
+    await store.flipByte(lost);
+    await regions.stopAgent(south);
+    regions.store(south).failWith("STORE_UNREACHABLE");
+    assert.equal((await verify(regions, north))["damaged"], 1);
+    const uri = await forkShop(regions, "before-the-damage", { cloud: north });
+    const count = await countAt(uri);
+    assert.ok(count < 3, `the fork ends where the log can be read, with ${count} rows`);
+    await store.remove(lost);
+    assert.equal((await verify(regions, north))["damaged"], 1);
+    const damaged = await view(regions, north);
+    assert.ok(damaged.verification.damaged[0]?.affected_log);
+    const cut = damaged.recovery_window as { readonly latest_at: string } | null;
+    assert.ok(cut && cut.latest_at < whole.latest_at, `${cut?.latest_at} is before ${whole.latest_at}`);
 
-  regions.store(south).heal();
-  assert.equal((await verify(regions, north))["healed"], 1);
-  assert.deepEqual(await store.get(lost), bytes);
-  const again = (await view(regions, north)).recovery_window as { readonly latest_at: string };
-  assert.ok(again.latest_at >= whole.latest_at);
-});
+    regions.store(south).heal();
+    assert.equal((await verify(regions, north))["healed"], 1);
+    assert.deepEqual(await store.get(lost), bytes);
+    const again = (await view(regions, north)).recovery_window as { readonly latest_at: string };
+    assert.ok(again.latest_at >= whole.latest_at);
+  },
+);
 
 test("a verification whose agent is killed goes on where it was; one that is due is begun by itself", async () => {
   await using server = await startPostgres({ majorVersion: "18" });

@@ -7,30 +7,34 @@ import { type TestRegions, until } from "./regions.ts";
 const project = "/project/demo";
 
 export interface ForkRequest {
+  /** Default: `shop`. */
+  readonly source?: string;
   readonly cloud: string;
   readonly at?: string;
   readonly backup?: string;
 }
 
-/** Asks for a fork of `shop`. */
+/** Asks for a fork of `shop`, or another service. */
 export async function askForFork(regions: TestRegions, name: string, request: ForkRequest): Promise<void> {
   await regions.api.request("POST", `${project}/service`, {
     service_name: name,
     cloud: request.cloud,
     user_config: {
-      service_to_fork_from: "shop",
+      service_to_fork_from: request.source ?? "shop",
       ...(request.at === undefined ? {} : { recovery_target_time: request.at }),
       ...(request.backup === undefined ? {} : { recovery_basebackup_name: request.backup }),
     },
   });
 }
 
-/** Forks `shop` and waits until the fork runs. @returns URI of its database that the test's tables are in */
+/** Forks it and waits until the fork runs. @returns URI of its database that the test's tables are in */
 export async function forkShop(regions: TestRegions, name: string, request: ForkRequest): Promise<string> {
   await askForFork(regions, name, request);
   let uri = "";
   await until(`${name} runs`, async () => {
-    const failure = (await regions.events()).find(({ event_type }) => event_type === "fork_failed");
+    const failure = (await regions.events()).find(
+      ({ event_type, event_desc }) => event_type === "fork_failed" && event_desc.startsWith(`${name} `),
+    );
     assert.equal(failure?.event_desc, undefined);
     const { service } = await regions.api.request<{ service: ServiceAnswer }>("GET", `${project}/service/${name}`);
     uri = service.service_uri ?? "";

@@ -16,6 +16,7 @@ import { resolveRunAs } from "../../src/engine/run-as.ts";
 import { FileObjectStore } from "../../src/object-store/file/file-object-store.ts";
 import type { ObjectStore } from "../../src/object-store/object-store.ts";
 import { createLogger } from "../../src/platform/logger.ts";
+import { Repository } from "../../src/repository/repository.ts";
 import { RegionAgent } from "../../src/region-agent/region-agent.ts";
 import { ApiClient } from "./api-client.ts";
 import { testEngines } from "./engines.ts";
@@ -195,6 +196,14 @@ export class TestRegions implements AsyncDisposable {
   async serviceId(name: string): Promise<string | undefined> {
     const row = await this.catalog.db.selectFrom("service").select("id").where("name", "=", name).executeTakeFirst();
     return row?.id;
+  }
+
+  /** What is stored of a service in a cloud. */
+  async repository(cloud: string, service = "shop"): Promise<Repository> {
+    const serviceId = (await this.serviceId(service)) ?? "";
+    return await Repository.open({
+      ...{ store: this.store(cloud), serviceId, masterKey: this.masterKey, compressionLevel: 1 },
+    });
   }
 
   /** Another server answers where the attached service's server was. */

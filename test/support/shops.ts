@@ -1,10 +1,9 @@
 /** Database servers to protect, of either engine: for tests of what does not depend on it. */
-import type { EngineName } from "../../src/domain/engine-name.ts";
+import { test } from "node:test";
+import { type EngineName, engineNames, productNames } from "../../src/domain/engine-name.ts";
 import type { ServerAddress } from "../../src/engine/engine.ts";
 import { startMysql, type TestMysql } from "./mysql-server.ts";
 import { startPostgres } from "./postgres-server.ts";
-
-export const shopEngines: readonly EngineName[] = ["pg", "mysql"];
 
 /** A running server with a table `t (id, note)`. */
 export interface Shop extends AsyncDisposable {
@@ -14,8 +13,11 @@ export interface Shop extends AsyncDisposable {
   sql(text: string): Promise<Record<string, unknown>[]>;
   /** Adds rows to `t`, with ids from `from` on. */
   addRows(from: number, count: number, note?: string): Promise<void>;
+  /** What is written from now on goes to another file of its log. */
+  switchLog(): Promise<void>;
   /** The server's. */
   clock(): Promise<Date>;
+  start(): Promise<void>;
   restart(): Promise<void>;
   /** SIGKILL. */
   crash(): Promise<void>;
@@ -37,10 +39,12 @@ async function startPostgresShop(): Promise<Shop> {
       const ids = `generate_series($1::int, $1::int + $2::int - 1)`;
       await server.sql(`INSERT INTO t SELECT id, $3 FROM ${ids} id`, [from, count, note]);
     },
+    switchLog: async () => void (await server.sql("SELECT pg_switch_wal()")),
     clock: async () => {
       const [row] = await server.sql("SELECT clock_timestamp() AS at");
       return row?.["at"] as Date;
     },
+    start: async () => await server.start(),
     restart: async () => await server.restart(),
     crash: async () => await server.crash(),
     [Symbol.asyncDispose]: async () => await server[Symbol.asyncDispose](),
@@ -59,7 +63,9 @@ async function startMysqlShop(): Promise<Shop> {
       const insert = `SET SESSION cte_max_recursion_depth = 1000000; INSERT INTO shop.t ${ids} SELECT id, ? FROM n`;
       await server.sql(insert, [from, from + count - 1, note]);
     },
+    switchLog: async () => void (await server.sql("FLUSH BINARY LOGS")),
     clock: async () => await mysqlClock(server),
+    start: async () => await server.start(),
     restart: async () => await server.restart(),
     crash: async () => await server.crash(),
     [Symbol.asyncDispose]: async () => await server[Symbol.asyncDispose](),
@@ -67,7 +73,12 @@ async function startMysqlShop(): Promise<Shop> {
 }
 
 /** The clock of a server, to the millisecond. */
-export async function mysqlClock(server: TestMysql): Promise<Date> {
+export async function mysqlClock(server: Pick<TestMysql, "sql">): Promise<Date> {
   const [row] = await server.sql("SELECT DATE_FORMAT(UTC_TIMESTAMP(6), '%Y-%m-%dT%H:%i:%s.%fZ') AS at");
   return new Date(String(row?.["at"]));
+}
+
+/** A test for each engine, whose title says which. */
+export function testEachEngine(title: string, work: (engine: EngineName) => Promise<void>): void {
+  for (const engine of engineNames) void test(`${productNames[engine]}: ${title}`, async () => await work(engine));
 }
