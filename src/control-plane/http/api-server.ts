@@ -19,6 +19,7 @@ import { authenticate, tokenLoader } from "./authentication.ts";
 import { errorAnswer } from "./error-answer.ts";
 import { acceptRequestBodies, isStorable } from "./request-bodies.ts";
 import { UnknownRoutes } from "./unknown-routes.ts";
+import { refuseUnreadable } from "./unreadable-requests.ts";
 
 const maxBodyBytes = 1024 * 1024;
 
@@ -41,6 +42,7 @@ export async function createApiServer(context: ControlPlaneContext) {
     bodyLimit: maxBodyBytes,
     logger: false,
     genReqId: () => randomUUID(),
+    clientErrorHandler: refuseUnreadable,
     routerOptions: { maxParamLength: 512, ignoreTrailingSlash: true },
     // `avn cloud list` without a project asks for /v1/project//clouds.
     rewriteUrl: (request) => (request.url ?? "/").replace(/^\/v1\/project\/\/clouds/, "/v1/clouds"),

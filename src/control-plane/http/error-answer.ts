@@ -41,8 +41,12 @@ export function errorAnswer(
   return answerOf(500, `Internal error; the server's log tells more about request ${requestId}`, "internal");
 }
 
+/** What is told of a value is told of a long one, too, but not all of it. */
+const longestMessage = 2000;
+
 /** A refusal of the API. */
-export function answerOf(status: number, message: string, code: string) {
+export function answerOf(status: number, text: string, code: string) {
+  const message = text.length > longestMessage ? `${text.slice(0, longestMessage).toWellFormed()}…` : text;
   return { status, answer: { message, errors: [{ message, status, error_code: code }] } };
 }
 
