@@ -129,6 +129,8 @@ export interface ForkOrigin {
   readonly serviceId: string;
   readonly serviceName: string;
   readonly project: string;
+  /** Where the source ran, or the cloud of its primary backup. */
+  readonly sourceCloud?: string | undefined;
   /** The location that the fork was restored from. */
   readonly cloud: string;
   readonly backupId: string;
@@ -136,6 +138,8 @@ export interface ForkOrigin {
   readonly target: string;
   /** Filled in when recovery has ended. */
   readonly stoppedAt?: string | undefined;
+  /** The same as the engine orders it: the source's log that the fork holds ends there. */
+  readonly stoppedIn?: { readonly stream: string; readonly position: string } | undefined;
   readonly lastCommitAt?: string | undefined;
   readonly lastGtid?: string | undefined;
 }

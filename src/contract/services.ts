@@ -182,6 +182,9 @@ export const service = Type.Object({
       serviceId: Type.String({ description: "UUID of the source" }),
       serviceName: Type.String({ description: "Name of the source" }),
       project: Type.String({ description: "Project of the source" }),
+      sourceCloud: Type.Optional(
+        Type.String({ description: "Where the source ran; of an attached one, the cloud of its primary backup" }),
+      ),
       cloud: Type.String({ description: "Location that it was restored from" }),
       backupId: Type.String({ description: "Base backup that it was restored from" }),
       target: Type.String({ description: "Time, GTID, `latest` or `backup-end`" }),

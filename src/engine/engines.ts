@@ -1,12 +1,14 @@
 import type { EngineName } from "../domain/engine-name.ts";
 import { BtarError } from "../domain/errors.ts";
 import type { SourceDriver } from "./engine.ts";
+import type { LogReadingDriver } from "./log-reading.ts";
 import type { ServerDriver } from "./server.ts";
 
-/** All of one engine: the side that reads running databases, and the one that runs and rebuilds servers. */
+/** All of one engine: the side that reads running databases, the one that runs and rebuilds servers, and what tells of log. */
 export interface EngineDriver {
   readonly source: SourceDriver;
   readonly server: ServerDriver;
+  readonly logReading: LogReadingDriver;
 }
 
 /** The engines of this btar. */

@@ -2,7 +2,8 @@
  * What of an engine is needed to tell people of log that a fork does not hold: which transactions it has, and the log as
  * files that the engine's own tools read.
  */
-import type { BaseBackupFacts, ServerAddress, StoredLog } from "./engine.ts";
+import type { BaseBackupFacts, RecoveryPlan, ServerAddress, StoredLog } from "./engine.ts";
+import type { RecoveryResult } from "./server.ts";
 
 /** A place in a server's history. */
 export interface LogPlace {
@@ -124,6 +125,12 @@ export interface TableNames extends AsyncDisposable {
   readonly trouble: string | undefined;
 }
 
+/** A recovery that has ended. */
+export interface EndedRecovery extends Pick<RecoveryResult, "stoppedAt"> {
+  readonly facts: BaseBackupFacts;
+  readonly plan: RecoveryPlan;
+}
+
 /** What a server sends of its log, in order. */
 export type UnstoredLog =
   | { readonly kind: "stream"; readonly stream: string; readonly history: Buffer | undefined }
@@ -133,6 +140,8 @@ export type UnstoredLog =
 export interface LogReadingDriver {
   /** A position for people: as the engine's own tools tell it. */
   formatPosition(position: string): string;
+  /** Where in the source's log a recovery has ended: its result holds what lies before, and nothing else. */
+  placeOfStop(recovery: EndedRecovery): LogPlace;
   /**
    * Finds the way of a server from where a fork left it.
    * @param request.streams of the server, with where the stored log of each begins

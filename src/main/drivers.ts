@@ -1,7 +1,9 @@
 import { delimiter, isAbsolute, join } from "node:path";
 import { Engines } from "../engine/engines.ts";
+import { MysqlLogReadingDriver } from "../engine/mysql/log-reading/log-reading-driver.ts";
 import { MysqlServerDriver } from "../engine/mysql/server-driver.ts";
 import { MysqlSourceDriver } from "../engine/mysql/source-driver.ts";
+import { PostgresLogReadingDriver } from "../engine/postgres/log-reading/log-reading-driver.ts";
 import { PostgresServerDriver } from "../engine/postgres/server/server-driver.ts";
 import { PostgresSourceDriver } from "../engine/postgres/source-driver.ts";
 import type { Logger } from "../platform/logger.ts";
@@ -19,6 +21,7 @@ export function buildEngines({ configuration, runAs }: LoadedConfiguration, logg
   return new Engines({
     pg: {
       source: new PostgresSourceDriver(),
+      logReading: new PostgresLogReadingDriver(),
       server: new PostgresServerDriver({
         serversDirectory: dataFiles(configuration.dataDirectory).servers,
         configuredBasedirs: configuration.engines.pg,
@@ -28,6 +31,7 @@ export function buildEngines({ configuration, runAs }: LoadedConfiguration, logg
     },
     mysql: {
       source: new MysqlSourceDriver(),
+      logReading: new MysqlLogReadingDriver(),
       server: new MysqlServerDriver({
         configuredBasedirs: configuration.engines.mysql.basedirs,
         projectBasedir: projectMysql,

@@ -1,8 +1,10 @@
 import path from "node:path";
 import { Engines } from "../../src/engine/engines.ts";
 import { resolveRunAs } from "../../src/engine/run-as.ts";
+import { MysqlLogReadingDriver } from "../../src/engine/mysql/log-reading/log-reading-driver.ts";
 import { MysqlServerDriver } from "../../src/engine/mysql/server-driver.ts";
 import { MysqlSourceDriver } from "../../src/engine/mysql/source-driver.ts";
+import { PostgresLogReadingDriver } from "../../src/engine/postgres/log-reading/log-reading-driver.ts";
 import { PostgresServerDriver } from "../../src/engine/postgres/server/server-driver.ts";
 import { PostgresSourceDriver } from "../../src/engine/postgres/source-driver.ts";
 import { createLogger } from "../../src/platform/logger.ts";
@@ -12,6 +14,7 @@ export async function testEngines(directory: string): Promise<Engines> {
   return new Engines({
     pg: {
       source: new PostgresSourceDriver(),
+      logReading: new PostgresLogReadingDriver(),
       server: new PostgresServerDriver({
         serversDirectory: path.join(directory, "servers"),
         configuredBasedirs: {},
@@ -21,6 +24,7 @@ export async function testEngines(directory: string): Promise<Engines> {
     },
     mysql: {
       source: new MysqlSourceDriver(),
+      logReading: new MysqlLogReadingDriver(),
       server: new MysqlServerDriver({
         configuredBasedirs: [],
         projectBasedir: path.join(import.meta.dirname, "../../.cache/servers/mysql/basedir"),

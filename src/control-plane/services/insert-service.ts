@@ -130,6 +130,7 @@ function originOf({ source, chosen }: ForkChoice): ForkOrigin {
     serviceId: source.id,
     serviceName: source.name,
     project: source.project,
+    sourceCloud: source.cloud,
     cloud: chosen.fromCloud,
     backupId: chosen.backupId,
     target: targetText(chosen.target),

@@ -143,9 +143,16 @@ function administratorFirst<T extends { readonly is_admin: boolean; readonly nam
   return users.toSorted((a, b) => Number(b.is_admin) - Number(a.is_admin) || (a.name < b.name ? -1 : 1));
 }
 
-function definedOf({ stoppedAt, lastCommitAt, lastGtid, ...origin }: NonNullable<ServiceRow["forked_from"]>) {
+function definedOf({
+  sourceCloud,
+  stoppedAt,
+  lastCommitAt,
+  lastGtid,
+  ...origin
+}: NonNullable<ServiceRow["forked_from"]>) {
   return {
     ...origin,
+    ...(sourceCloud === undefined ? {} : { sourceCloud }),
     ...(stoppedAt === undefined ? {} : { stoppedAt }),
     ...(lastCommitAt === undefined ? {} : { lastCommitAt }),
     ...(lastGtid === undefined ? {} : { lastGtid }),

@@ -5,6 +5,7 @@ import type { RunningJob } from "../../catalog/job-queue.ts";
 import type { ForkOrigin } from "../../catalog/schema.ts";
 import { sealUserPassword } from "../../catalog/service-secrets.ts";
 import { BtarError, describeError } from "../../domain/errors.ts";
+import type { LogPlace } from "../../engine/log-reading.ts";
 import type { RecoveryProgress, RecoveryResult, ServerDriver } from "../../engine/server.ts";
 import { freeBytes } from "../../platform/files.ts";
 import type { Repository } from "../../repository/repository.ts";
@@ -76,6 +77,7 @@ export async function runForkJob(env: AgentEnvironment, job: RunningJob): Promis
 interface Rebuilt {
   readonly fork: ServiceContext;
   readonly recovery: RecoveryResult;
+  readonly stoppedIn: LogPlace;
   readonly description: ServiceDescription;
 }
 
@@ -105,7 +107,8 @@ async function rebuild(run: ForkRun): Promise<Rebuilt> {
     signal,
     onProgress: showReplayed,
   });
-  return { fork, recovery, description };
+  const stoppedIn = env.engines.of(fork.row.engine).logReading.placeOfStop({ ...source, ...recovery });
+  return { fork, recovery, stoppedIn, description };
 }
 
 /** Log is fetched before it is replayed, or meanwhile: where the replay is tells more. */
@@ -200,7 +203,7 @@ async function isCancelled({ env, job }: ForkRun): Promise<boolean> {
 }
 
 async function recordRunning(env: AgentEnvironment, fromCloud: string, rebuilt: Rebuilt): Promise<void> {
-  const { fork, recovery, description } = rebuilt;
+  const { fork, recovery, stoppedIn, description } = rebuilt;
   const { row, secrets } = fork;
   const { server } = env.engines.of(row.engine);
   const accounts = await server.listAccounts(addressOf(env, fork));
@@ -210,6 +213,7 @@ async function recordRunning(env: AgentEnvironment, fromCloud: string, rebuilt: 
     const origin: ForkOrigin | null = row.forked_from && {
       ...row.forked_from,
       stoppedAt: recovery.stoppedAt,
+      stoppedIn,
       lastCommitAt: recovery.lastCommitAt?.toISOString(),
       lastGtid: recovery.lastGtid,
     };

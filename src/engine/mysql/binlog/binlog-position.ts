@@ -74,6 +74,15 @@ export function formatPosition(baseName: string, { file, offset }: BinlogPositio
   return `${binlogFileName(baseName, file)}:${offset}`;
 }
 
+/**
+ * Reads what `formatPosition` writes, and may have something behind it.
+ * @throws {BtarError} SERVER_PROTOCOL
+ */
+export function parsePosition(text: string): BinlogPosition {
+  const [, name = text, offset] = /^(\S+):(\d+)(?:\s|$)/.exec(text) ?? [];
+  return { file: parseBinlogFileName(name).file, offset: Number(offset) };
+}
+
 function isBetween(value: number, max: number): boolean {
   return Number.isInteger(value) && value >= 0 && value <= max;
 }

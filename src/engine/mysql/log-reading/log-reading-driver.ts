@@ -1,5 +1,6 @@
 import type { ServerAddress, StoredLog } from "../../engine.ts";
 import type {
+  EndedRecovery,
   LogLeg,
   LogPlace,
   LogReader,
@@ -9,7 +10,7 @@ import type {
   TableNames,
   UnstoredLog,
 } from "../../log-reading.ts";
-import { formatPosition, unpackPosition } from "../binlog/binlog-position.ts";
+import { formatPosition, packPosition, parsePosition, unpackPosition } from "../binlog/binlog-position.ts";
 import { parseStreamName } from "../stream-name.ts";
 import { BinlogTransactions } from "./binlog-transactions.ts";
 import { readUnstoredBinlogs } from "./unstored-binlogs.ts";
@@ -18,6 +19,10 @@ import { readUnstoredBinlogs } from "./unstored-binlogs.ts";
 export class MysqlLogReadingDriver implements LogReadingDriver {
   formatPosition(position: string): string {
     return formatPosition("binlog", unpackPosition(position));
+  }
+
+  placeOfStop({ facts, stoppedAt }: EndedRecovery): LogPlace {
+    return { stream: facts.log.stream, position: packPosition(parsePosition(stoppedAt)) };
   }
 
   /** Logs that were reset, or that go on after some were lost, are streams of their own. */

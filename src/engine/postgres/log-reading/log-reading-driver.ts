@@ -1,6 +1,7 @@
-import { formatLsn, lsnFromSortable } from "../../../domain/lsn.ts";
+import { formatLsn, lsnFromSortable, lsnToSortable, parseLsn } from "../../../domain/lsn.ts";
 import type { BaseBackupFacts, ServerAddress, StoredLog } from "../../engine.ts";
 import type {
+  EndedRecovery,
   LogPlace,
   LogReader,
   LogReaderOptions,
@@ -9,7 +10,8 @@ import type {
   TableNames,
   UnstoredLog,
 } from "../../log-reading.ts";
-import { recoveryFacts } from "../server/backup-facts.ts";
+import { lastStream, recoveryFacts } from "../server/backup-facts.ts";
+import { formatStreamName } from "../stream-name.ts";
 import { RelationNames } from "./relation-names.ts";
 import { readUnstoredWal } from "./unstored-wal.ts";
 import { WalReader } from "./wal-reader.ts";
@@ -19,6 +21,10 @@ import { routeOfWal } from "./wal-route.ts";
 export class PostgresLogReadingDriver implements LogReadingDriver {
   formatPosition(position: string): string {
     return formatLsn(lsnFromSortable(position));
+  }
+
+  placeOfStop({ facts, plan, stoppedAt }: EndedRecovery): LogPlace {
+    return { stream: formatStreamName(lastStream(facts, plan)), position: lsnToSortable(parseLsn(stoppedAt)) };
   }
 
   route(request: {
