@@ -168,6 +168,11 @@ export interface ServerDriver {
     facts: BaseBackupFacts,
     options: { readonly isUnfinished: boolean },
   ): Promise<void>;
+  /**
+   * Finds out whether servers of a version that run on this host can recover a base backup; before its files are restored.
+   * @throws {BtarError} INVALID_INPUT (the version), SERVER_BINARIES_MISSING
+   */
+  checkRecoverable(facts: BaseBackupFacts, majorVersion: string): Promise<void>;
   /** Paths of files without which no server starts; a restore writes them last. */
   readonly completedBy: readonly string[];
   logRestorer(filesDirectory: string, facts: BaseBackupFacts, plan: RecoveryPlan): LogRestorer;

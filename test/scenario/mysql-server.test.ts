@@ -270,7 +270,8 @@ test("settings that MySQL does not take are refused before anything is changed",
   );
   assert.equal(await readFile(path.join(directory, "my.cnf"), "utf8"), written);
   assert.deepEqual(await variablesOf(servers, spec, "max_connections"), ["50"]);
-  assert.deepEqual((await readdir(directory)).sort(), ["data", "log", "my.cnf", "server.json", "tls", "tmp"]);
+  const names = ["data", "keyring", "log", "my.cnf", "programs", "server.json", "tls", "tmp"];
+  assert.deepEqual((await readdir(directory)).sort(), names);
 
   const absent = servers.directoryOf("absent");
   await rejectsWith("INVALID_USER_CONFIG", () => driver.initialize(absent, wrong, { signal: noSignal }));
@@ -353,7 +354,8 @@ test("an initialization that was broken off is done again; directories with othe
   await mkdir(path.join(directory, "data.000000000000.unfinished")); // as after a kill -9
   await writeFile(path.join(directory, "init.000000000000.tmp"), "a password");
   await driver.initialize(directory, spec, { signal: noSignal });
-  assert.deepEqual((await readdir(directory)).sort(), ["data", "log", "my.cnf", "server.json", "tls", "tmp"]);
+  const names = ["data", "keyring", "log", "my.cnf", "programs", "server.json", "tls", "tmp"];
+  assert.deepEqual((await readdir(directory)).sort(), names);
   await driver.start(directory, spec, { signal: noSignal });
   assert.deepEqual(await variablesOf(servers, spec, "lower_case_table_names"), ["1"]);
   await driver.stop(directory);

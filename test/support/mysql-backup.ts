@@ -108,7 +108,7 @@ export async function startRestored(
   return await startMysql({ ...options, dataDirectory: directory });
 }
 
-export async function executedGtids(server: TestMysql): Promise<string> {
+export async function executedGtids(server: Pick<TestMysql, "sql">): Promise<string> {
   const [row] = await server.sql("SELECT @@GLOBAL.gtid_executed AS gtids");
   return String(row?.["gtids"]).replaceAll("\n", "");
 }

@@ -26,7 +26,7 @@ export async function createTables(server: TestMysql, externalDirectory: string)
     CREATE TABLESPACE far ADD DATAFILE '${externalDirectory}/far.ibd';
     CREATE TABLE in_far (id INT PRIMARY KEY AUTO_INCREMENT, text VARCHAR(200)) TABLESPACE far;
     CREATE TABLE elsewhere (id INT PRIMARY KEY AUTO_INCREMENT, text VARCHAR(200)) DATA DIRECTORY = '${externalDirectory}';
-    CREATE TABLE plain (id INT PRIMARY KEY) ENGINE = MyISAM;
+    CREATE TABLE plain (id INT PRIMARY KEY) ENGINE = MyISAM ENCRYPTION = 'N';
     CREATE TABLE \`${oddSchema}\`.\`${oddTable}\` (id INT PRIMARY KEY AUTO_INCREMENT, text VARCHAR(200));
     CREATE UNDO TABLESPACE extra_undo ADD DATAFILE 'extra.ibu';
     SET SESSION cte_max_recursion_depth = 100000;
@@ -153,7 +153,7 @@ export class MysqlLoad implements AsyncDisposable {
 }
 
 /** Checksums of all tables of users, by name; what CHECK TABLE finds is an error. */
-export async function checkedTables(server: TestMysql): Promise<ReadonlyMap<string, string>> {
+export async function checkedTables(server: Pick<TestMysql, "sql">): Promise<ReadonlyMap<string, string>> {
   const names = await server.sql(`SELECT CONCAT('\`', table_schema, '\`.\`', table_name, '\`') AS name
     FROM information_schema.tables WHERE table_type = 'BASE TABLE'
     AND table_schema NOT IN ('mysql', 'performance_schema', 'sys') ORDER BY 1`);

@@ -1,3 +1,5 @@
+import type { EncryptionVariable } from "./encryption.ts";
+
 /** Engine's own facts of a MySQL base backup (`BaseBackupFacts.engineFacts`). */
 export interface MysqlBackupFacts {
   /** Such as 90704. A restore takes a server of the same series that is not older. */
@@ -34,6 +36,8 @@ export interface EncryptionFacts {
   readonly files: readonly { readonly path: string; readonly pageBytes: number; readonly keyOffset: number }[];
   /** The first redo file holds the key of the redo log, at 1072. */
   readonly isRedoEncrypted: boolean;
+  /** Variables by which the server encrypted what it wrote: a fork does the same. */
+  readonly settings?: readonly EncryptionVariable[];
 }
 
 /** GTID sets, as the server writes them. Which transactions the files hold exactly, the first start tells. */

@@ -1,12 +1,14 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { isBtarError } from "../../domain/errors.ts";
 import { systemClock } from "../../platform/clock.ts";
+import { isSocketFile } from "../connection-error.ts";
 import type { BaseBackupFacts, BaseBackupOptions, BaseBackupSink, ServerAddress } from "../engine.ts";
 import { BackupLog } from "./binlog/backup-log.ts";
 import { streamedFacts } from "./clone/clone-facts.ts";
 import { type Donor, describeDonor, executedGtids, serverTime } from "./clone/donor.ts";
 import { type StreamedClone, streamClone } from "./clone/streaming-clone.ts";
 import { MysqlConnection } from "./connection.ts";
+import { encryptedFileVariables, hasEncryptedTables } from "./encryption.ts";
 
 /** More gain nothing on two cores, and each is a connection that others may want. */
 const defaultStreamCount = 2;
@@ -44,7 +46,7 @@ export async function takeBaseBackup(
 ): Promise<BaseBackupFacts> {
   const start = await withSession(address, options, async (session) => await startOf(session, options));
   let atLeast = start.gtids;
-  const clone = await streamClone(address, sink, {
+  const clone = await streamClone(start.cloneAddress, sink, {
     signal: options.signal,
     versionNumber: start.donor.versionNumber,
     streamCount: choices.streamCount ?? defaultStreamCount,
@@ -61,6 +63,7 @@ export async function takeBaseBackup(
 }
 
 interface BackupStart {
+  readonly cloneAddress: ServerAddress;
   readonly log: BackupLog;
   readonly donor: Donor;
   readonly at: Date;
@@ -73,7 +76,17 @@ async function startOf(
 ): Promise<BackupStart> {
   const log = await BackupLog.begin(session, { address: session.address, stored: storedLog, signal });
   const donor = await describeDonor(session);
-  return { log, donor, at: await serverTime(session), gtids: await executedGtids(session) };
+  const cloneAddress = await cloneAddressOf(session, donor);
+  return { cloneAddress, log, donor, at: await serverTime(session), gtids: await executedGtids(session) };
+}
+
+/** A server sends keys only over TLS, even to who comes by its socket. */
+async function cloneAddressOf(session: MysqlConnection, donor: Donor): Promise<ServerAddress> {
+  const { address } = session;
+  if (address.tls.mode !== "disable" || !isSocketFile(address)) return address;
+  const isEncrypted = encryptedFileVariables.some((name) => donor.encryptionSettings.includes(name));
+  if (!isEncrypted && !(await hasEncryptedTables(session))) return address;
+  return { ...address, tls: { mode: "require" } };
 }
 
 async function factsOf(

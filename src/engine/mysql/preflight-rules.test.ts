@@ -82,7 +82,9 @@ test("logs that the server does not remove by itself need no time to be kept", (
 test("encrypted data is cloned over TLS only, so it must be used", () => {
   assert.deepEqual(checksOf({ usesTls: false }), []);
   assert.equal(checksOf({ usesTls: false, hasEncryptedTables: true })[0]?.[0], "tls");
-  assert.equal(checksOf({ usesTls: false }, { innodb_redo_log_encrypt: "ON" })[0]?.[0], "tls");
+  for (const name of ["innodb_redo_log_encrypt", "innodb_undo_log_encrypt", "default_table_encryption"]) {
+    assert.equal(checksOf({ usesTls: false }, { [name]: "ON" })[0]?.[0], "tls", name);
+  }
 });
 
 test("of many tables that no clone carries, some are named", () => {

@@ -1,4 +1,5 @@
 import type { PreflightFinding } from "../engine.ts";
+import { encryptedFileVariables } from "./encryption.ts";
 import { oldestVersionNumber, parseVersion } from "./server-description.ts";
 
 /** With less time than this, an agent that is away over night makes a gap in the log. */
@@ -216,9 +217,9 @@ function durabilityFindings(facts: PreflightFacts): readonly PreflightFinding[] 
 
 function tlsFindings(facts: PreflightFacts): readonly PreflightFinding[] {
   if (facts.usesTls) return [];
-  const encrypted = ["innodb_redo_log_encrypt", "innodb_undo_log_encrypt"].filter((name) => isOn(facts, name));
-  if (encrypted.length === 0 && !facts.hasEncryptedTables) return [];
-  const what = encrypted.length > 0 ? `${encrypted.join(" and ")} is ON` : "some tables are encrypted";
+  const encrypting = ["default_table_encryption", ...encryptedFileVariables].filter((name) => isOn(facts, name));
+  if (encrypting.length === 0 && !facts.hasEncryptedTables) return [];
+  const what = encrypting.length > 0 ? `${encrypting.join(" and ")} is ON` : "some tables are encrypted";
   return [
     {
       check: "tls",

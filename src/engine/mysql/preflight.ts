@@ -1,6 +1,7 @@
 import { isBtarError } from "../../domain/errors.ts";
 import type { PreflightFinding, ServerAddress } from "../engine.ts";
 import { MysqlConnection } from "./connection.ts";
+import { encryptedFileVariables, hasEncryptedTables } from "./encryption.ts";
 import { findingsOf, type PreflightFacts } from "./preflight-rules.ts";
 import { errnoOf, formatAddress } from "./server-error.ts";
 
@@ -13,8 +14,8 @@ const variables = [
   "log_replica_updates",
   "log_slave_updates",
   "max_allowed_packet",
-  "innodb_redo_log_encrypt",
-  "innodb_undo_log_encrypt",
+  "default_table_encryption",
+  ...encryptedFileVariables,
 ];
 
 /** What the account may not see is not among them. Statistics are read anew, or else an empty table may have rows. */
@@ -24,9 +25,6 @@ const otherTablesQuery = `
   WHERE table_type = 'BASE TABLE' AND engine NOT IN ('InnoDB', 'MEMORY', 'BLACKHOLE', 'PERFORMANCE_SCHEMA')
     AND table_schema NOT IN ('mysql', 'sys', 'information_schema', 'performance_schema') AND table_rows > 0
   ORDER BY table_schema, table_name`;
-
-const encryptedTablesQuery = `
-  SELECT 1 FROM information_schema.tables WHERE create_options LIKE '%ENCRYPTION=%Y%' LIMIT 1`;
 
 /**
  * Everything that an attached server lacks for backups, or endangers them with.
@@ -54,7 +52,6 @@ async function readFacts(session: MysqlConnection): Promise<PreflightFacts> {
   );
   await session.query("SET SESSION information_schema_stats_expiry = 0");
   const otherTables = await session.query(otherTablesQuery);
-  const encryptedTables = await session.query(encryptedTablesQuery);
   return {
     version: version ?? "",
     account: quotedAccount(account ?? ""),
@@ -63,7 +60,7 @@ async function readFacts(session: MysqlConnection): Promise<PreflightFacts> {
     privileges,
     logFilters: privileges.has("REPLICATION CLIENT") ? await readLogFilters(session) : [],
     otherTables: otherTables.map(({ name, engine }) => ({ name: name ?? "", engine: engine ?? "" })),
-    hasEncryptedTables: encryptedTables.length > 0,
+    hasEncryptedTables: await hasEncryptedTables(session),
     usesTls: session.address.tls.mode !== "disable",
   };
 }

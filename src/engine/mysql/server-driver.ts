@@ -12,10 +12,11 @@ import type {
   TablespaceChoice,
 } from "../server.ts";
 import { checkRestoreOver, dictionaryFile } from "./recovery/existing-directory.ts";
+import { moveUpGeneralTablespaces } from "./recovery/external-files.ts";
 import { gtidBounds } from "./recovery/gtid-bounds.ts";
 import { firstLogPosition, planRecovery, type RecoveryRequest } from "./recovery/plan-recovery.ts";
 import { prepareFiles } from "./recovery/prepare-files.ts";
-import { recoverServer, replayDirectoryOf } from "./recovery/recover.ts";
+import { checkRecoverable, recoverServer, replayDirectoryOf } from "./recovery/recover.ts";
 import { recoveryFacts } from "./recovery/recovery-facts.ts";
 import { readRelayedLog, relayIndexName, RelayLogRestorer } from "./recovery/relay-logs.ts";
 import { writeRestoreGuide } from "./recovery/restore-guide.ts";
@@ -41,6 +42,10 @@ export class MysqlServerDriver extends MysqlManagedServers implements ServerDriv
     return await planRecovery(request);
   }
 
+  async checkRecoverable(facts: BaseBackupFacts, majorVersion: string): Promise<void> {
+    checkRecoverable({ facts, installation: await this.installation(majorVersion) });
+  }
+
   logRestorer(filesDirectory: string, facts: BaseBackupFacts, plan: RecoveryPlan): LogRestorer {
     return new RelayLogRestorer(replayDirectoryOf(filesDirectory), facts, plan);
   }
@@ -54,7 +59,13 @@ export class MysqlServerDriver extends MysqlManagedServers implements ServerDriv
     },
   ): Promise<void> {
     const facts = recoveryFacts(request.facts);
-    await prepareFiles(filesDirectory, facts);
+    const places = tablespacePlaces(filesDirectory, request.facts, request.tablespaces);
+    await prepareFiles(filesDirectory, facts, places);
+    const inside = [...places].filter(([directory, place]) => place === path.join(filesDirectory, directory));
+    await moveUpGeneralTablespaces(
+      filesDirectory,
+      inside.map(([directory]) => directory),
+    );
     const directory = replayDirectoryOf(filesDirectory);
     const relayed = await readRelayedLog(directory);
     // A server looks for relay logs in its data directory only.
@@ -62,8 +73,8 @@ export class MysqlServerDriver extends MysqlManagedServers implements ServerDriv
       await rename(path.join(directory, name), path.join(filesDirectory, name));
     }
     await syncDirectory(filesDirectory);
-    const places = [...tablespacePlaces(filesDirectory, request.facts, request.tablespaces).values()];
-    await writeRestoreGuide(filesDirectory, { facts, relayed, places });
+    const outside = [...places.values()].filter((place) => !inside.some(([, each]) => each === place));
+    await writeRestoreGuide(filesDirectory, { facts, relayed, places: outside });
     await removeTree(directory);
   }
 

@@ -95,6 +95,7 @@ async function rebuild(run: ForkRun): Promise<Rebuilt> {
     signal,
   });
   const description = await repository.description(source.manifest.descriptionVersion, { signal });
+  await serverOf(run).checkRecoverable(source.facts, run.fork.row.version);
   await checkRoom(run, source);
   await restoreBackup(run, repository, source);
   const { showFetched, showReplayed } = logProgress(job, source.logBytes);

@@ -20,6 +20,7 @@ export function streamedFacts(donor: Donor, clone: StreamedClone, gtids: GtidBou
         return [{ path, pageBytes: layout.pageBytes, keyOffset: layout.encryptionOffset }];
       }),
       isRedoEncrypted: clone.isRedoEncrypted,
+      settings: donor.encryptionSettings,
     },
     gtids,
     configs: clone.parameters.configs,

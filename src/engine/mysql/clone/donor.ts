@@ -1,4 +1,5 @@
 import type { MysqlConnection } from "../connection.ts";
+import { type EncryptionVariable, encryptionSettings } from "../encryption.ts";
 import { describeServer, type ServerDescription } from "../server-description.ts";
 
 /** What a restore must know of a server besides its files. */
@@ -6,6 +7,8 @@ export interface Donor extends ServerDescription {
   readonly pageBytes: number;
   readonly lowerCaseTableNames: number;
   readonly dataFilePath: string;
+  /** What it encrypts besides single tables. */
+  readonly encryptionSettings: readonly EncryptionVariable[];
 }
 
 /** @throws {BtarError} as `describeServer` */
@@ -18,6 +21,7 @@ export async function describeDonor(session: MysqlConnection): Promise<Donor> {
     pageBytes: Number(row["page_bytes"]),
     lowerCaseTableNames: Number(row["lower_case"]),
     dataFilePath: row["data_file_path"] ?? "",
+    encryptionSettings: await encryptionSettings(session),
   };
 }
 

@@ -9,6 +9,8 @@ test("files of the data directory keep their paths", () => {
   assert.deepEqual(place("./shop/@0024t.ibd"), { path: "shop/@0024t.ibd", external: undefined });
   assert.equal(place("ibdata1").path, "ibdata1");
   assert.equal(place("./tablespace ü.ibd", true).path, "tablespace ü.ibd");
+  const restored = "#btar-external/0123456789ab/shop/t.ibd";
+  assert.deepEqual(place(`./${restored}`), { path: restored, external: undefined });
 });
 
 test("files elsewhere lie below a directory that stands for their location, the same for all of it", () => {
@@ -26,7 +28,9 @@ test("names that lead out, or into places of btar's own, are refused", async () 
   for (const name of ["../t.ibd", "./shop/../../t.ibd", "/srv/../etc/t.ibd", "shop//t.ibd", "", "./", "/", "."]) {
     await rejectsWith("UNSAFE_PATH", () => place(name));
   }
-  await rejectsWith("UNSAFE_PATH", () => place("./#btar-external/x/t.ibd"));
+  for (const name of ["x/t.ibd", "0123456789ab/t.ibd", "t.ibd"]) {
+    await rejectsWith("UNSAFE_PATH", () => place(`./#btar-external/${name}`));
+  }
   await rejectsWith("UNSAFE_PATH", () => filePlace(Buffer.from([0x61, 0xff]), { isShared: false }));
 });
 

@@ -12,6 +12,9 @@ export interface ExternalLocation {
   readonly location: string;
 }
 
+/** Files of single tables stay where a restore has put them. */
+const isRestoredPath = /^#btar-external\/[0-9a-f]{12}\/[^/]+\/[^/]+$/;
+
 /** Where a file goes in the backup. */
 export interface FilePlace {
   readonly path: string;
@@ -37,7 +40,9 @@ export function filePlace(name: Buffer, { isShared }: { readonly isShared: boole
   if (own.length === 0 || own.some((part) => part === "" || part === "." || part === "..") || text.includes("\0")) {
     throw unsafe(text, "could leave the directory that it belongs in");
   }
-  if (!isExternal && own[0] === externalDirectory) throw unsafe(text, "takes a place that btar uses for other files");
+  if (!isExternal && own[0] === externalDirectory && !isRestoredPath.test(own.join("/"))) {
+    throw unsafe(text, "takes a place that btar uses for other files");
+  }
   if (!isExternal) return { path: own.join("/"), external: undefined };
   const locationParts = isShared ? own.slice(0, -1) : own.slice(0, -2);
   const location = `/${locationParts.join("/")}`;

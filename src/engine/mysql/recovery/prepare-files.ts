@@ -1,5 +1,6 @@
 import path from "node:path";
 import { ensureDirectory, writeFileDurably } from "../../../platform/files.ts";
+import { placeOf } from "./external-files.ts";
 import type { RecoveryFacts } from "./recovery-facts.ts";
 import { wrapKeys } from "./wrap-keys.ts";
 
@@ -20,15 +21,30 @@ const requiredDirectory = "mysql";
 
 /**
  * Makes of restored files a data directory that a server can be started on. Can be repeated until one was.
+ * @param places of directories of the backup that are not where it has them, absolute
  * @throws {BtarError} OBJECT_DAMAGED
  */
-export async function prepareFiles(filesDirectory: string, facts: RecoveryFacts): Promise<void> {
+export async function prepareFiles(
+  filesDirectory: string,
+  facts: RecoveryFacts,
+  places: ReadonlyMap<string, string> = new Map(),
+): Promise<void> {
   await ensureDirectory(filesDirectory, { mode: directoryMode });
   await ensureDirectory(path.join(filesDirectory, requiredDirectory), { mode: directoryMode });
-  await wrapKeys(filesDirectory, facts);
+  await wrapKeys((file) => placeOf(filesDirectory, file, places), facts);
   const directory = path.join(filesDirectory, cloneDirectory);
   await ensureDirectory(directory, { mode: directoryMode });
   for (const name of marks) await writeFileDurably(path.join(directory, name), "", { mode: fileMode });
+}
+
+/** Whether no server without a keyring opens the files. */
+export function needsKeyring({ encryption }: RecoveryFacts): boolean {
+  return encryption.files.length > 0 || encryption.isRedoEncrypted;
+}
+
+/** Settings by which a server goes on to encrypt what the source did. It needs a keyring for them. */
+export function encryptionSettings({ encryption }: RecoveryFacts): Readonly<Record<string, string>> {
+  return Object.fromEntries((encryption.settings ?? []).map((name) => [name, "ON"]));
 }
 
 /** Settings without which a server does not understand the files. */

@@ -14,10 +14,12 @@ import { limitRights } from "../server/admin-rights.ts";
 import { admit, writeConfiguration } from "../server/configure.ts";
 import { layOut, readServerState, type ServerState, writeServerState } from "../server/directory.ts";
 import { internalAccountStatements, internalHost, withInitFile } from "../server/internal-account.ts";
+import { syncKeyring, requireKeyring, withKeyring } from "../server/keyring.ts";
 import { stopServer } from "../server/server-process.ts";
 import { type StartRequest, startServer } from "../server/start.ts";
+import { moveOut } from "./external-files.ts";
 import { gtidBounds } from "./gtid-bounds.ts";
-import { cloneDirectory, fileSettings, prepareFiles } from "./prepare-files.ts";
+import { cloneDirectory, encryptionSettings, fileSettings, needsKeyring, prepareFiles } from "./prepare-files.ts";
 import { recoveryFacts } from "./recovery-facts.ts";
 import { readRelayedLog, type RelayedLog, RelayLogRestorer } from "./relay-logs.ts";
 import { randomServerId, replayOptions, replayRelayLogs } from "./replay.ts";
@@ -53,7 +55,7 @@ export function replayDirectoryOf(filesDirectory: string): string {
  */
 export async function recoverServer(recovery: Recovery): Promise<RecoveryResult> {
   const { directory, spec, logger } = recovery;
-  refuseOtherVersion(recovery);
+  checkRecoverable(recovery);
   const state = await readServerState(directory);
   if (state?.state === "ready") {
     if (!state.recovered) throw serverExists(recovery);
@@ -64,6 +66,7 @@ export async function recoverServer(recovery: Recovery): Promise<RecoveryResult>
     const recovering = await prepare(recovery);
     const recovered = await replay(recovery);
     await stopServer(directory, logger);
+    await syncKeyring(directory);
     await removeTree(replayDirectoryOf(directory.data));
     await writeServerState(directory, { ...recovering, state: "ready", recovered });
     await startServer(recovery);
@@ -76,15 +79,21 @@ export async function recoverServer(recovery: Recovery): Promise<RecoveryResult>
   }
 }
 
-/** A server of the same series that is not older understands the files. */
-function refuseOtherVersion({ facts, spec, installation }: Recovery): void {
+/**
+ * Finds out whether a server of an installation can open the files of a base backup: one of the same series that is not
+ * older, and with a keyring if they need one.
+ * @throws {BtarError} INVALID_INPUT, SERVER_BINARIES_MISSING
+ */
+export function checkRecoverable({ facts, installation }: Pick<Recovery, "facts" | "installation">): void {
   const { majorVersion, version } = facts.identity;
   const isOlder = numberOf(installation.version) < numberOf(version);
-  if (majorVersion === spec.majorVersion && !isOlder) return;
-  throw new BtarError("INVALID_INPUT", {
-    message: `a backup of MySQL ${version} cannot be recovered by version ${isOlder ? installation.version : spec.majorVersion}`,
-    hint: `recover it as version ${majorVersion}, with programs of ${version} or later in that series`,
-  });
+  if (majorVersion !== installation.majorVersion || isOlder) {
+    throw new BtarError("INVALID_INPUT", {
+      message: `a backup of MySQL ${version} cannot be recovered by version ${installation.version}`,
+      hint: `recover it as version ${majorVersion}, with programs of ${version} or later in that series`,
+    });
+  }
+  if (needsKeyring(recoveryFacts(facts))) requireKeyring(installation);
 }
 
 function numberOf(version: string): number {
@@ -110,14 +119,21 @@ async function prepare(recovery: Recovery): Promise<ServerState> {
   await layOut(directory, runAs);
   await checkTraversable(directory.root, runAs);
   const known = recoveryFacts(facts);
+  const { keyring } = await withKeyring(directory, installation, runAs);
+  checkRecoverable({ facts, installation: { ...installation, keyring } });
+  const places = await moveOut(directory.data, directory.external);
   if (!(await lstatIfThere(path.join(directory.data, cloneDirectory, startedMark)))) {
-    await prepareFiles(directory.data, known);
-    if (runAs) await giveTree(directory.data, runAs);
+    await prepareFiles(directory.data, known, places);
+    if (runAs) for (const tree of [directory.data, ...places.values()]) await giveTree(tree, runAs);
   }
   const state: ServerState = {
     state: "recovering",
     majorVersion: spec.majorVersion,
-    fileSettings: fileSettings(known),
+    fileSettings: {
+      ...fileSettings(known),
+      ...(places.size > 0 && { innodb_directories: directory.external }),
+      ...(keyring !== "none" && encryptionSettings(known)),
+    },
   };
   await writeConfiguration({
     ...{ directory, dataDirectory: directory.data, fileSettings: state.fileSettings },

@@ -3,6 +3,7 @@ import { Check, Errors } from "typebox/value";
 import { BtarError } from "../../../domain/errors.ts";
 import type { BaseBackupFacts } from "../../engine.ts";
 import type { MysqlBackupFacts } from "../backup-facts.ts";
+import { encryptionVariables } from "../encryption.ts";
 
 /** What a recovery reads of a base backup's own facts. */
 export type RecoveryFacts = Pick<
@@ -30,6 +31,7 @@ const schema = Type.Object({
   encryption: Type.Object({
     files: Type.Array(Type.Object({ path: pathInBackup, pageBytes: size, keyOffset: size })),
     isRedoEncrypted: Type.Boolean(),
+    settings: Type.Optional(Type.Array(Type.Enum([...encryptionVariables]))),
   }),
 });
 

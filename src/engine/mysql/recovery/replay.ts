@@ -8,11 +8,14 @@ import type { RunAs } from "../../run-as.ts";
 import type { RecoveryProgress } from "../../server.ts";
 import { formatPosition, unpackPosition } from "../binlog/binlog-position.ts";
 import type { MysqlConnection, Row } from "../connection.ts";
+import { keyringComponent } from "../server/installations.ts";
 import { type RelayedLog, relayIndexName, relayLogName } from "./relay-logs.ts";
 
 const pollMs = 50;
 const workers = 4;
 const noServer = 0xffff_ffff;
+/** ER_CANNOT_FIND_KEY_IN_KEYRING */
+const keyMissing = 3185;
 
 /** Options of a server that replays, before those of my.cnf. It writes no log of its own, and nobody can reach it. */
 export function replayOptions(serverId: number): readonly string[] {
@@ -93,12 +96,15 @@ async function moveInto(directory: string, { dataDirectory, runAs, relayed }: Re
 async function refuseFailure(session: MysqlConnection, status: Row): Promise<void> {
   if ((status["Last_SQL_Errno"] ?? "0") === "0") return;
   const [worker] = await session.query(
-    `SELECT last_error_message AS message FROM performance_schema.replication_applier_status_by_worker
-     WHERE last_error_number != 0 LIMIT 1`,
+    `SELECT last_error_number AS errno, last_error_message AS message
+     FROM performance_schema.replication_applier_status_by_worker WHERE last_error_number != 0 LIMIT 1`,
   );
+  const isKeyMissing = Number(worker?.["errno"] ?? status["Last_SQL_Errno"]) === keyMissing;
   throw new BtarError("RECOVERY_FAILED", {
     message: `MySQL ended its replay: ${worker?.["message"] ?? status["Last_SQL_Error"] ?? "it does not say why"}`,
-    hint: "try another target, base backup or location",
+    hint: isKeyMissing
+      ? `the log encrypts tables: give this host a MySQL that has ${keyringComponent}.so`
+      : "try another target, base backup or location",
   });
 }
 

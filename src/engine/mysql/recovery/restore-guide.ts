@@ -2,7 +2,8 @@ import path from "node:path";
 import { mysqlGuide } from "../../../contract/restored-files.ts";
 import { writeFileDurably } from "../../../platform/files.ts";
 import type { RecoveryFacts } from "./recovery-facts.ts";
-import { fileSettings } from "./prepare-files.ts";
+import { keyringComponent } from "../server/installations.ts";
+import { fileSettings, needsKeyring } from "./prepare-files.ts";
 import { type RelayedLog, relayIndexName, relayLogName } from "./relay-logs.ts";
 import { randomServerId } from "./replay.ts";
 
@@ -24,6 +25,7 @@ export async function writeRestoreGuide(
     "# Written by btar for a restore. Run mysqld with --defaults-file=THIS FILE, as the user that owns the directory: it",
     `# replays the log, as ${mysqlGuide.statements} says, and ends. Then start it with a configuration of your own, which`,
     "# needs the first settings here, too.",
+    ...(needsKeyring(facts) ? keyringGuide : []),
     "[mysqld]",
     `datadir = "${filesDirectory}"`,
     ...Object.entries(fileSettings(facts)).map(([name, value]) => `${name} = "${value}"`),
@@ -52,6 +54,17 @@ export async function writeRestoreGuide(
   await writeFileDurably(path.join(filesDirectory, mysqlGuide.options), options.join("\n"), { mode: 0o640 });
   await writeFileDurably(path.join(filesDirectory, mysqlGuide.statements), statements(relayed), { mode: 0o640 });
 }
+
+/** The server wraps the files' keys by its own master key at its first start. */
+const keyringGuide = [
+  "#",
+  "# Some of the data is encrypted, so the server needs a keyring: an empty one will do for this run, and the same one",
+  `# from then on. For ${keyringComponent}, put two files where the server looks for them:`,
+  "#   mysqld.my, in the directory of mysqld:",
+  `#     ${JSON.stringify({ components: `file://${keyringComponent}` })}`,
+  `#   ${keyringComponent}.cnf, in the directory of plugins, where ${keyringComponent}.so is:`,
+  `#     ${JSON.stringify({ path: "/var/lib/mysql-keyring/keys", read_only: false })}`,
+];
 
 function statements({ files, gtids, transactionCount }: RelayedLog): string {
   const [first] = files;

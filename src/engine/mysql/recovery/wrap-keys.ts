@@ -1,6 +1,5 @@
 import { createCipheriv } from "node:crypto";
 import { type FileHandle, open } from "node:fs/promises";
-import path from "node:path";
 import { crc32c } from "@node-rs/crc32";
 import { BtarError } from "../../../domain/errors.ts";
 import {
@@ -26,14 +25,15 @@ const redoBlockStart = redoEncryptionOffset - (redoEncryptionOffset % redoBlockB
 /**
  * Makes encrypted files of a clone ones that a server with any keyring opens: their keys come unwrapped, which no server
  * takes. Those that are wrapped already, since it was done before, are left alone.
+ * @param placeOf tells where a file of the backup is
  * @throws {BtarError} OBJECT_DAMAGED
  */
 export async function wrapKeys(
-  filesDirectory: string,
+  placeOf: (file: string) => string,
   { encryption, pageBytes: serverPageBytes, redoFiles }: RecoveryFacts,
 ): Promise<void> {
   for (const { path: file, pageBytes, keyOffset } of encryption.files) {
-    await withFile(filesDirectory, file, async (handle) => {
+    await withFile(placeOf(file), async (handle) => {
       const page = await readAt(handle, file, { offset: 0, bytes: pageBytes });
       if (!wrapKey(page.subarray(keyOffset, keyOffset + encryptionBlockBytes))) return;
       const isCompressed = pageBytes < serverPageBytes;
@@ -44,7 +44,7 @@ export async function wrapKeys(
   }
   const [firstRedo] = redoFiles;
   if (!encryption.isRedoEncrypted || firstRedo === undefined) return;
-  await withFile(filesDirectory, firstRedo, async (handle) => {
+  await withFile(placeOf(firstRedo), async (handle) => {
     const block = await readAt(handle, firstRedo, { offset: redoBlockStart, bytes: redoBlockBytes });
     const keyAt = redoEncryptionOffset - redoBlockStart;
     if (!wrapKey(block.subarray(keyAt, keyAt + encryptionBlockBytes))) return;
@@ -66,12 +66,8 @@ function redoChecksum(block: Buffer): number {
   return crc32c(block.subarray(0, redoBlockBytes - 4));
 }
 
-async function withFile(
-  filesDirectory: string,
-  file: string,
-  work: (handle: FileHandle) => Promise<void>,
-): Promise<void> {
-  const handle = await open(path.join(filesDirectory, file), "r+");
+async function withFile(place: string, work: (handle: FileHandle) => Promise<void>): Promise<void> {
+  const handle = await open(place, "r+");
   try {
     await work(handle);
     await handle.sync();

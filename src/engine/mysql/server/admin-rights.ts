@@ -18,6 +18,7 @@ const rights =
  */
 const dynamicRights: readonly string[] = [
   "APPLICATION_PASSWORD_ADMIN",
+  "ENCRYPTION_KEY_ADMIN",
   "FLUSH_OPTIMIZER_COSTS",
   "FLUSH_PRIVILEGES",
   "FLUSH_STATUS",

@@ -6,14 +6,20 @@ import { ensureDirectory, readTextIfThere, statIfThere, writeFileDurably } from 
 import type { RunAs } from "../../run-as.ts";
 
 /**
- * Where the parts of a server are. It writes to `data` and `temporary` only, and its log to a file that btar has opened
- * for it.
+ * Where the parts of a server are. It writes to `data`, `external`, `temporary` and its keyring only, and its log to a file
+ * that btar has opened for it.
  */
 export interface ServerDirectory {
   readonly root: string;
   readonly data: string;
+  /** In a fork, what its source had outside of its data directory. */
+  readonly external: string;
   /** For what MySQL sorts on disk. */
   readonly temporary: string;
+  /** Holds links to the programs, by which a server that has a keyring is started. */
+  readonly programs: string;
+  /** The file with the master keys of encrypted tables, in a directory of its own. No backup needs it. */
+  readonly keyring: string;
   /** Its my.cnf. */
   readonly configuration: string;
   readonly certificate: string;
@@ -29,8 +35,8 @@ const stateSchema = Type.Object({
   state: Type.Enum(["ready", "recovering"]),
   majorVersion: Type.String(),
   /**
-   * Settings of my.cnf that were decided when the files were made, and without which a server does not understand
-   * them: `lower_case_table_names`, `innodb_page_size`, …
+   * Settings of my.cnf that were decided when the files were made: those without which a server does not understand
+   * them (`lower_case_table_names`, `innodb_page_size`, …), and what a fork's source encrypts.
    */
   fileSettings: Type.Record(Type.String({ pattern: "^[a-z_]+$" }), Type.String()),
   /** How the recovery ended that made this server. */
@@ -56,7 +62,10 @@ export function serverDirectory(root: string): ServerDirectory {
   return {
     root,
     data,
+    external: path.join(root, "external"),
     temporary: path.join(root, "tmp"),
+    programs: path.join(root, "programs"),
+    keyring: path.join(root, "keyring", "keys"),
     configuration: path.join(root, "my.cnf"),
     certificate: path.join(root, "tls", "server.crt"),
     privateKey: path.join(root, "tls", "server.key"),

@@ -16,7 +16,15 @@ export interface MysqlInstallation extends ServerInstallation {
   readonly pluginDirectory: string;
   /** Holds `english/errmsg.sys` and `charsets/Index.xml`. */
   readonly shareDirectory: string;
+  /**
+   * Where a server's master keys are: in a keyring that btar sets up for each server, in the one that the installation
+   * has all of its servers load (`mysqld.my` beside the program), or nowhere.
+   */
+  readonly keyring: "of-each-server" | "of-installation" | "none";
 }
+
+/** Keeps keys in a file. It came with 8.0.24. */
+export const keyringComponent = "component_keyring_file";
 
 export interface InstallationPlaces {
   /** From the configuration, `engines.mysql.basedir`: of different series. */
@@ -123,7 +131,14 @@ async function inspect(basedir: string, origin: string): Promise<MysqlInstallati
   if (program === undefined || pluginDirectory === undefined || shareDirectory === undefined) return undefined;
   const { stdout } = await runProgram(program, ["--no-defaults", "--version"], { timeoutMs: 10_000 });
   const version = parseVersion(stdout);
-  return version && { ...version, basedir, origin, program, pluginDirectory, shareDirectory };
+  if (!version) return undefined;
+  const keyring = await keyringOf(program, pluginDirectory);
+  return { ...version, basedir, origin, program, pluginDirectory, shareDirectory, keyring };
+}
+
+async function keyringOf(program: string, pluginDirectory: string): Promise<MysqlInstallation["keyring"]> {
+  if (await exists(path.join(path.dirname(program), "mysqld.my"))) return "of-installation";
+  return (await exists(path.join(pluginDirectory, `${keyringComponent}.so`))) ? "of-each-server" : "none";
 }
 
 /** The first of `names` below `basedir` in which `content` passes the test. */

@@ -118,6 +118,10 @@ export class MysqlManagedServers implements RunsServers {
   readonly createDatabase = createDatabase;
   readonly dropDatabase = dropDatabase;
 
+  async installation(majorVersion: string): Promise<MysqlInstallation> {
+    return await this.#installations.require(majorVersion);
+  }
+
   /** What `startServer` needs for a server under `spec`. */
   async startRequest(directory: string, spec: ServerSpec, signal: AbortSignal): Promise<StartRequest> {
     return {

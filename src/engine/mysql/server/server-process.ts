@@ -13,6 +13,7 @@ import type { RunAs } from "../../run-as.ts";
 import { boundLog, logSize, openLog } from "../../server-log-file.ts";
 import type { ServerDirectory } from "./directory.ts";
 import { type MysqlInstallation, programArguments } from "./installations.ts";
+import { withKeyring } from "./keyring.ts";
 
 /** A clean shutdown rolls back what is unfinished, and writes what is only in memory. */
 const shutdownLimitMs = 600_000;
@@ -48,7 +49,8 @@ export async function launchServer(request: {
   /** Options that go before those of my.cnf, for as long as it runs, such as `--skip-log-bin`. */
   readonly overrides?: readonly string[];
 }): Promise<StartedServer> {
-  const { directory, installation, runAs, overrides = [] } = request;
+  const { directory, runAs, overrides = [] } = request;
+  const installation = await withKeyring(directory, request.installation, runAs);
   await removeLeftovers(directory);
   await boundLog(directory.logFile);
   const log = await openLog(directory.logFile);

@@ -60,7 +60,7 @@ interface StoredResult {
  */
 export async function recoverServer(recovery: Recovery): Promise<RecoveryResult> {
   const { directory, spec, logger } = recovery;
-  refuseOtherVersion(recovery);
+  checkRecoverable(recovery.facts, spec.majorVersion);
   const { walSegmentBytes } = recoveryFacts(recovery.facts);
   const description = { majorVersion: spec.majorVersion, walSegmentBytes };
   const state = await readServerState(directory);
@@ -100,11 +100,12 @@ function serverExists(directory: ServerDirectory): BtarError {
   });
 }
 
-function refuseOtherVersion({ facts, spec }: Recovery): void {
+/** @throws {BtarError} INVALID_INPUT when servers of a version cannot open the files of a base backup */
+export function checkRecoverable(facts: Pick<BaseBackupFacts, "identity">, asked: string): void {
   const { majorVersion, version } = facts.identity;
-  if (majorVersion === spec.majorVersion) return;
+  if (majorVersion === asked) return;
   throw new BtarError("INVALID_INPUT", {
-    message: `a backup of PostgreSQL ${version} cannot be recovered as version ${spec.majorVersion}`,
+    message: `a backup of PostgreSQL ${version} cannot be recovered as version ${asked}`,
     hint: `recover it as version ${majorVersion}`,
   });
 }

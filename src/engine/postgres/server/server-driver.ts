@@ -25,7 +25,7 @@ import { WalRestorer } from "./log-restorer.ts";
 import { planRecovery, type RecoveryRequest } from "./plan-recovery.ts";
 import { findPostmaster, stopPostmaster } from "./postmaster.ts";
 import { type PreparationRequest, prepareRecovery } from "./prepare-recovery.ts";
-import { recoverServer } from "./recover.ts";
+import { checkRecoverable, recoverServer } from "./recover.ts";
 import type { RunAs } from "../../run-as.ts";
 import { lastLogLines } from "./server-log.ts";
 import { startServer } from "./start.ts";
@@ -129,6 +129,11 @@ export class PostgresServerDriver implements ServerDriver {
 
   async planRecovery(request: RecoveryRequest): Promise<RecoveryPlan> {
     return await planRecovery(request);
+  }
+
+  async checkRecoverable(facts: BaseBackupFacts, majorVersion: string): Promise<void> {
+    checkRecoverable(facts, majorVersion);
+    await this.#installations.require(majorVersion);
   }
 
   readonly tablespacePlaces = tablespacePlaces;
