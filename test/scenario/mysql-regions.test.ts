@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { forkShop, rowsAt } from "../support/fork-shop.ts";
+import type { Static } from "typebox";
+import type { serviceAnswer } from "../../src/contract/services.ts";
+import { askForFork, forkShop, rowsAt } from "../support/fork-shop.ts";
 import { startMysql } from "../support/mysql-server.ts";
-import { north, south, TestRegions } from "../support/regions.ts";
+import { north, south, TestRegions, until } from "../support/regions.ts";
 import { mysqlClock } from "../support/shops.ts";
 
 const ids = "SELECT id FROM t ORDER BY id";
@@ -21,6 +23,8 @@ test("F1-F4, C3: an attached MySQL server is backed up, copied, and forked; the 
     await server.sql("INSERT INTO shop.t VALUES (1001, 'in time')");
     await new Promise((resolve) => setTimeout(resolve, 5)); // times that a fork is asked for are whole milliseconds
     const between = await mysqlClock(server);
+    const [executed] = await server.sql("SELECT @@GLOBAL.gtid_executed AS gtids");
+    const gtid = String(executed?.["gtids"]).replace(/:1-(\d+)$/, ":$1");
     await new Promise((resolve) => setTimeout(resolve, 5));
     await server.sql("INSERT INTO shop.t VALUES (1002, 'too late')");
     await regions.reaches(south, await mysqlClock(server));
@@ -41,6 +45,8 @@ test("F1-F4, C3: an attached MySQL server is backed up, copied, and forked; the 
     const stored = results.map((result) => Number(result?.["storedBytes"])).sort((a, b) => a - b);
     assert.ok((stored[0] ?? 0) < (stored[1] ?? 0) / 2, `${stored.join(", ")} bytes`);
 
+    await forksByGtid(regions, gtid);
+
     await server.sql("INSERT INTO shop.t VALUES (1003, 'at the very end')");
     await regions.reaches(south, await mysqlClock(server));
     await server.crash();
@@ -52,6 +58,29 @@ test("F1-F4, C3: an attached MySQL server is backed up, copied, and forked; the 
     await server[Symbol.asyncDispose]();
   }
 });
+
+/** @param gtid of the transaction that has made row 1001, which the newest base backup holds already */
+async function forksByGtid(regions: TestRegions, gtid: string): Promise<void> {
+  const uri = await forkShop(regions, "at-gtid", { cloud: south, gtid });
+  assert.deepEqual(await rowsAt(uri, newest), [[1001, 1001]]);
+  const path = "/project/demo/service/at-gtid";
+  const { service } = await regions.api.request<Static<typeof serviceAnswer>>("GET", path);
+  const { target, lastGtid, lastCommitAt, stoppedAt } = service.forked_from ?? {};
+  assert.deepEqual([target, lastGtid], [gtid, gtid], "F4: it is told which transaction is its last");
+  assert.ok(lastCommitAt);
+  assert.match(stoppedAt ?? "", /^binlog\.\d+:\d+ \(.*\)$/);
+
+  const unknown = gtid.replace(/\d+$/, "999999");
+  await askForFork(regions, "at-no-gtid", { cloud: south, gtid: unknown });
+  let told = "";
+  await until("it has failed", async () => {
+    const events = await regions.events();
+    told = events.find(({ event_type }) => event_type === "fork_failed")?.event_desc ?? "";
+    return told !== "";
+  });
+  assert.match(told, /to transaction \S+:999999: the log holds no such transaction \(choose a transaction of /);
+  await assert.rejects(regions.api.request("GET", "/project/demo/service/at-no-gtid"), /not found/i, "F7");
+}
 
 test("P5: binary logs that are gone before they were stored are a gap, which is told, and which no fork crosses", async () => {
   await using server = await startMysql();

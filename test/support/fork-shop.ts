@@ -11,6 +11,7 @@ export interface ForkRequest {
   readonly source?: string;
   readonly cloud: string;
   readonly at?: string;
+  readonly gtid?: string;
   readonly backup?: string;
 }
 
@@ -22,6 +23,7 @@ export async function askForFork(regions: TestRegions, name: string, request: Fo
     user_config: {
       service_to_fork_from: request.source ?? "shop",
       ...(request.at === undefined ? {} : { recovery_target_time: request.at }),
+      ...(request.gtid === undefined ? {} : { recovery_target_gtid: request.gtid }),
       ...(request.backup === undefined ? {} : { recovery_basebackup_name: request.backup }),
     },
   });

@@ -31,7 +31,7 @@ export interface TransactionEnd {
 export async function endOfTransaction(request: GtidRequest): Promise<TransactionEnd> {
   const { facts, gtid, log } = request;
   const isPast = (await log.previousGtids(log.numbers[0] ?? 0))?.has(gtid) ?? false;
-  if (isPast) throw await unreachable(request, "it may hold later ones");
+  if (isPast) throw await heldAlready(request);
   const file = await fileOf(gtid, log);
   let end: TransactionEnd | undefined;
   for (const number of log.numbers.filter((each) => each >= file)) {
@@ -39,14 +39,14 @@ export async function endOfTransaction(request: GtidRequest): Promise<Transactio
       for (const transaction of transactions) {
         const start = packPosition({ file: number, offset: transaction.start });
         if (end && start >= facts.log.end) return end;
-        if (end) throw await unreachable(request, "it may hold later ones");
+        if (end) throw await heldAlready(request);
         if (isOf(transaction, gtid)) end = endOf(number, transaction);
       }
       if (end && end.position >= facts.log.end) return end;
     }
     if (!end) break; // it can be in no other file
   }
-  if (!end) throw await unreachable(request, "the log that follows holds no such transaction");
+  if (!end) throw await notLogged(request);
   return end;
 }
 
@@ -72,27 +72,33 @@ function endOf(file: number, { end, commitMicros }: BinlogTransaction): Transact
   return { position: packPosition({ file, offset: end }), commitMicros: BigInt(commitMicros) };
 }
 
-async function unreachable(request: GtidRequest, why: string): Promise<BtarError> {
-  const { facts, gtid, newestCommitMicros } = request;
+async function heldAlready(request: GtidRequest): Promise<BtarError> {
+  const atMost = gtidBounds(request.facts)?.atMost;
+  const later = atMost && (await loggedGtids(request.log)).minus(atMost);
+  return unreachable(request, { why: "it may hold later ones", gtids: later });
+}
+
+async function notLogged(request: GtidRequest): Promise<BtarError> {
+  const gtids = await loggedGtids(request.log);
+  return unreachable(request, { why: "the log holds no such transaction", gtids });
+}
+
+function unreachable(
+  { facts, gtid, newestCommitMicros }: GtidRequest,
+  told: { readonly why: string; readonly gtids: GtidSet | undefined },
+): BtarError {
   const earliest = BigInt(facts.consistentAt.getTime()) * 1000n;
   const latest = newestCommitMicros !== undefined && newestCommitMicros > earliest ? newestCommitMicros : earliest;
   const times = `a time from ${formatMicros(earliest)} to ${formatMicros(latest)}`;
-  const gtids = await reachableGtids(request);
+  const gtids = told.gtids?.isEmpty ? undefined : told.gtids?.brief();
   return new BtarError("RECOVERY_TARGET_UNREACHABLE", {
-    message: `the base backup cannot be recovered to transaction ${formatGtid(gtid)}: ${why}`,
+    message: `the base backup cannot be recovered to transaction ${formatGtid(gtid)}: ${told.why}`,
     hint: gtids === undefined ? `choose ${times}` : `choose a transaction of ${gtids}, or ${times}`,
     details: { target: formatGtid(gtid), earliest: formatMicros(earliest), latest: formatMicros(latest), gtids },
   });
 }
 
-/** What the log holds beyond the base backup; undefined when there is none, or too much to be told. */
-async function reachableGtids({ facts, log }: GtidRequest): Promise<string | undefined> {
-  const bounds = gtidBounds(facts);
-  if (!bounds) return undefined;
-  const reachable = (await loggedGtids(log)).minus(bounds.atMost);
-  return reachable.isEmpty ? undefined : reachable.brief();
-}
-
+/** All that the log holds, and what was logged before it. */
 async function loggedGtids(log: LogFiles): Promise<GtidSet> {
   for (const file of log.numbers.toReversed()) {
     const logged = await log.previousGtids(file);

@@ -16,7 +16,7 @@ export interface RecoveryRequest {
 
 interface Stop {
   readonly position: string;
-  /** Of the transaction before it, as far as its file tells. */
+  /** Of the transaction before it. */
   readonly commitBefore: bigint | undefined;
 }
 
@@ -48,9 +48,8 @@ export async function planRecovery(request: RecoveryRequest): Promise<RecoveryPl
       const stop = await firstCommitAfter(request, chain, target.atMicros);
       if (!stop) return { pieces: refsOf(chain), stopBefore: undefined, lastCommitMicros: newestCommit(chain) };
       const used = chain.filter(({ from }) => from < stop.position);
-      const before = used.filter(({ ref }) => ref.end <= stop.position);
-      const lastCommitMicros = stop.commitBefore ?? newestCommit(before);
-      return { pieces: refsOf(used), stopBefore: { stream, position: stop.position }, lastCommitMicros };
+      const { position, commitBefore } = stop;
+      return { pieces: refsOf(used), stopBefore: { stream, position }, lastCommitMicros: commitBefore };
     }
     case "gtid": {
       const log = new LogFiles(chain, request.readPiece);
@@ -98,8 +97,18 @@ async function firstCommitAfter(
       if (!later) continue;
       const position = packPosition({ file, offset: later.start });
       refuseBeforeConsistency(facts, atMicros, position);
+      before ??= await lastBefore(log, file);
       return { position, commitBefore: before && BigInt(before.commitMicros) };
     }
+  }
+  return undefined;
+}
+
+async function lastBefore(log: LogFiles, file: number): Promise<BinlogTransaction | undefined> {
+  for (const earlier of log.numbers.filter((number) => number < file).reverse()) {
+    let last: BinlogTransaction | undefined;
+    for await (const transactions of log.transactions(earlier)) last = transactions.at(-1) ?? last;
+    if (last) return last;
   }
   return undefined;
 }
