@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 // Finds the Node that btar is made for, and goes on under it. Plain JavaScript that any Node from 16 on can start.
 import { spawn } from "node:child_process";
+import * as crypto from "node:crypto";
 import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import { constants } from "node:os";
@@ -52,7 +53,24 @@ function goOnUnder(node) {
   });
 }
 
-if (Number(process.versions.node.split(".")[0]) >= neededMajor) {
+/** Passwords are hashed with argon2id, which Node has from 24.7 on, where it was built with an OpenSSL that has it. */
+function hasArgon2() {
+  try {
+    crypto.argon2Sync("argon2id", {
+      message: "",
+      nonce: "8 octets",
+      parallelism: 1,
+      tagLength: 4,
+      memory: 8,
+      passes: 1,
+    });
+    return true;
+  } catch {
+    return false; // no such function, or none behind it: one answer to one question
+  }
+}
+
+if (Number(process.versions.node.split(".")[0]) >= neededMajor && hasArgon2()) {
   await import(pathToFileURL(entry()).href);
 } else {
   const node = pinnedNode();
@@ -60,7 +78,7 @@ if (Number(process.versions.node.split(".")[0]) >= neededMajor) {
     goOnUnder(node);
   } else {
     process.stderr.write(
-      `btar: needs Node ${neededMajor} or newer. This is ${process.version}, and btar's own is not installed: ` +
+      `btar: needs Node ${neededMajor}.7 or newer, with argon2id. This is ${process.version}, and btar's own is not installed: ` +
         "run `npm ci` without --omit=optional, or use a newer Node.\n",
     );
     process.exitCode = 1;

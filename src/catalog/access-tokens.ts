@@ -20,6 +20,8 @@ export async function createAccessToken(
     readonly description: string;
     readonly maxAgeSeconds: number | null;
     readonly extendWhenUsed: boolean;
+    /** False for one that a login makes; true by default. */
+    readonly isManual?: boolean;
     readonly now: Date;
     /** The text, when the operator chose it; a random one otherwise. */
     readonly text?: string;
@@ -39,6 +41,7 @@ export async function createAccessToken(
       expires_at: maxAgeSeconds === null ? null : new Date(now.getTime() + maxAgeSeconds * 1000),
       max_age_seconds: maxAgeSeconds,
       extend_when_used: options.extendWhenUsed,
+      created_manually: options.isManual ?? true,
     })
     .returningAll()
     .executeTakeFirstOrThrow();
@@ -99,6 +102,25 @@ export async function touchAccessToken(
     })
     .where("prefix", "=", token.prefix)
     .execute();
+}
+
+/**
+ * Says anew what a token of a user is for.
+ * @param token.prefixOrText its prefix, or its whole text
+ * @returns undefined when there is none
+ */
+export async function describeAccessToken(
+  db: CatalogDatabase,
+  token: { readonly userEmail: string; readonly prefixOrText: string; readonly description: string },
+): Promise<Selectable<AccessTokenTable> | undefined> {
+  const { userEmail, prefixOrText, description } = token;
+  return await db
+    .updateTable("access_token")
+    .set({ description })
+    .where("user_email", "=", userEmail)
+    .where((eb) => eb.or([eb("prefix", "=", prefixOrText), eb("sha256", "=", hash(prefixOrText))]))
+    .returningAll()
+    .executeTakeFirst();
 }
 
 /** Removes a token of a user, named by its prefix or its whole text. */

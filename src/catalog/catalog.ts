@@ -6,6 +6,7 @@ import * as first from "./migrations/0001-first.ts";
 import * as retention from "./migrations/0002-retention.ts";
 import * as verification from "./migrations/0003-verification.ts";
 import * as gtids from "./migrations/0004-gtids.ts";
+import * as peopleAndMetrics from "./migrations/0005-people-and-metrics.ts";
 import type { Tables } from "./schema.ts";
 
 /** The catalog's tables, typed. */
@@ -23,6 +24,7 @@ const migrations = {
   "0002-retention": retention,
   "0003-verification": verification,
   "0004-gtids": gtids,
+  "0005-people-and-metrics": peopleAndMetrics,
 };
 
 /** Sizes and counts fit a number; commit times stay text. */

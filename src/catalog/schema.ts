@@ -16,6 +16,7 @@ type JsonOrNull<T extends object> = ColumnType<T | null, string | null | undefin
 
 export interface Tables {
   project: ProjectTable;
+  person: PersonTable;
   access_token: AccessTokenTable;
   service: ServiceTable;
   service_user: ServiceUserTable;
@@ -26,6 +27,9 @@ export interface Tables {
   log_range: LogRangeTable;
   log_retention: LogRetentionTable;
   lag_sample: LagSampleTable;
+  metric_sample: MetricSampleTable;
+  server_log: ServerLogTable;
+  service_task: ServiceTaskTable;
   job: JobTable;
   event: EventTable;
   agent: AgentTable;
@@ -47,10 +51,25 @@ export interface ProjectTable {
   created_at: Moment;
 }
 
+/** Somebody who uses the API. */
+export interface PersonTable {
+  id: string;
+  /** In lower case; people log in with it, and tokens and events name them by it. */
+  email: string;
+  real_name: string;
+  /** Of argon2id; null: nobody can log in with a password. */
+  password_hash: string | null;
+  state: ColumnType<PersonState, PersonState | undefined, PersonState>;
+  created_at: ColumnType<Date, Date | undefined, never>;
+}
+
+export type PersonState = "active" | "disabled";
+
 /** Tokens are stored as SHA-256; the text is shown once. */
 export interface AccessTokenTable {
   prefix: string;
   sha256: string;
+  /** Of the person that it stands for. */
   user_email: string;
   description: string;
   created_at: Moment;
@@ -89,6 +108,7 @@ export interface ServiceTable {
   termination_protection: Flag;
   maintenance: Json<{ dow: string; time: string }>;
   tags: Json<Record<string, string>>;
+  tech_emails: ColumnType<readonly { readonly email: string }[], string | undefined, string>;
   disk_space_mb: number;
   /** Where clients connect; null until it is known. */
   host: string | null;
@@ -302,6 +322,46 @@ export interface LagSampleTable {
   at: Moment;
   lag_seconds: number;
   rpo_seconds: number | null;
+}
+
+/** What a managed server needed during some seconds; null where it cannot be measured. */
+export interface MetricSampleTable {
+  service_id: string;
+  at: Moment;
+  /** Percent of the plan's cores. */
+  cpu_usage: number | null;
+  /** Percent of the plan's memory. */
+  mem_usage: number | null;
+  /** Percent of the service's disk space. */
+  disk_usage: number | null;
+  /** Bytes a second that were really read from disks. */
+  diskio_read: number | null;
+  diskio_writes: number | null;
+  /** Of the host, over a minute. */
+  load_average: number | null;
+}
+
+/** Lines of a managed server's log that came together; only the newest are kept. */
+export interface ServerLogTable {
+  service_id: string;
+  /** Number of the first one; the service's first line ever has 1. */
+  first_line: number;
+  line_count: number;
+  /** JSON of the lines, sealed: statements that failed are in it, with what people wrote there. */
+  sealed_lines: string;
+  /** Where reading of the server's log goes on, bytes. */
+  file_offset: number;
+  stored_at: Moment;
+}
+
+/** A question that a client asked about a service, and its answer. */
+export interface ServiceTaskTable {
+  id: string;
+  service_id: string;
+  task_type: string;
+  is_success: boolean;
+  result: string;
+  created_at: Moment;
 }
 
 export type JobState = "queued" | "running" | "waiting" | "complete" | "failed" | "cancelled";

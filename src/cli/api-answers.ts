@@ -1,5 +1,6 @@
 /** The API's answers, by the contract's own schemas. */
 import type { Static } from "typebox";
+import type { newTokenAnswer, tokensAnswer } from "../contract/access-tokens.ts";
 import type { attachAnswer, preflightAnswer } from "../contract/attached-services.ts";
 import type {
   backup,
@@ -11,7 +12,9 @@ import type {
 } from "../contract/backups.ts";
 import type { cloudsAnswer } from "../contract/clouds.ts";
 import type { cancelAnswer, job, jobAnswer, jobsAnswer } from "../contract/jobs.ts";
-import type { eventsAnswer } from "../contract/projects.ts";
+import type { loginAnswer, newPersonAnswer, peopleAnswer, personAnswer } from "../contract/people.ts";
+import type { eventsAnswer, projectAnswer, projectsAnswer } from "../contract/projects.ts";
+import type { logsAnswer, metricsAnswer } from "../contract/server-reports.ts";
 import type { service, serviceAnswer, servicesAnswer } from "../contract/services.ts";
 import type { protectionAnswer, statusAnswer } from "../contract/status.ts";
 
@@ -37,3 +40,14 @@ export type Protection = Static<typeof protectionAnswer>;
 export type StatusAnswer = Static<typeof statusAnswer>;
 export type CloudsAnswer = Static<typeof cloudsAnswer>;
 export type EventsAnswer = Static<typeof eventsAnswer>;
+
+export type LoginAnswer = Static<typeof loginAnswer>;
+export type PeopleAnswer = Static<typeof peopleAnswer>;
+export type PersonAnswer = Static<typeof personAnswer>;
+export type NewPersonAnswer = Static<typeof newPersonAnswer>;
+export type TokensAnswer = Static<typeof tokensAnswer>;
+export type NewTokenAnswer = Static<typeof newTokenAnswer>;
+export type ProjectAnswer = Static<typeof projectAnswer>;
+export type ProjectsAnswer = Static<typeof projectsAnswer>;
+export type LogsAnswer = Static<typeof logsAnswer>;
+export type MetricsAnswer = Static<typeof metricsAnswer>;

@@ -4,10 +4,13 @@ import { BtarError, type ErrorCode, errorRules } from "../domain/errors.ts";
 
 const timeoutMs = 60_000;
 
+type Method = "GET" | "POST" | "PUT" | "DELETE";
+
 /** Where the API is, and with which right. */
 export interface ApiAccess {
   /** Without a slash at its end. */
   readonly url: string;
+  /** Empty for none. */
   readonly token: string;
   readonly project: string;
 }
@@ -20,19 +23,41 @@ export class ApiClient {
     this.#access = access;
   }
 
+  /** Of the access; without a slash at its end. */
+  get url(): string {
+    return this.#access.url;
+  }
+
+  get project(): string {
+    return this.#access.project;
+  }
+
+  /** The token that it asks with; empty for none. */
+  get token(): string {
+    return this.#access.token;
+  }
+
   /**
    * @param path below the project, such as `/service`
    * @throws {BtarError} of the code that the API told; SERVER_UNREACHABLE when it does not answer
    */
-  async inProject<T>(method: "GET" | "POST" | "PUT" | "DELETE", path: string, body?: object): Promise<T> {
-    const { url, token, project } = this.#access;
+  async inProject<T>(method: Method, path: string, body?: object): Promise<T> {
+    return await this.request<T>(method, `/project/${encodeURIComponent(this.#access.project)}${path}`, body);
+  }
+
+  /**
+   * @param path below `/v1`, such as `/me`
+   * @throws {BtarError} as `inProject`
+   */
+  async request<T>(method: Method, path: string, body?: object): Promise<T> {
+    const { url, token } = this.#access;
     let response: Response;
     let text: string;
     try {
-      response = await fetch(`${url}/v1/project/${encodeURIComponent(project)}${path}`, {
+      response = await fetch(`${url}/v1${path}`, {
         method,
         headers: {
-          authorization: `aivenv1 ${token}`,
+          ...(token === "" ? {} : { authorization: `aivenv1 ${token}` }),
           ...(body === undefined ? {} : { "content-type": "application/json" }),
         },
         signal: AbortSignal.timeout(timeoutMs),

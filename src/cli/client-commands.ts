@@ -3,13 +3,18 @@ import { addAttachCommands } from "./attach-commands.ts";
 import { addBackupCommands } from "./backup-commands.ts";
 import type { FindAccess } from "./command-context.ts";
 import { addJobCommands } from "./job-commands.ts";
+import { addLoginCommands, type LoginMachine } from "./login-commands.ts";
 import { addOverviewCommands } from "./overview-commands.ts";
+import { addProjectCommands } from "./project-commands.ts";
 import { addRecoveryCommands } from "./recovery-commands.ts";
+import { addServerCommands } from "./server-commands.ts";
 import { addServiceCommands } from "./service-commands.ts";
+import { addTokenCommands } from "./token-commands.ts";
+import { addUserCommands } from "./user-commands.ts";
 import { addVerifyCommand } from "./verify-commands.ts";
 
 /** What client commands need of the machine that they run on. */
-export interface ClientMachine {
+export interface ClientMachine extends LoginMachine {
   readonly findAccess: FindAccess;
   readonly readFile: (path: string) => Promise<string>;
   /** Makes a path absolute, from where the command was started. */
@@ -23,10 +28,15 @@ export function addClientCommands(program: Command, machine: ClientMachine): voi
     .command("service")
     .description("services: databases that btar backs up, and those it also runs");
   addServiceCommands(service, findAccess);
+  addServerCommands(service, findAccess);
   addAttachCommands(service, findAccess, readFile);
   addBackupCommands(program.command("backup").description("base backups, and where they are"), findAccess);
   addRecoveryCommands(program, findAccess, resolvePath);
   addOverviewCommands(program, findAccess);
   addVerifyCommand(program, findAccess);
   addJobCommands(program.command("jobs").description("long work: what goes on, and how far it is"), findAccess);
+  addLoginCommands(program, findAccess, machine);
+  addUserCommands(program.command("user").description("users of the API"), findAccess, machine.readPassword);
+  addTokenCommands(program.command("token").description("tokens of programs that use the API"), findAccess);
+  addProjectCommands(program.command("project").description("projects: services that belong together"), findAccess);
 }

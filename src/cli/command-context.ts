@@ -2,11 +2,16 @@ import type { Command } from "commander";
 import { type ApiAccess, ApiClient } from "./api-client.ts";
 import { Output } from "./output.ts";
 
-/** Finds the API: environment, or the local data directory's own. Given by `main`, which may read both. */
+/**
+ * Finds the API: environment, what a login has left, or the local data directory's own. Given by `main`, which may read
+ * all of them.
+ */
 export type FindAccess = (options: {
   readonly url: string | undefined;
   readonly token: string | undefined;
   readonly project: string | undefined;
+  /** It is found without a token, which then is empty. */
+  readonly isLogin?: boolean | undefined;
 }) => Promise<ApiAccess>;
 
 /** What every client command works with. */
@@ -32,6 +37,7 @@ export function clientCommand(
   command: Command,
   findAccess: FindAccess,
   work: (context: CommandContext, values: readonly string[]) => Promise<void>,
+  { isLogin = false }: { readonly isLogin?: boolean } = {},
 ): Command {
   return command
     .option("--json", "print the API's own object")
@@ -40,7 +46,7 @@ export function clientCommand(
     .option("--token <token>", "token (BTAR_TOKEN); the environment is safer, for others see command lines")
     .action(async () => {
       const { json, url, token, project } = command.opts<CommonOptions>();
-      const api = new ApiClient(await findAccess({ url, token, project }));
+      const api = new ApiClient(await findAccess({ url, token, project, isLogin }));
       const output = new Output({ isJson: json ?? false });
       const refuse = (message: string): never => command.error(`error: ${message}`);
       await work({ api, output, refuse }, command.args);

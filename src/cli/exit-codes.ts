@@ -17,6 +17,7 @@ const byKind: Readonly<Record<ErrorKind, number>> = {
   unauthenticated: exitCodes.failed,
   forbidden: exitCodes.failed,
   not_found: exitCodes.notFound,
+  limited: exitCodes.unavailable,
   conflict: exitCodes.conflict,
   unavailable: exitCodes.unavailable,
   damaged: exitCodes.damaged,

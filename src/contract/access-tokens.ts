@@ -1,9 +1,13 @@
 import Type from "typebox";
 import { alwaysNull, closed, ignored, moment, nullable, nullableMoment, nullableText } from "./schema-parts.ts";
 
+const description = Type.String({ description: "What it is for", maxLength: 1000 });
+
+export const updateTokenBody = Type.Object({ description }, closed);
+
 export const createTokenBody = Type.Object(
   {
-    description: Type.String({ description: "What it is for", maxLength: 1000 }),
+    description,
     max_age_seconds: Type.Optional(
       nullable(
         Type.Integer({ description: "It expires after this time; never by default", minimum: 600, maximum: 315360000 }),

@@ -1,4 +1,5 @@
 import Type from "typebox";
+import { chart, reportPeriodField } from "./charts.ts";
 import { job } from "./jobs.ts";
 import {
   alwaysNull,
@@ -43,16 +44,8 @@ export const restoreBody = Type.Object(
   closed,
 );
 
-const reportPeriods = ["hour", "day", "week", "month", "year"] as const;
-export type ReportPeriod = (typeof reportPeriods)[number];
-
 /** May be left out altogether. */
-export const reportBody = nullable(
-  Type.Object(
-    { period: Type.Optional(Type.Enum([...reportPeriods], { description: "How far back; an hour by default" })) },
-    closed,
-  ),
-);
+export const reportBody = nullable(Type.Object({ period: reportPeriodField }, closed));
 
 export const backupsQuery = Type.Object({
   all: Type.Optional(Type.String({ description: "true: running and failed ones too" })),
@@ -181,19 +174,6 @@ export const backupsAnswer = Type.Object({
         pitr_range_end: moment("Newest time that can be restored"),
       }),
     ),
-  }),
-});
-
-const chart = Type.Object({
-  hints: Type.Object({ title: Type.String({ description: "For people" }) }),
-  data: Type.Object({
-    cols: Type.Array(
-      Type.Object({
-        label: Type.String({ description: "`time`, or a cloud" }),
-        type: Type.Enum(["date", "number"]),
-      }),
-    ),
-    rows: Type.Array(Type.Array(Type.Unknown()), { description: "A time in UTC, then a number or null per cloud" }),
   }),
 });
 

@@ -22,6 +22,7 @@ export const databasePath = Type.Object({
   service,
   database: Type.String({ description: "Name of the database" }),
 });
+export const taskPath = Type.Object({ project, service, task: Type.String({ description: "Id of the task" }) });
 export const jobPath = Type.Object({ project, job: Type.String({ description: "Id of the job" }) });
 export const typePath = Type.Object({ project, type: Type.String({ description: "Service type, such as pg" }) });
 export const planPath = Type.Object({

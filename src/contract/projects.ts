@@ -1,5 +1,15 @@
 import Type from "typebox";
-import { alwaysEmpty, alwaysNull, moment, nullableText, textsByName } from "./schema-parts.ts";
+import {
+  alwaysEmpty,
+  alwaysNull,
+  closed,
+  ignored,
+  moment,
+  nullable,
+  nullableText,
+  text,
+  textsByName,
+} from "./schema-parts.ts";
 
 const billing = Type.String({ description: "Nothing is billed" });
 
@@ -29,6 +39,89 @@ const project = Type.Object({
   features: Type.Object({}, { description: "Always empty" }),
 });
 
+const tags = Type.Record(Type.String({ maxLength: 64 }), Type.String({ maxLength: 64 }), { description: "Tags" });
+
+/** Sent by clients, about what is billed elsewhere and mailed to nobody. */
+const withoutEffect = {
+  add_account_owners_admin_access: ignored,
+  address_lines: ignored,
+  billing_address: ignored,
+  billing_currency: ignored,
+  billing_emails: ignored,
+  billing_extra_text: ignored,
+  billing_group_id: ignored,
+  card_id: ignored,
+  city: ignored,
+  company: ignored,
+  country_code: ignored,
+  state: ignored,
+  tech_emails: ignored,
+  use_source_project_billing_group: ignored,
+  vat_id: ignored,
+  zip_code: ignored,
+};
+
+const accountField = Type.Optional(nullable(text("The one account, or its organization", 64)));
+const cloudField = Type.Optional(nullable(text("Default cloud of its services")));
+
+export const createProjectBody = Type.Object(
+  {
+    project: Type.String({
+      description: "Name: a lower-case letter, then letters, digits and dashes; at most 63",
+      pattern: "^[a-z][-a-z0-9]{0,62}$",
+    }),
+    account_id: accountField,
+    parent_id: accountField,
+    cloud: cloudField,
+    copy_from_project: Type.Optional(nullable(text("Project that default cloud and tags are taken from", 63))),
+    tags: Type.Optional(tags),
+    ...withoutEffect,
+  },
+  closed,
+);
+
+export const updateProjectBody = Type.Object(
+  {
+    project_name: Type.Optional(text("Its own name: a project is not renamed", 63)),
+    account_id: accountField,
+    parent_id: accountField,
+    cloud: cloudField,
+    tags: Type.Optional(tags),
+    ...withoutEffect,
+  },
+  closed,
+);
+
+export const organizationPath = Type.Object({ organization: Type.String({ description: "Id of the organization" }) });
+
+const organization = {
+  organization_id: Type.String({ description: "The one organization of this installation" }),
+  organization_name: Type.String({ description: "For people" }),
+  account_id: Type.String({ description: "Its account" }),
+  tier: Type.String({ description: "What clients of the API expect" }),
+  create_time: moment("When the first project was made"),
+  update_time: moment("The same"),
+};
+export const organizationAnswer = Type.Object(organization);
+export const organizationsAnswer = Type.Object({ organizations: Type.Array(organizationAnswer) });
+
+const account = Type.Object({
+  account_id: Type.String({ description: "The one account of this installation" }),
+  account_name: Type.String({ description: "For people" }),
+  account_owner_team_id: alwaysNull,
+  organization_id: Type.String({ description: "Its organization" }),
+  parent_account_id: alwaysNull,
+  primary_billing_group_id: alwaysNull,
+  root_account_id: Type.String({ description: "Itself" }),
+  is_account_owner: Type.Boolean({ description: "Always true" }),
+  tenant_id: Type.String({ description: "What clients of the API expect" }),
+  features: Type.Object({}, { description: "Always empty" }),
+  create_time: moment("When the first project was made"),
+  update_time: moment("The same"),
+});
+export const accountAnswer = Type.Object({ account });
+export const accountsAnswer = Type.Object({ accounts: Type.Array(account) });
+
 export const projectAnswer = Type.Object({ project });
 
 export const projectsAnswer = Type.Object({
@@ -36,19 +129,6 @@ export const projectsAnswer = Type.Object({
   project_membership: textsByName("Role of whoever asks, by project"),
   project_memberships: Type.Record(Type.String(), Type.Array(Type.String()), {
     description: "Roles of whoever asks, by project",
-  }),
-});
-
-export const meAnswer = Type.Object({
-  user: Type.Object({
-    user: Type.String({ description: "E-mail of whoever asks" }),
-    user_id: Type.String({ description: "The same" }),
-    real_name: Type.String({ description: "Name for people" }),
-    state: Type.Literal("active"),
-    auth: Type.Array(Type.String(), { description: "Ways to prove who one is" }),
-    projects: Type.Array(Type.String(), { description: "Names of the projects" }),
-    project_membership: textsByName("Role, by project"),
-    token_validity_begin: alwaysNull,
   }),
 });
 

@@ -1,5 +1,5 @@
 import Type from "typebox";
-import { alwaysNull, closed, ignored, nullable } from "./schema-parts.ts";
+import { alwaysNull, closed, ignored, nullable, nullableText } from "./schema-parts.ts";
 
 const newPassword = Type.String({
   description: "A random one by default",
@@ -11,13 +11,26 @@ const authentication = Type.Optional(
   Type.Unknown({ description: "MySQL: caching_sha2_password, or nothing; without effect for others" }),
 );
 
+const accessControl = Type.Optional(
+  nullable(
+    Type.Object(
+      {
+        pg_allow_replication: Type.Optional(
+          nullable(Type.Boolean({ description: "Always false: such a user could remove what keeps the log for btar" })),
+        ),
+      },
+      closed,
+    ),
+  ),
+);
+
 export const createUserBody = Type.Object(
   {
     username: Type.String({
       description: "At most 63 letters, digits, - . _; 32 for MySQL",
       pattern: "^[_A-Za-z0-9][-._A-Za-z0-9]{0,62}$",
     }),
-    access_control: ignored,
+    access_control: accessControl,
     authentication,
   },
   closed,
@@ -25,8 +38,9 @@ export const createUserBody = Type.Object(
 
 export const updateUserBody = Type.Object(
   {
-    operation: Type.Literal("reset-credentials", { description: "The one change there is" }),
+    operation: Type.Enum(["reset-credentials", "set-access-control"]),
     new_password: Type.Optional(nullable(newPassword)),
+    access_control: accessControl,
     authentication,
   },
   closed,
@@ -52,12 +66,20 @@ export const user = Type.Object({
   password: Type.String({ description: "As btar set it" }),
   access_cert: alwaysNull,
   access_key: alwaysNull,
-  access_control: Type.Object({}, { description: "Always empty" }),
+  access_cert_not_valid_after_time: alwaysNull,
+  access_control: Type.Object({
+    pg_allow_replication: Type.Optional(Type.Boolean({ description: "PostgreSQL: always false" })),
+  }),
   authentication: Type.Optional(Type.String({ description: "MySQL: caching_sha2_password" })),
 });
 
 export const userAnswer = Type.Object({ user });
 export const newUserAnswer = Type.Object({ user, message: Type.String({ description: "What was done" }) });
+
+export const databasesQuery = Type.Object({
+  maxItems: Type.Optional(Type.String({ description: "How many at most; all by default", pattern: "^[1-9]\\d{0,8}$" })),
+  after: Type.Optional(Type.String({ description: "`next` of the answer before" })),
+});
 
 export const databasesAnswer = Type.Object({
   databases: Type.Array(
@@ -67,5 +89,5 @@ export const databasesAnswer = Type.Object({
       lc_ctype: Type.String({ description: "Classes of characters" }),
     }),
   ),
-  next: alwaysNull,
+  next: nullableText("Where the next answer begins; null: that was all"),
 });

@@ -43,13 +43,23 @@ const diskField = Type.Optional(
 );
 const tags = Type.Record(Type.String({ maxLength: 64 }), Type.String({ maxLength: 64 }), { description: "Tags" });
 
+const techEmails = Type.Array(
+  Type.Object(
+    { email: Type.String({ description: "E-mail", minLength: 3, maxLength: 254, pattern: "@" }) },
+    { additionalProperties: false },
+  ),
+  { maxItems: 10, description: "Kept for clients; nothing is sent there" },
+);
+
+const notOffered = "Not offered: null or empty";
+
 /** Sent by clients whatever the service. */
-const withoutEffect = {
-  project_vpc_id: ignored,
-  service_integrations: ignored,
-  static_ips: ignored,
-  tech_emails: ignored,
-  cmk_id: ignored,
+const commonFields = {
+  project_vpc_id: Type.Optional(nullable(text(notOffered))),
+  cmk_id: Type.Optional(nullable(text(notOffered))),
+  service_integrations: Type.Optional(nullable(Type.Array(Type.Unknown(), { description: notOffered }))),
+  static_ips: Type.Optional(nullable(Type.Array(Type.Unknown(), { description: notOffered }))),
+  tech_emails: Type.Optional(nullable(techEmails)),
   group_name: ignored,
 };
 
@@ -65,7 +75,7 @@ export const createServiceBody = Type.Object(
     tags: Type.Optional(tags),
     copy_tags: Type.Optional(Type.Boolean({ description: "A fork takes its source's tags" })),
     disk_space_mb: diskField,
-    ...withoutEffect,
+    ...commonFields,
   },
   closed,
 );
@@ -79,7 +89,7 @@ export const updateServiceBody = Type.Object(
     termination_protection: Type.Optional(Type.Boolean({ description: "Refuse deletion and power-off" })),
     maintenance: maintenanceField,
     disk_space_mb: diskField,
-    ...withoutEffect,
+    ...commonFields,
   },
   closed,
 );
@@ -126,7 +136,9 @@ export const service = Type.Object({
   termination_protection: Type.Boolean({ description: "Deletion and power-off are refused" }),
   project_vpc_id: alwaysNull,
   tags: textsByName("Tags"),
-  tech_emails: alwaysEmpty(),
+  tech_emails: Type.Array(Type.Object({ email: Type.String({ description: "E-mail" }) }), {
+    description: "Kept for clients; nothing is sent there",
+  }),
   service_integrations: alwaysEmpty(),
   service_notifications: alwaysEmpty(),
   features: Type.Object({}, { description: "Always empty" }),

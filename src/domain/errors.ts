@@ -4,6 +4,7 @@ export type ErrorKind =
   | "unauthenticated"
   | "forbidden"
   | "not_found"
+  | "limited" // asked too often; it may be asked again later
   | "conflict" // the state of things forbids it now
   | "unavailable" // something outside does not answer; the same request may succeed later
   | "damaged" // stored data is missing, altered or forged
@@ -30,6 +31,8 @@ export const errorRules = {
   INVALID_SERVICE_URI: { kind: "invalid", isRetryable: false },
   TOKEN_INVALID: { kind: "unauthenticated", isRetryable: false },
   TOKEN_EXPIRED: { kind: "unauthenticated", isRetryable: false },
+  AUTHENTICATION_FAILED: { kind: "forbidden", isRetryable: false },
+  TOO_MANY_ATTEMPTS: { kind: "limited", isRetryable: false },
   NOT_A_PROJECT_MEMBER: { kind: "forbidden", isRetryable: false },
   SERVICE_PROTECTED: { kind: "forbidden", isRetryable: false },
   NOT_FOUND: { kind: "not_found", isRetryable: false },

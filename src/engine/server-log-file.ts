@@ -50,6 +50,43 @@ export async function readLogFrom(logFile: string, offset: number): Promise<read
   }
 }
 
+/** What is new in a log. */
+export interface NewLines {
+  /** Oldest first. */
+  readonly lines: readonly string[];
+  /** Where to read on, bytes. */
+  readonly offset: number;
+}
+
+/**
+ * Whole lines of the log from `offset` on, at most the last MiB of them. If it was emptied since, those come first that
+ * were moved aside unread.
+ */
+export async function readNewLines(logFile: string, offset: number): Promise<NewLines> {
+  if ((await logSize(logFile)) >= offset) return await wholeLines(logFile, offset);
+  const earlier = await wholeLines(`${logFile}.1`, offset);
+  const current = await wholeLines(logFile, 0);
+  return { lines: [...earlier.lines, ...current.lines], offset: current.offset };
+}
+
+async function wholeLines(file: string, offset: number): Promise<NewLines> {
+  const size = await logSize(file);
+  const start = Math.max(offset, size - maxReadBytes);
+  if (size <= start) return { lines: [], offset };
+  const handle = await open(file, "r");
+  try {
+    const buffer = Buffer.alloc(size - start);
+    const { bytesRead } = await handle.read(buffer, 0, buffer.length, start);
+    const end = buffer.subarray(0, bytesRead).lastIndexOf("\n") + 1;
+    const lines = buffer.toString("utf8", 0, end).split("\n");
+    // Where some was passed over, reading may have begun within a line.
+    if (start > offset) lines.shift();
+    return { lines: lines.filter((line) => line !== ""), offset: start + end };
+  } finally {
+    await handle.close();
+  }
+}
+
 /** The last lines of the log, oldest first. */
 export async function lastLines(logFile: string, maxLines: number): Promise<readonly string[]> {
   const current = await readLogFrom(logFile, 0);

@@ -110,6 +110,15 @@ export interface ServerDriver {
   stop(directory: string): Promise<void>;
   /** Address for the internal account, for use on this host. */
   internalAddress(directory: string, spec: ServerSpec): ServerAddress;
+  /**
+   * What the server's own log says from `offset` on, at most the last MiB of it.
+   * @param offset bytes; 0 for its start
+   * @returns whole lines, oldest first, and the offset to go on from
+   */
+  newLog(
+    directory: string,
+    offset: number,
+  ): Promise<{ readonly lines: readonly ServerLogLine[]; readonly offset: number }>;
   /** The last lines of the server's own log, oldest first. */
   recentLog(directory: string, options: { readonly maxLines: number }): Promise<readonly ServerLogLine[]>;
 

@@ -6,9 +6,11 @@ import { exitCodeHelp, exitCodeOf, exitCodes } from "../cli/exit-codes.ts";
 import { BtarError, describeError } from "../domain/errors.ts";
 import { isErrno } from "../platform/errno.ts";
 import { configurationHelp } from "./configuration/options.ts";
+import { removeCredentials, saveCredentials } from "./credentials.ts";
 import { btarVersion } from "./drivers.ts";
 import { findAccess } from "./find-access.ts";
 import type { ConfigurationChoice } from "./load-configuration.ts";
+import { readPassword } from "./read-password.ts";
 
 const neededMajor = 24;
 
@@ -33,6 +35,9 @@ async function main(args: readonly string[]): Promise<void> {
     findAccess,
     readFile: (path) => readFile(path, "utf8"),
     resolvePath: (path) => resolve(path),
+    readPassword,
+    saveCredentials,
+    removeCredentials,
   });
   program
     .command("configuration")

@@ -9,6 +9,7 @@ export function dataFiles(dataDirectory: string) {
     /** Unless BTAR_MASTER_KEY_FILE names another place. */
     masterKey: join(dataDirectory, "keys", "master.key"),
     adminToken: join(dataDirectory, "admin-token"),
+    adminPassword: join(dataDirectory, "admin-password"),
     /** Where the API answers, for client commands on this machine. */
     url: join(dataDirectory, "api-url"),
     catalog: join(dataDirectory, "catalog"),

@@ -1,42 +1,64 @@
 import type { ApiAccess } from "../cli/api-client.ts";
 import type { FindAccess } from "../cli/command-context.ts";
+import type { Credentials } from "../cli/login-commands.ts";
 import { BtarError } from "../domain/errors.ts";
+import { readCredentials } from "./credentials.ts";
 import { dataFiles, readSmallFile } from "./data-directory.ts";
 import { loadConfiguration } from "./load-configuration.ts";
 
 const defaultProject = "demo";
 
 /**
- * Where a client command finds the API: its options, then the environment, then what `btar up` on this machine has
- * written into its data directory.
+ * Where a client command finds the API: its options, then the environment, then what `btar login` has left, then what
+ * `btar up` on this machine has written into its data directory.
  */
 export const findAccess: FindAccess = async (options): Promise<ApiAccess> => {
-  const url = options.url ?? process.env["BTAR_URL"];
-  const token = options.token ?? process.env["BTAR_TOKEN"];
-  const project = options.project ?? process.env["BTAR_PROJECT"];
-  if (url !== undefined && token !== undefined) {
-    return { url: checkedUrl(url), token, project: project ?? defaultProject };
+  const asked = {
+    url: options.url ?? process.env["BTAR_URL"],
+    token: options.token ?? process.env["BTAR_TOKEN"],
+    project: options.project ?? process.env["BTAR_PROJECT"],
+  };
+  if (asked.url !== undefined && (asked.token !== undefined || options.isLogin)) {
+    return { url: checkedUrl(asked.url), token: asked.token ?? "", project: asked.project ?? defaultProject };
   }
+  const login = await currentLogin();
+  const isLogin = login !== undefined && [undefined, login.url].includes(asked.url);
+  if (isLogin && !options.isLogin) {
+    return { url: login.url, token: asked.token ?? login.token, project: asked.project ?? login.project };
+  }
+  return await localAccess(asked, options.isLogin ?? false);
+};
+
+/** What holds no more is as if nobody were logged in. */
+async function currentLogin(): Promise<Credentials | undefined> {
+  const login = await readCredentials();
+  return login && Date.parse(login.expiresAt) > Date.now() ? login : undefined;
+}
+
+async function localAccess(
+  asked: { readonly url: string | undefined; readonly token: string | undefined; readonly project: string | undefined },
+  isLogin: boolean,
+): Promise<ApiAccess> {
   // Clients do not listen: how the server does is no matter of theirs.
   const { configuration } = await loadConfiguration({ insecureListen: true });
   const files = dataFiles(configuration.dataDirectory);
   const localUrl = await readSmallFile(files.url);
-  const found = {
-    url: url ?? localUrl,
-    // The local token is for the local API, wherever else BTAR_URL points.
-    token: token ?? (url === undefined || url === localUrl ? await readSmallFile(files.adminToken) : undefined),
-    project: project ?? configuration.project,
-  };
-  if (found.url !== undefined && found.token !== undefined) {
-    return { ...found, url: checkedUrl(found.url), token: found.token };
+  const url = asked.url ?? localUrl;
+  // The local token is for the local API, wherever else BTAR_URL points.
+  const isLocal = asked.url === undefined || asked.url === localUrl;
+  const token = asked.token ?? (isLocal && !isLogin ? await readSmallFile(files.adminToken) : undefined);
+  if (url !== undefined && (token !== undefined || isLogin)) {
+    return { url: checkedUrl(url), token: token ?? "", project: asked.project ?? configuration.project };
   }
   throw new BtarError("SERVER_UNREACHABLE", {
-    message: found.url
-      ? `there is no token for ${found.url}`
+    message: url
+      ? `there is no token for ${url}`
       : `no running btar is known: ${configuration.dataDirectory} tells of none`,
-    hint: found.url ? "set BTAR_TOKEN" : "start one with `btar up`, or set BTAR_URL and BTAR_TOKEN",
+    hint: url
+      ? "set BTAR_TOKEN, or log in with `btar login`"
+      : "start one with `btar up`, or set BTAR_URL and BTAR_TOKEN",
   });
-};
+}
 
 function checkedUrl(text: string): string {
   if (URL.canParse(text) && /^https?:$/.test(new URL(text).protocol)) return text.replace(/\/+$/, "");

@@ -1,10 +1,11 @@
 import { openCatalog } from "../catalog/catalog.ts";
 import { JobQueue } from "../catalog/job-queue.ts";
-import { bootstrap } from "../control-plane/bootstrap.ts";
+import { adminEmail, bootstrap } from "../control-plane/bootstrap.ts";
 import { startControlPlane } from "../control-plane/control-plane.ts";
 import { describeError } from "../domain/errors.ts";
 import { writeFileDurably } from "../platform/files.ts";
 import { createLogger, type Logger } from "../platform/logger.ts";
+import { prepareAdminPassword } from "./admin-password.ts";
 import { prepareAdminToken } from "./admin-token.ts";
 import { dataFiles, makeDataDirectory } from "./data-directory.ts";
 import { requireDatabaseUrl } from "./database-url.ts";
@@ -18,6 +19,8 @@ export interface RunningServer {
   readonly url: string;
   /** Shown once; undefined when the installation had one already. */
   readonly newAdminToken: string | undefined;
+  /** Where the first administrator's password was written to now; undefined when it was not. */
+  readonly newPasswordFile: string | undefined;
   close(): Promise<void>;
 }
 
@@ -36,6 +39,7 @@ export async function startServer(
   const { databaseUrl, masterKey, logger } = options;
   const files = dataFiles(configuration.dataDirectory);
   const adminToken = await prepareAdminToken(files.adminToken);
+  const adminPassword = await prepareAdminPassword(files.adminPassword);
   const onError = (error: Error) => logger.warn({ reason: describeError(error) }, "the catalog's connection failed");
 
   await using opened = new AsyncDisposableStack();
@@ -43,12 +47,14 @@ export async function startServer(
   opened.defer(() => catalog.close());
   await checkMasterKey(catalog, masterKey);
   if (options.hasAllClouds) await checkNewStores(loaded, catalog);
-  const { newAdminToken } = await bootstrap(catalog, {
+  const { newAdminToken, isPasswordTaken } = await bootstrap(catalog, {
     configuration,
     masterKey: masterKey.key,
     adminToken: adminToken.text,
+    adminPassword,
   });
   await adminToken.settle(newAdminToken !== undefined);
+  await adminPassword.settle(isPasswordTaken);
   // Once more: another server may have made the project in between, with a key of its own.
   await checkMasterKey(catalog, masterKey);
   const jobs = await JobQueue.open(catalog, { url: databaseUrl, onError });
@@ -64,7 +70,8 @@ export async function startServer(
   opened.defer(() => controlPlane.close());
   await writeFileDurably(files.url, `${controlPlane.url}\n`, { mode: 0o644 });
   const running = opened.move();
-  return { url: controlPlane.url, newAdminToken, close: () => running.disposeAsync() };
+  const newPasswordFile = isPasswordTaken && !adminPassword.isChosen ? files.adminPassword : undefined;
+  return { url: controlPlane.url, newAdminToken, newPasswordFile, close: () => running.disposeAsync() };
 }
 
 /** `btar server`: the control plane alone. Logs to standard error. */
@@ -78,7 +85,7 @@ export async function runServer(
   const masterKey = await readMasterKey(dataDirectory, { create: true });
   const logger = createLogger({ level: options.verbose ? "debug" : "info" });
   const server = await startServer(loaded, { databaseUrl, masterKey, logger, hasAllClouds: false });
-  for (const line of firstStartLines({ dataDirectory, masterKey, newAdminToken: server.newAdminToken })) say(line);
+  for (const line of firstStartLines({ dataDirectory, masterKey, ...server })) say(line);
   say(`btar serves ${server.url}`);
   const { promise, resolve } = Promise.withResolvers<void>();
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, () => resolve());
@@ -91,13 +98,15 @@ export function firstStartLines(made: {
   readonly dataDirectory: string;
   readonly masterKey: MasterKey;
   readonly newAdminToken: string | undefined;
+  readonly newPasswordFile: string | undefined;
 }): readonly string[] {
-  const { dataDirectory, masterKey, newAdminToken } = made;
+  const { dataDirectory, masterKey, newAdminToken, newPasswordFile } = made;
   const lines: string[] = [];
   if (newAdminToken !== undefined && process.env["BTAR_ADMIN_TOKEN"] === undefined) {
     lines.push(`admin token, shown once: ${newAdminToken}`);
     lines.push(`  commands on this machine find it in ${dataFiles(dataDirectory).adminToken}`);
   }
+  if (newPasswordFile !== undefined) lines.push(`password of ${adminEmail}: in ${newPasswordFile}`);
   if (masterKey.isNew) {
     lines.push("", `  A MASTER KEY WAS MADE: ${masterKey.file}`);
     lines.push("  Keep a copy of it elsewhere. Without it, no backup can be read.", "");

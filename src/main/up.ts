@@ -67,7 +67,7 @@ async function startAll(loaded: LoadedConfiguration, starting: Starting): Promis
   const server = await startServer(loaded, { databaseUrl: url, masterKey, logger, hasAllClouds: true });
   parts.defer(() => server.close());
   signal.throwIfAborted();
-  for (const line of firstStartLines({ dataDirectory, masterKey, newAdminToken: server.newAdminToken })) say(line);
+  for (const line of firstStartLines({ dataDirectory, masterKey, ...server })) say(line);
   await startAgents(loaded, starting, {
     BTAR_DATABASE_URL: url,
     BTAR_MASTER_KEY_FILE: masterKey.file,

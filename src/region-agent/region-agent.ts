@@ -16,6 +16,7 @@ import { runRemoveJob } from "./jobs/remove-job.ts";
 import { runRestoreJob } from "./jobs/restore-job.ts";
 import { runVerifyJob } from "./jobs/verify-job.ts";
 import { LogArchivers } from "./log-archivers.ts";
+import { ServerObservation } from "./server-observation.ts";
 import { ServiceLocks } from "./service-locks.ts";
 import { whileWriting } from "./store-hold.ts";
 import { StoreWatch } from "./store-watch.ts";
@@ -42,6 +43,7 @@ export class RegionAgent {
   readonly #version: string;
   readonly #duties: Duties;
   readonly #supervision: Supervision;
+  readonly #observation: ServerObservation;
   readonly #storeWatch: StoreWatch;
   readonly #stop = new AbortController();
   #heartbeat: Promise<void> = Promise.resolve();
@@ -57,6 +59,7 @@ export class RegionAgent {
     };
     this.#duties = new Duties(this.#env);
     this.#supervision = new Supervision(this.#env);
+    this.#observation = new ServerObservation(this.#env);
     this.#storeWatch = new StoreWatch(this.#env);
   }
 
@@ -66,6 +69,7 @@ export class RegionAgent {
     agent.#heartbeat = agent.#beat();
     await agent.#storeWatch.start();
     agent.#supervision.start();
+    agent.#observation.start();
     agent.#duties.start();
     await agent.#workOnJobs();
     return agent;
@@ -78,6 +82,7 @@ export class RegionAgent {
   async stop(options: { readonly stopServers: boolean }): Promise<void> {
     this.#stop.abort();
     await this.#env.jobs.close();
+    await this.#observation.stop();
     await this.#supervision.stop(options);
     // After the servers: what they have written last is still archived.
     await this.#duties.stop();

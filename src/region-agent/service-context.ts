@@ -78,7 +78,7 @@ export async function makeServersDirectory(env: AgentEnvironment): Promise<void>
 }
 
 /** Where a managed service's server lives on this host. */
-export function serverDirectory(env: AgentEnvironment, serviceId: string): string {
+export function serverDirectory(env: Pick<AgentEnvironment, "configuration" | "cloud">, serviceId: string): string {
   return join(env.configuration.dataDirectory, "clouds", env.cloud, "services", serviceId);
 }
 

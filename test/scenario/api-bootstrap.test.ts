@@ -28,7 +28,7 @@ function start(adminToken?: string, changes: { readonly masterKey?: Uint8Array; 
 test("the first start makes the project and a token; later ones find them", async () => {
   assert.ok(opened.adminToken.length >= 40);
   assert.equal((await findAccessToken(opened.context.catalog.db, opened.adminToken))?.user_email, adminEmail);
-  assert.deepEqual(await start(), { newAdminToken: undefined });
+  assert.deepEqual(await start(), { newAdminToken: undefined, isPasswordTaken: false });
   const projects = await opened.context.catalog.db.selectFrom("project").select(["name", "default_cloud"]).execute();
   assert.deepEqual(projects, [{ name: "demo", default_cloud: "local-north" }]);
 });
@@ -40,8 +40,8 @@ test("of a token only its hash is in the catalog", async () => {
 
 test("a token that the operator chooses holds from the next start on", async () => {
   const chosen = "chosen-by-the-operator-0001";
-  assert.deepEqual(await start(chosen), { newAdminToken: chosen });
-  assert.deepEqual(await start(chosen), { newAdminToken: undefined });
+  assert.deepEqual(await start(chosen), { newAdminToken: chosen, isPasswordTaken: false });
+  assert.deepEqual(await start(chosen), { newAdminToken: undefined, isPasswordTaken: false });
   const found = await findAccessToken(opened.context.catalog.db, chosen);
   assert.equal(found?.user_email, adminEmail);
   assert.ok(!chosen.startsWith(found?.prefix ?? ""), "the prefix of a short token does not give it away");

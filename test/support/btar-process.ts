@@ -27,7 +27,11 @@ export class BtarProcess {
   constructor(args: readonly string[], options: BtarOptions) {
     this.#child = spawn(options.node ?? process.execPath, [launcher, ...args], {
       cwd: options.directory,
-      env: { ...withoutBtar(process.env), ...options.environment },
+      env: {
+        ...withoutBtar(process.env),
+        BTAR_CREDENTIALS_FILE: join(options.directory, "credentials.json"),
+        ...options.environment,
+      },
       stdio: ["ignore", "pipe", "pipe"],
     });
     this.#child.stdout?.setEncoding("utf8").on("data", (text: string) => {

@@ -1,7 +1,13 @@
 import type { Selectable } from "kysely";
-import { createAccessToken, revokeAccessToken } from "../../catalog/access-tokens.ts";
+import { createAccessToken, describeAccessToken, revokeAccessToken } from "../../catalog/access-tokens.ts";
 import type { AccessTokenTable } from "../../catalog/schema.ts";
-import { createTokenBody, newTokenAnswer, tokensAnswer } from "../../contract/access-tokens.ts";
+import {
+  createTokenBody,
+  newTokenAnswer,
+  tokenAnswer,
+  tokensAnswer,
+  updateTokenBody,
+} from "../../contract/access-tokens.ts";
 import { tokenPath } from "../../contract/paths.ts";
 import { messageAnswer } from "../../contract/schema-parts.ts";
 import { BtarError } from "../../domain/errors.ts";
@@ -49,6 +55,27 @@ export function accessTokenRoutes(app: ApiServer, context: ControlPlaneContext):
     },
   );
 
+  app.put(
+    "/v1/access_token/:token",
+    {
+      schema: {
+        summary: "Say anew what a token is for, named by prefix or text",
+        params: tokenPath,
+        body: updateTokenBody,
+        response: answers(tokenAnswer),
+      },
+    },
+    async (request) => {
+      const row = await describeAccessToken(db, {
+        userEmail: actorOf(request),
+        prefixOrText: request.params.token,
+        description: request.body.description,
+      });
+      if (row) return tokenFields(row, request.token);
+      throw noSuchToken();
+    },
+  );
+
   app.delete(
     "/v1/access_token/:token",
     {
@@ -60,7 +87,7 @@ export function accessTokenRoutes(app: ApiServer, context: ControlPlaneContext):
         prefixOrText: request.params.token,
       });
       if (isRevoked) return { message: "revoked" };
-      throw new BtarError("NOT_FOUND", { message: "There is no such token" });
+      throw noSuchToken();
     },
   );
 
@@ -72,6 +99,10 @@ export function accessTokenRoutes(app: ApiServer, context: ControlPlaneContext):
       return { message: "expired" };
     },
   );
+}
+
+function noSuchToken(): BtarError {
+  return new BtarError("NOT_FOUND", { message: "There is no such token" });
 }
 
 function tokenFields(row: Selectable<AccessTokenTable>, current: Selectable<AccessTokenTable> | undefined) {

@@ -8,7 +8,12 @@ import { backupRoutes } from "../backups/routes.ts";
 import { catalogueRoutes } from "../catalogue/routes.ts";
 import type { ControlPlaneContext } from "../context.ts";
 import { jobRoutes } from "../jobs/routes.ts";
+import { loginRoutes } from "../people/login-routes.ts";
+import { peopleRoutes } from "../people/routes.ts";
+import { accountRoutes } from "../projects/account-routes.ts";
+import { projectChangeRoutes } from "../projects/change-routes.ts";
 import { projectRoutes } from "../projects/routes.ts";
+import { serverRoutes } from "../servers/routes.ts";
 import { serviceAccountRoutes } from "../services/account-routes.ts";
 import { attachRoutes } from "../services/attach-routes.ts";
 import { serviceRoutes } from "../services/routes.ts";
@@ -24,12 +29,17 @@ import { refuseUnreadable } from "./unreadable-requests.ts";
 const maxBodyBytes = 1024 * 1024;
 
 const featureRoutes = [
+  loginRoutes,
+  peopleRoutes,
+  accountRoutes,
   projectRoutes,
+  projectChangeRoutes,
   catalogueRoutes,
   accessTokenRoutes,
   serviceRoutes,
   attachRoutes,
   serviceAccountRoutes,
+  serverRoutes,
   backupRoutes,
   jobRoutes,
   statusRoutes,

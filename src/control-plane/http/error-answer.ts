@@ -12,6 +12,7 @@ const statusOfKind: Readonly<Record<ErrorKind, number>> = {
   unauthenticated: 401,
   forbidden: 403,
   not_found: 404,
+  limited: 429,
   conflict: 409,
   unavailable: 503,
   damaged: 500,

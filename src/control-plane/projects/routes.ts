@@ -1,11 +1,8 @@
-import type { Selectable } from "kysely";
-import type { ProjectTable } from "../../catalog/schema.ts";
 import { projectPath } from "../../contract/paths.ts";
 import {
   authorityAnswer,
   eventsAnswer,
   eventsQuery,
-  meAnswer,
   projectAnswer,
   projectsAnswer,
   staticIpsAnswer,
@@ -15,29 +12,13 @@ import type { ControlPlaneContext } from "../context.ts";
 import { answers } from "../http/answers.ts";
 import type { ApiServer } from "../http/api-server.ts";
 import { findProject } from "./find-project.ts";
+import { projectFields } from "./project-fields.ts";
 
 const defaultEventCount = 100;
 const maxEventCount = 1000;
 
 export function projectRoutes(app: ApiServer, context: ControlPlaneContext): void {
   const { db } = context.catalog;
-
-  app.get("/v1/me", { schema: { summary: "Who asks", response: answers(meAnswer) } }, async (request) => {
-    const projects = await db.selectFrom("project").select("name").orderBy("name").execute();
-    const email = request.token?.user_email ?? "";
-    return {
-      user: {
-        user: email,
-        user_id: email,
-        real_name: "btar administrator",
-        state: "active" as const,
-        auth: ["token"],
-        projects: projects.map(({ name }) => name),
-        project_membership: Object.fromEntries(projects.map(({ name }) => [name, "admin"])),
-        token_validity_begin: null,
-      },
-    };
-  });
 
   app.get("/v1/project", { schema: { summary: "Projects", response: answers(projectsAnswer) } }, async () => {
     const projects = await db.selectFrom("project").selectAll().orderBy("name").execute();
@@ -121,33 +102,4 @@ async function events(context: ControlPlaneContext, project: string, asked: numb
     service_name: event.service_name,
     project: event.project,
   }));
-}
-
-/** Clients of the API expect an account and billing. */
-function projectFields(project: Selectable<ProjectTable>) {
-  return {
-    project_name: project.name,
-    account_id: "btar",
-    account_name: "btar",
-    organization_id: "btar",
-    default_cloud: project.default_cloud,
-    billing_address: "",
-    billing_currency: "USD",
-    billing_emails: [],
-    billing_extra_text: null,
-    billing_group_id: "btar",
-    billing_group_name: "btar",
-    card_info: null,
-    country: "",
-    country_code: "",
-    estimated_balance: "0.00",
-    available_credits: "0.00",
-    payment_method: "no_payment_expected",
-    tags: project.tags,
-    tech_emails: [],
-    tenant_id: "aiven",
-    trial_expiration_time: null,
-    vat_id: "",
-    features: {},
-  };
 }

@@ -1,6 +1,7 @@
 import { sql } from "kysely";
 import { describeError } from "../../domain/errors.ts";
 import type { ControlPlaneContext } from "../context.ts";
+import { thinServerMetrics } from "../servers/server-metrics.ts";
 import { agentSilenceMs } from "../status/cloud-states.ts";
 import { sampleLag, thinSamples } from "./lag-samples.ts";
 import { scheduleBackups } from "./schedule-backups.ts";
@@ -53,6 +54,7 @@ export class Scheduler {
       { name: "watch clouds", everyMs: 0, run: () => watchClouds(context, { isStarting: this.#isStarting() }) },
       { name: "sample lag", everyMs: sampleEveryMs, run: () => sampleLag(context) },
       { name: "thin samples", everyMs: cleanEveryMs, run: () => thinSamples(context) },
+      { name: "thin metrics", everyMs: cleanEveryMs, run: () => thinServerMetrics(context) },
       { name: "remove expired tokens", everyMs: cleanEveryMs, run: () => removeExpiredTokens(context) },
     ];
   }

@@ -5,6 +5,7 @@ import {
   createDatabaseBody,
   createUserBody,
   databasesAnswer,
+  databasesQuery,
   newUserAnswer,
   updateUserBody,
   userAnswer,
@@ -19,8 +20,10 @@ import {
   type AccountChange,
   createDatabase,
   createUser,
+  databaseNames,
   deleteDatabase,
   deleteUser,
+  refuseReplication,
   resetPassword,
 } from "./change-accounts.ts";
 import { findService, type ServiceName } from "./find-service.ts";
@@ -51,7 +54,8 @@ function userRoutes(app: ApiServer, context: ControlPlaneContext): void {
       schema: { summary: "Create a user", params: servicePath, body: createUserBody, response: answers(newUserAnswer) },
     },
     async (request) => {
-      const { username: name, authentication } = request.body;
+      const { username: name, authentication, access_control } = request.body;
+      refuseReplication(await findService(context, request.params), access_control);
       await createUser(context, changeOf(request), { name, authentication });
       return { user: await told(request.params, name), message: "created" };
     },
@@ -67,17 +71,24 @@ function userRoutes(app: ApiServer, context: ControlPlaneContext): void {
     `${users}/:user`,
     {
       schema: {
-        summary: "Reset a user's password",
+        summary: "Reset a user's password, or say what it may do",
         params: userPath,
         body: updateUserBody,
         response: answers(serviceMessageAnswer),
       },
     },
     async (request) => {
+      const row = await findService(context, request.params);
+      const { operation, new_password, authentication, access_control } = request.body;
+      refuseReplication(row, access_control);
+      if (operation === "set-access-control") {
+        await findUser(context, row, request.params.user);
+        return { service: await serviceFields(context, row), message: "access control is as it was" };
+      }
       await resetPassword(context, changeOf(request), {
         name: request.params.user,
-        password: request.body.new_password ?? undefined,
-        authentication: request.body.authentication,
+        password: new_password ?? undefined,
+        authentication,
       });
       return {
         service: await serviceFields(context, await findService(context, request.params)),
@@ -112,19 +123,23 @@ function databaseRoutes(app: ApiServer, context: ControlPlaneContext): void {
 
   app.get(
     databases,
-    { schema: { summary: "Databases", params: servicePath, response: answers(databasesAnswer) } },
+    {
+      schema: {
+        summary: "Databases",
+        params: servicePath,
+        querystring: databasesQuery,
+        response: answers(databasesAnswer),
+      },
+    },
     async (request) => {
       const { id, engine } = await findService(context, request.params);
       const { order, characters } = serviceTypes[engine].collation;
-      const rows = await context.catalog.db
-        .selectFrom("service_database")
-        .select("name")
-        .where("service_id", "=", id)
-        .orderBy("name")
-        .execute();
+      const { maxItems, after } = request.query;
+      const limit = maxItems === undefined ? undefined : Number(maxItems);
+      const { names, isAll } = await databaseNames(context, { serviceId: id, after, limit });
       return {
-        databases: rows.map(({ name }) => ({ database_name: name, lc_collate: order, lc_ctype: characters })),
-        next: null,
+        databases: names.map((name) => ({ database_name: name, lc_collate: order, lc_ctype: characters })),
+        next: isAll ? null : (names.at(-1) ?? null),
       };
     },
   );

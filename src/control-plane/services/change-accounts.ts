@@ -146,6 +146,39 @@ export async function deleteDatabase(
   });
 }
 
+/** Databases by name, from the one after `after` on. */
+export async function databaseNames(
+  context: ControlPlaneContext,
+  asked: { readonly serviceId: string; readonly after: string | undefined; readonly limit: number | undefined },
+): Promise<{ readonly names: readonly string[]; readonly isAll: boolean }> {
+  const { serviceId, after, limit } = asked;
+  let query = context.catalog.db
+    .selectFrom("service_database")
+    .select("name")
+    .where("service_id", "=", serviceId)
+    .orderBy("name");
+  if (after !== undefined) query = query.where("name", ">", after);
+  if (limit !== undefined) query = query.limit(limit + 1);
+  const names = (await query.execute()).map(({ name }) => name);
+  const isAll = limit === undefined || names.length <= limit;
+  return { names: isAll ? names : names.slice(0, limit), isAll };
+}
+
+/**
+ * A user that may replicate could drop the slot that keeps WAL for btar, or keep WAL without end.
+ * @throws {BtarError} INVALID_INPUT
+ */
+export function refuseReplication(
+  { name }: ServiceRow,
+  asked: { readonly pg_allow_replication?: boolean | null } | null | undefined,
+): void {
+  if (!asked?.pg_allow_replication) return;
+  throw new BtarError("INVALID_INPUT", {
+    message: `Invalid input: access_control.pg_allow_replication 'true': users of ${name} cannot replicate`,
+    hint: "leave it out, or say false; attach a server of your own for replicas of it",
+  });
+}
+
 /** Clients name a way to log in for engines that have several; others send what they have no use for. */
 function refuseAuthentication(engine: EngineName, asked: unknown): void {
   const { authentication } = serviceTypes[engine];

@@ -29,6 +29,26 @@ export function chosenCloud(context: ControlPlaneContext, name: string): string 
   throw unknownChoice("cloud", name, names);
 }
 
+/** What services of others have, and clients may ask for. */
+const notOffered = {
+  project_vpc_id: "run the servers in the network that they should be in (services.listen of the configuration)",
+  cmk_id: "backups are sealed with the master key of this installation",
+  service_integrations: "fork the service for a copy of it",
+  static_ips: "servers have the addresses of their host",
+} as const;
+
+/** @throws {BtarError} INVALID_INPUT when something is asked for that btar would not do */
+export function refuseNotOffered(body: Readonly<Partial<Record<keyof typeof notOffered, unknown>>>): void {
+  for (const [field, hint] of Object.entries(notOffered)) {
+    const asked: unknown = Reflect.get(body, field);
+    if (asked == null || (Array.isArray(asked) && asked.length === 0)) continue;
+    throw new BtarError("INVALID_INPUT", {
+      message: `Invalid input: ${field} ${JSON.stringify(asked)}: btar does not offer that`,
+      hint: `leave it out; ${hint}`,
+    });
+  }
+}
+
 function unknownChoice(field: string, value: string, known: readonly string[]): BtarError {
   const near = nearestWord(value, known);
   const meant = near === undefined ? "" : `did you mean ${near}? `;

@@ -6,7 +6,7 @@ import { BtarError } from "../../domain/errors.ts";
 import { runnableVersions, serviceTypes } from "../catalogue/service-types.ts";
 import { cloudNames, type ControlPlaneContext } from "../context.ts";
 import { findProject } from "../projects/find-project.ts";
-import { chosenCloud, chosenPlan, chosenServiceType } from "./choices.ts";
+import { chosenCloud, chosenPlan, chosenServiceType, refuseNotOffered } from "./choices.ts";
 import type { ServiceRow } from "./find-service.ts";
 import { type ChosenBackup, chooseBackup, findForkSource, forkLocation } from "./fork-request.ts";
 import { insertManagedService } from "./insert-service.ts";
@@ -39,6 +39,7 @@ const notInherited = new Set([
 /** Checks the request whole, then writes the service's rows and its job in one transaction. */
 export async function createService(context: ControlPlaneContext, request: NewService): Promise<void> {
   const { body } = request;
+  refuseNotOffered(body);
   const project = await findProject(context, request.project);
   const askedType = body.service_type === undefined ? undefined : chosenServiceType(body.service_type);
   const cloud = chosenCloud(context, body.cloud ?? project.default_cloud);

@@ -107,6 +107,7 @@ async function insertServiceRow(
         time: body.maintenance?.time ?? "00:00:00",
       }),
       tags: JSON.stringify(body.tags ?? (body.copy_tags && fork ? fork.source.tags : {})),
+      tech_emails: JSON.stringify(body.tech_emails ?? []),
       disk_space_mb: body.disk_space_mb ?? plan.diskMb,
       host: context.configuration.services.advertisedHost,
       port: await freeServicePort(trx, context.configuration.services.ports),

@@ -112,7 +112,7 @@ function oneService(context: ControlPlaneContext, row: ServiceRow, loaded: Loade
     termination_protection: row.termination_protection,
     project_vpc_id: null,
     tags: row.tags,
-    tech_emails: [],
+    tech_emails: [...row.tech_emails],
     service_integrations: [],
     service_notifications: [],
     features: {},
@@ -166,12 +166,17 @@ function maxConnections({ user_config, engine }: ServiceRow): number | undefined
   return typeof settings.max_connections === "number" ? settings.max_connections : undefined;
 }
 
+/** Of the one server of a service. */
+export function nodeName({ name }: Pick<ServiceRow, "name">): string {
+  return `${name}-1`;
+}
+
 /** The one server of a service, and how far its building is; none while it is powered off. */
 export function nodeStateOf(row: Pick<ServiceRow, "name" | "state">, job: JobRow | undefined) {
   if (row.state === "POWEROFF") return undefined;
   const isBuilding = row.state === "REBUILDING";
   return {
-    name: `${row.name}-1`,
+    name: nodeName(row),
     role: "master" as const,
     state: !isBuilding ? ("running" as const) : job?.progress ? ("syncing_data" as const) : ("setting_up_vm" as const),
     progress_updates: isBuilding && job?.progress ? [progressUpdate(job.progress)] : [],

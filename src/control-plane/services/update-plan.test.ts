@@ -21,6 +21,7 @@ const running: ServiceRow = {
   termination_protection: false,
   maintenance: { dow: "monday", time: "01:02:03" },
   tags: {},
+  tech_emails: [],
   disk_space_mb: 81_920,
   host: "127.0.0.1",
   port: 20_000,

@@ -3,7 +3,7 @@ import type { ServiceState } from "../../catalog/schema.ts";
 import type { updateServiceBody } from "../../contract/services.ts";
 import { BtarError } from "../../domain/errors.ts";
 import { serviceTypes } from "../catalogue/service-types.ts";
-import { chosenPlan } from "./choices.ts";
+import { chosenPlan, refuseNotOffered } from "./choices.ts";
 import type { ServiceRow } from "./find-service.ts";
 import { changedConfig, type ConfigRules, refuseCreateOnly, textOf, type UserConfig } from "./user-config.ts";
 
@@ -17,6 +17,7 @@ export interface UpdatePlan {
   readonly terminationProtection: boolean;
   readonly maintenance: { readonly dow: string; readonly time: string };
   readonly diskSpaceMb: number;
+  readonly techEmails: ServiceRow["tech_emails"];
   /** As it is shown from now on; the agent takes it from there. */
   readonly state: ServiceState;
   /** Names of what is different, for people. */
@@ -36,6 +37,7 @@ export function planUpdate(
   body: UpdateBody,
   options: { readonly rules: ConfigRules; readonly askedAdminPassword: string | undefined },
 ): UpdatePlan {
+  refuseNotOffered(body);
   refuseMove(row, body);
   const change = body.user_config ?? {};
   refuseCreateOnly(row.engine, { ...row.user_config, admin_password: options.askedAdminPassword }, change);
@@ -54,6 +56,7 @@ export function planUpdate(
       time: body.maintenance?.time ?? row.maintenance.time,
     },
     diskSpaceMb: body.disk_space_mb ?? row.disk_space_mb,
+    techEmails: body.tech_emails ?? row.tech_emails,
   };
   const changedKeys = [...new Set([...Object.keys(row.user_config), ...Object.keys(config)])].filter(
     (key) => !isSame(row.user_config[key], config[key]),
@@ -72,6 +75,7 @@ export function planUpdate(
       ...(next.terminationProtection === row.termination_protection ? [] : ["termination_protection"]),
       ...(isSame(next.maintenance, row.maintenance) ? [] : ["maintenance"]),
       ...(next.diskSpaceMb === row.disk_space_mb ? [] : ["disk_space_mb"]),
+      ...(isSame(next.techEmails, row.tech_emails) ? [] : ["tech_emails"]),
     ],
     isServerChange,
   };

@@ -76,6 +76,7 @@ async function writeUpdate(
       termination_protection: plan.terminationProtection,
       maintenance: JSON.stringify(plan.maintenance),
       disk_space_mb: plan.diskSpaceMb,
+      tech_emails: JSON.stringify(plan.techEmails),
       updated_at: context.clock.now(),
     })
     .where("id", "=", row.id)

@@ -16,7 +16,8 @@ export function userFields(context: ControlPlaneContext, service: ServiceRow, us
     password: openUserPassword(context.masterKey, owner, user.sealed_password),
     access_cert: null,
     access_key: null,
-    access_control: {},
+    access_cert_not_valid_after_time: null,
+    access_control: service.engine === "pg" ? { pg_allow_replication: false } : {},
     ...(authentication === undefined ? {} : { authentication }),
   };
 }

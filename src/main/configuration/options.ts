@@ -180,9 +180,15 @@ export const environmentVariables: readonly { readonly name: string; readonly te
   { name: "BTAR_CONFIG", text: "configuration file when --config is not given; else ./btar.yaml" },
   { name: "BTAR_DATABASE_URL", text: "PostgreSQL of the catalog; without it `btar up` runs its own" },
   { name: "BTAR_ADMIN_TOKEN", text: "first admin token instead of a random one; at least 24 characters" },
+  {
+    name: "BTAR_ADMIN_PASSWORD",
+    text: "password of the first administrator, from now on; a random one at the first start",
+  },
   { name: "BTAR_MASTER_KEY_FILE", text: "master key file; without it DATA_DIR/keys/master.key" },
   { name: "BTAR_URL", text: "API that the client commands talk to" },
   { name: "BTAR_TOKEN", text: "token of the client commands" },
+  { name: "BTAR_PASSWORD", text: "password for `btar login` and `btar user`, which else ask for it" },
+  { name: "BTAR_CREDENTIALS_FILE", text: "where `btar login` keeps its token; else ~/.config/btar/credentials.json" },
   { name: "BTAR_PROJECT", text: "project of the client commands" },
 ];
 

@@ -11,7 +11,7 @@ import { admit, type Configuration, reconfigure, writeConfiguration } from "./co
 import { readServerState, type ServerDirectory, type ServerState, serverDirectory } from "./directory.ts";
 import { initializeServer } from "./initialize.ts";
 import { type InstallationPlaces, type MysqlInstallation, ServerInstallations } from "./installations.ts";
-import { lastLogLines } from "./server-log.ts";
+import { lastLogLines, newLogLines } from "./server-log.ts";
 import { findServer, stopServer } from "./server-process.ts";
 import { type StartRequest, startServer } from "./start.ts";
 
@@ -106,6 +106,10 @@ export class MysqlManagedServers implements RunsServers {
     const { name: user, password } = spec.accounts.internal;
     const { socket } = serverDirectory(path.resolve(directory));
     return { host: socket, port: spec.port, user, password, database: "", tls: { mode: "disable" } };
+  }
+
+  async newLog(directory: string, offset: number) {
+    return await newLogLines(serverDirectory(directory).logFile, offset);
   }
 
   async recentLog(directory: string, options: { readonly maxLines: number }): Promise<readonly ServerLogLine[]> {

@@ -1,9 +1,18 @@
 import type { ServerLogLine } from "../../server.ts";
-import { lastLines } from "../../server-log-file.ts";
+import { lastLines, readNewLines } from "../../server-log-file.ts";
 
 /** The last lines of the log, oldest first. */
 export async function lastLogLines(logFile: string, maxLines: number): Promise<readonly ServerLogLine[]> {
   return (await lastLines(logFile, maxLines)).map(parseLogLine);
+}
+
+/** What the log says from an offset on, and where to go on. */
+export async function newLogLines(
+  logFile: string,
+  offset: number,
+): Promise<{ readonly lines: readonly ServerLogLine[]; readonly offset: number }> {
+  const read = await readNewLines(logFile, offset);
+  return { lines: read.lines.map(parseLogLine), offset: read.offset };
 }
 
 /**

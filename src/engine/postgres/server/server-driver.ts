@@ -27,7 +27,7 @@ import { findPostmaster, stopPostmaster } from "./postmaster.ts";
 import { type PreparationRequest, prepareRecovery } from "./prepare-recovery.ts";
 import { checkRecoverable, recoverServer } from "./recover.ts";
 import type { RunAs } from "../../run-as.ts";
-import { lastLogLines } from "./server-log.ts";
+import { lastLogLines, newLogLines } from "./server-log.ts";
 import { startServer } from "./start.ts";
 import { tablespacePlaces } from "./tablespaces.ts";
 
@@ -102,6 +102,10 @@ export class PostgresServerDriver implements ServerDriver {
   internalAddress(_directory: string, spec: ServerSpec): ServerAddress {
     const { name: user, password } = spec.accounts.internal;
     return { host: "127.0.0.1", port: spec.port, user, password, database: "postgres", tls: { mode: "disable" } };
+  }
+
+  async newLog(directory: string, offset: number) {
+    return await newLogLines(serverDirectory(directory).logFile, offset);
   }
 
   async recentLog(directory: string, options: { readonly maxLines: number }): Promise<readonly ServerLogLine[]> {

@@ -1,0 +1,47 @@
+import type { Command } from "commander";
+import type { NewTokenAnswer, TokensAnswer } from "./api-answers.ts";
+import { clientCommand, type FindAccess, segment } from "./command-context.ts";
+import { formatMoment, formatTable, formatTime, oneLine } from "./format.ts";
+import { count } from "./setting-options.ts";
+
+interface CreateOptions {
+  readonly maxAge?: number;
+  readonly extendWhenUsed?: boolean;
+}
+
+/** @param token the command `token` */
+export function addTokenCommands(token: Command, findAccess: FindAccess): void {
+  const create = token
+    .command("create <description>")
+    .description("make a token; it is shown once")
+    .option("--max-age <seconds>", "it expires after this time, 600 to 315360000; never by default", count)
+    .option("--extend-when-used", "the time until it expires begins anew with each use");
+  clientCommand(create, findAccess, async ({ api, output }, [description = ""]) => {
+    const { maxAge = null, extendWhenUsed = false } = create.opts<CreateOptions>();
+    const body = { description, max_age_seconds: maxAge, extend_when_used: extendWhenUsed };
+    const answer = await api.request<NewTokenAnswer>("POST", "/access_token", body);
+    output.answer(answer, () => `token, shown once: ${answer.full_token}`);
+  });
+
+  clientCommand(token.command("list").description("list your tokens"), findAccess, async ({ api, output }) => {
+    const answer = await api.request<TokensAnswer>("GET", "/access_token");
+    output.answer(answer, () =>
+      formatTable(
+        ["prefix", "description", "expires (UTC)", "last used", "from"],
+        answer.tokens.map((each) => [
+          each.token_prefix,
+          oneLine(each.description) + (each.currently_active ? " (this one)" : ""),
+          each.expiry_time === null ? "never" : formatTime(each.expiry_time),
+          each.last_used_time === null ? "never" : formatMoment(each.last_used_time),
+          each.last_ip ?? "",
+        ]),
+      ),
+    );
+  });
+
+  const revoke = token.command("revoke <prefix>").description("end a token, named by its prefix or its whole text");
+  clientCommand(revoke, findAccess, async ({ api, output }, [prefix = ""]) => {
+    const answer = await api.request<{ readonly message: string }>("DELETE", `/access_token/${segment(prefix)}`);
+    output.answer(answer, () => oneLine(answer.message));
+  });
+}

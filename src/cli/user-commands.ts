@@ -1,0 +1,86 @@
+import type { Command } from "commander";
+import { oneLine, formatMoment, formatTable } from "./format.ts";
+import type { NewPersonAnswer, PeopleAnswer, PersonAnswer } from "./api-answers.ts";
+import { type CommandContext, clientCommand, type FindAccess, segment } from "./command-context.ts";
+import type { LoginMachine } from "./login-commands.ts";
+
+interface CreateOptions {
+  readonly name?: string;
+  readonly askPassword?: boolean;
+}
+
+/** @param user the command `user` */
+export function addUserCommands(
+  user: Command,
+  findAccess: FindAccess,
+  readPassword: LoginMachine["readPassword"],
+): void {
+  const create = user
+    .command("create <email>")
+    .description("create a user; a random password is shown once")
+    .option("--name <name>", "name for people")
+    .option("--ask-password", "take the password from BTAR_PASSWORD, or ask for it");
+  clientCommand(create, findAccess, async (context, [email = ""]) => {
+    const { name, askPassword } = create.opts<CreateOptions>();
+    const password = askPassword ? await readPassword(`Password of ${email}: `) : undefined;
+    await createUser(context, { email, name, password });
+  });
+
+  clientCommand(user.command("list").description("list users"), findAccess, async ({ api, output }) => {
+    const answer = await api.request<PeopleAnswer>("GET", "/btar/user");
+    output.answer(answer, () =>
+      formatTable(
+        ["e-mail", "name", "state", "created"],
+        answer.users.map((each) => [
+          each.email,
+          oneLine(each.real_name),
+          each.has_password ? each.state : `${each.state}, without a password`,
+          formatMoment(each.create_time),
+        ]),
+      ),
+    );
+  });
+
+  const password = user.command("password <email>").description("give a user another password; earlier logins end");
+  clientCommand(password, findAccess, async (context, [email = ""]) => {
+    await changeUser(
+      context,
+      email,
+      { password: await readPassword(`New password of ${email}: `) },
+      "has another password",
+    );
+  });
+  const disable = user.command("disable <email>").description("let a user log in no more, and end all tokens");
+  clientCommand(disable, findAccess, async (context, [email = ""]) => {
+    await changeUser(context, email, { state: "disabled" }, "is disabled");
+  });
+  const enable = user.command("enable <email>").description("let a user log in again");
+  clientCommand(enable, findAccess, async (context, [email = ""]) => {
+    await changeUser(context, email, { state: "active" }, "can log in");
+  });
+
+  const remove = user.command("delete <email>").description("delete a user, with all tokens");
+  clientCommand(remove, findAccess, async ({ api, output }, [email = ""]) => {
+    const answer = await api.request<{ readonly message: string }>("DELETE", `/btar/user/${segment(email)}`);
+    output.answer(answer, () => oneLine(answer.message));
+  });
+}
+
+async function createUser(
+  { api, output }: CommandContext,
+  user: { readonly email: string; readonly name: string | undefined; readonly password: string | undefined },
+): Promise<void> {
+  const { email, name, password } = user;
+  const answer = await api.request<NewPersonAnswer>("POST", "/btar/user", {
+    email,
+    ...(name !== undefined && { real_name: name }),
+    ...(password !== undefined && { password }),
+  });
+  const shown = answer.password === undefined ? "" : `; password, shown once: ${answer.password}`;
+  output.answer(answer, () => `user ${answer.user.email} was created${shown}`);
+}
+
+async function changeUser({ api, output }: CommandContext, email: string, body: object, what: string): Promise<void> {
+  const answer = await api.request<PersonAnswer>("PUT", `/btar/user/${segment(email)}`, body);
+  output.answer(answer, () => `user ${answer.user.email} ${what}`);
+}

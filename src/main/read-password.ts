@@ -1,0 +1,28 @@
+import { createInterface } from "node:readline/promises";
+import { Writable } from "node:stream";
+import { BtarError } from "../domain/errors.ts";
+
+/**
+ * The password that BTAR_PASSWORD gives, else what is typed on the terminal, which does not show it.
+ * @throws {BtarError} INVALID_INPUT where there is neither
+ */
+export async function readPassword(prompt: string): Promise<string> {
+  const given = process.env["BTAR_PASSWORD"];
+  if (given !== undefined) return given;
+  if (!process.stdin.isTTY) {
+    throw new BtarError("INVALID_INPUT", {
+      message: "nobody can be asked for a password here",
+      hint: "set BTAR_PASSWORD",
+    });
+  }
+  process.stderr.write(prompt);
+  // A terminal's echo is what readline writes: nowhere.
+  const silent = new Writable({ write: (_chunk, _encoding, done) => done() });
+  const typed = createInterface({ input: process.stdin, output: silent, terminal: true });
+  try {
+    return await typed.question("");
+  } finally {
+    typed.close();
+    process.stderr.write("\n");
+  }
+}

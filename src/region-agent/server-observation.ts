@@ -1,0 +1,92 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Selectable } from "kysely";
+import type { ServiceTable } from "../catalog/schema.ts";
+import { appendServerLog, type LogReadingPlace, logReadingPlace } from "../catalog/server-log.ts";
+import { insertMetricSamples } from "../catalog/metric-samples.ts";
+import { describeError } from "../domain/errors.ts";
+import type { AgentEnvironment } from "./environment.ts";
+import { ServerMeter } from "./server-meter.ts";
+import { serverDirectory } from "./service-context.ts";
+
+const logEveryMs = 5000;
+const measureEveryMs = 30_000;
+
+/** What observing a service needs to know of it. */
+export type ObservedService = Pick<
+  Selectable<ServiceTable>,
+  "id" | "name" | "engine" | "plan" | "disk_space_mb" | "state"
+>;
+
+/** Tells the catalog what the managed servers of this host say in their logs, and what they need. */
+export class ServerObservation {
+  readonly #env: AgentEnvironment;
+  readonly #meter: ServerMeter;
+  readonly #stop = new AbortController();
+  readonly #places = new Map<string, LogReadingPlace>();
+  #measuredAtMs = Number.NEGATIVE_INFINITY;
+  #loop: Promise<void> = Promise.resolve();
+
+  constructor(env: AgentEnvironment) {
+    this.#env = env;
+    this.#meter = new ServerMeter(env);
+  }
+
+  start(): void {
+    this.#loop = this.#run();
+  }
+
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    await this.#loop;
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#stop;
+    while (!signal.aborted) {
+      try {
+        await this.#observe();
+      } catch (error) {
+        this.#env.logger.warn({ reason: describeError(error) }, "servers cannot be observed");
+      }
+      await sleep(logEveryMs, undefined, { signal }).catch(() => undefined);
+    }
+  }
+
+  async #observe(): Promise<void> {
+    const services = await this.#services();
+    const ids = new Set(services.map(({ id }) => id));
+    for (const id of this.#places.keys()) if (!ids.has(id)) this.#places.delete(id);
+    for (const service of services) await this.#storeLog(service);
+    if (Date.now() - this.#measuredAtMs < measureEveryMs) return;
+    this.#measuredAtMs = Date.now();
+    const running = services.filter(({ state }) => state === "RUNNING" || state === "REBALANCING");
+    await insertMetricSamples(this.#env.catalog.db, await this.#meter.measure(running));
+  }
+
+  async #services(): Promise<readonly ObservedService[]> {
+    return await this.#env.catalog.db
+      .selectFrom("service")
+      .select(["id", "name", "engine", "plan", "disk_space_mb", "state"])
+      .where("agent_id", "=", this.#env.agentId)
+      .where("kind", "=", "managed")
+      .where("deleted_at", "is", null)
+      .execute();
+  }
+
+  /** One server's log that cannot be read does not keep the others from being observed. */
+  async #storeLog({ id, name, engine }: ObservedService): Promise<void> {
+    const { catalog, engines, logger, masterKey } = this.#env;
+    try {
+      const from = this.#places.get(id) ?? (await logReadingPlace(catalog.db, id));
+      this.#places.set(id, from);
+      const { lines, offset } = await engines.of(engine).server.newLog(serverDirectory(this.#env, id), from.fileOffset);
+      if (lines.length === 0) return;
+      const read = { serviceId: id, from, lines, fileOffset: offset };
+      this.#places.set(id, await appendServerLog(catalog.db, masterKey, read));
+    } catch (error) {
+      // Whoever else may have stored some: where reading goes on is asked again.
+      this.#places.delete(id);
+      logger.warn({ service: name, reason: describeError(error) }, "a server's log cannot be stored");
+    }
+  }
+}
