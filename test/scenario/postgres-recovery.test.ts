@@ -129,7 +129,10 @@ test("a recovery whose server was killed goes on when it is run again", async ()
   assert.deepEqual(await rowsOf(spec), [1, 2, 3, 4, 5]);
   assert.deepEqual(await query(internalOf(spec, "defaultdb"), "select count(*)::int from filler"), [[300_000]]);
   assert.ok(seen.length > 0 && seen.every(({ fraction }) => fraction >= 0 && fraction <= 1));
-  assert.ok(seen.every(({ position, end }) => parseLsn(position) <= parseLsn(end)), "F7: it tells where it will end");
+  assert.ok(
+    seen.every(({ position, end }) => parseLsn(position) <= parseLsn(end)),
+    "F7: it tells where it will end",
+  );
 
   const again = await servers.driver.recover(directory, spec, { ...source.copy, plan, signal: noSignal });
   assert.deepEqual(again, result, "a recovery that is complete tells its result again");

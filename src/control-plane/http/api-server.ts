@@ -12,6 +12,7 @@ import { loginRoutes } from "../people/login-routes.ts";
 import { peopleRoutes } from "../people/routes.ts";
 import { accountRoutes } from "../projects/account-routes.ts";
 import { projectChangeRoutes } from "../projects/change-routes.ts";
+import { metricsRoutes } from "../metrics/routes.ts";
 import { projectRoutes } from "../projects/routes.ts";
 import { serverRoutes } from "../servers/routes.ts";
 import { serviceAccountRoutes } from "../services/account-routes.ts";
@@ -44,6 +45,7 @@ const featureRoutes = [
   jobRoutes,
   statusRoutes,
   healthRoutes,
+  metricsRoutes,
 ];
 
 /** The HTTP API, not listening yet. */

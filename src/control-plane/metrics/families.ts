@@ -1,0 +1,38 @@
+import { Counter, Gauge, type Registry } from "prom-client";
+
+type Labels = Readonly<Record<string, string>>;
+
+export interface Sample {
+  readonly labels: Labels;
+  /** Null is not told: there is nothing to measure. */
+  readonly value: number | null;
+}
+
+/** What is measured of many things alike, by their labels. */
+export interface Family {
+  readonly name: string;
+  readonly help: string;
+  /** `counter` only grows. */
+  readonly type: "gauge" | "counter";
+  readonly samples: readonly Sample[];
+}
+
+export function register(registry: Registry, families: readonly Family[]): void {
+  for (const { name, help, type, samples } of families) {
+    const labelNames = Object.keys(samples[0]?.labels ?? {});
+    const options = { name, help, labelNames, registers: [registry] };
+    const measured = samples.flatMap(({ labels, value }) => (value === null ? [] : [{ labels, value }]));
+    if (type === "gauge") {
+      const gauge = new Gauge(options);
+      for (const { labels, value } of measured) gauge.set(labels, value);
+    } else {
+      const counter = new Counter(options);
+      for (const { labels, value } of measured) counter.inc(labels, value);
+    }
+  }
+}
+
+/** Seconds since 1970, as Prometheus has times; null stays null. */
+export function timestamp(iso: string | null): number | null {
+  return iso === null ? null : Date.parse(iso) / 1000;
+}

@@ -1,0 +1,107 @@
+import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { after, before, test } from "node:test";
+import { alertsFile, dashboardFile, promtool, startPrometheus } from "../support/prometheus.ts";
+import { RunningApi } from "../support/running-api.ts";
+import { SimulatedAgent, until } from "../support/simulated-agent.ts";
+
+const minute = 60_000;
+
+let api: RunningApi;
+let agent: SimulatedAgent;
+before(async () => {
+  api = await RunningApi.start();
+  agent = new SimulatedAgent(api);
+  const created = await api.avn("POST", "/project/demo/service", {
+    ...{ service_name: "shop", service_type: "pg", plan: "startup-4", cloud: "local-north" },
+    user_config: { additional_backup_regions: ["local-south"] },
+  });
+  assert.equal(created.status, 200, created.text);
+  await agent.runs("shop");
+  const [from, to] = [new Date(Date.now() - 60 * minute), new Date(Date.now() - minute)];
+  await agent.backup("shop", { id: "m1", from, until: to, clouds: ["local-north", "local-south"] });
+});
+after(async () => {
+  await api.close();
+});
+
+async function metrics(token = api.token) {
+  return await fetch(`${new URL(api.url).origin}/metrics`, { headers: { authorization: `Bearer ${token}` } });
+}
+
+/** The value of a series; undefined when it is not told. */
+function valueOf(text: string, series: string): number | undefined {
+  const line = text.split("\n").find((each) => each.startsWith(`${series} `));
+  return line === undefined ? undefined : Number(line.slice(series.length + 1));
+}
+
+async function lacksSince(at: Date | null): Promise<void> {
+  await api.catalog.db
+    .updateTable("location")
+    .set({ oldest_missing_at: at })
+    .where("service_id", "=", await agent.serviceId("shop"))
+    .where("cloud", "=", "local-south")
+    .execute();
+}
+
+test("metrics want a token, and are told in a form that promtool finds no fault with", async () => {
+  assert.equal((await metrics("wrong")).status, 401);
+  const answer = await metrics();
+  const text = await answer.text();
+  assert.equal(answer.status, 200, text);
+  assert.match(answer.headers.get("content-type") ?? "", /^text\/plain/);
+  const checked = promtool(["check", "metrics"], text);
+  assert.equal(checked.status, 0, checked.text);
+});
+
+test("L1, L2: lag, data at risk and the recovery window are told for each place that a backup is in", async () => {
+  await lacksSince(new Date(Date.now() - 10 * minute));
+  const text = await (await metrics()).text();
+  const place = (cloud: string, role: string) => `{project="demo",service="shop",cloud="${cloud}",role="${role}"}`;
+  const south = place("local-south", "secondary");
+  const near = (name: string, expected: number) => {
+    const value = valueOf(text, `btar_location_${name}${south}`);
+    assert.ok(value !== undefined && Math.abs(value - expected) < 30, `${name}: ${value}, expected ${expected}`);
+  };
+  near("replication_lag_seconds", 600);
+  near("data_at_risk_seconds", 60);
+  near("recovery_window_start_timestamp_seconds", Date.now() / 1000 - 3600);
+  near("newest_backup_timestamp_seconds", Date.now() / 1000 - 3600);
+  near("complete_backups", 1);
+  assert.equal(valueOf(text, `btar_location_replication_lag_seconds${place("local-north", "primary")}`), undefined);
+  assert.equal(valueOf(text, `btar_location_last_restored_timestamp_seconds${south}`), undefined, "never restored");
+  assert.equal(valueOf(text, 'btar_service_running{project="demo",service="shop"}'), 1);
+  assert.equal(valueOf(text, 'btar_cloud_up{cloud="local-south"}'), 0);
+  assert.ok((valueOf(text, "process_resident_memory_bytes") ?? 0) > 1e6);
+  await lacksSince(null);
+});
+
+test("the rules and the dashboard that ship with btar look at what btar tells", async () => {
+  const checked = promtool(["check", "rules", alertsFile]);
+  assert.equal(checked.status, 0, checked.text);
+  const families = new Set([...(await (await metrics()).text()).matchAll(/^# TYPE (\w+) /gm)].map(([, name]) => name));
+  for (const file of [alertsFile, dashboardFile]) {
+    const used = new Set((await readFile(file, "utf8")).match(/btar_\w+(?=[{\s[),])/g));
+    assert.ok(used.size >= 9, [...used].join(", "));
+    for (const name of used) assert.ok(families.has(name), `${file}: ${name}`);
+  }
+});
+
+test("L4: an alert fires when a copy falls behind, says of which service, and clears when it has caught up", async () => {
+  await using prometheus = await startPrometheus(api);
+  await until("btar is scraped", async () => (await prometheus.query('up{job="btar"} == 1')).size === 1);
+  await until(
+    "a cloud without an agent is reported",
+    async () => (await prometheus.firing("BtarCloudDown")).length > 0,
+  );
+  assert.deepEqual(await prometheus.firing("BtarCopyBehind"), []);
+  await lacksSince(new Date(Date.now() - 20 * minute));
+  const [alert] = await until("the alert fires", async () => {
+    const firing = await prometheus.firing("BtarCopyBehind");
+    return firing.length > 0 ? firing : undefined;
+  });
+  assert.deepEqual([alert?.labels["service"], alert?.labels["cloud"]], ["shop", "local-south"]);
+  assert.match(alert?.annotations["summary"] ?? "", /^The copy of shop in local-south is 20m \d+(\.\d+)?s behind$/);
+  await lacksSince(null);
+  await until("the alert clears", async () => (await prometheus.firing("BtarCopyBehind")).length === 0);
+});
