@@ -8,14 +8,14 @@ import { processTreeUsage } from "./process-usage.ts";
 const cache = join(import.meta.dirname, "../../.cache");
 const isLinux = process.platform === "linux";
 
-/** Fills 64 MiB, writes 8 MiB to a disk, and is busy for 0.3 s. */
+/** Fills 64 MiB, writes 8 MiB to a disk, and uses 0.3 s of a core, however long that takes. */
 const busy = `
 const { closeSync, fsyncSync, openSync, writeSync } = require("node:fs");
 const memory = Buffer.alloc(64 * 1024 * 1024, 1);
 const file = openSync(process.argv[1], "w");
 for (let part = 0; part < 8; part += 1) writeSync(file, memory, 0, 1024 * 1024);
 fsyncSync(file);
-for (const until = Date.now() + 300; Date.now() < until; ) Math.sqrt(memory[0]);
+for (let used = 0; used < 300_000; used = process.cpuUsage().user + process.cpuUsage().system) Math.sqrt(memory[0]);
 if (process.argv[2] === "stay") { console.log("busy"); setInterval(() => memory[0], 1000); }`;
 
 /** Starts one that ends, which its parent waits for, and one that stays. */
