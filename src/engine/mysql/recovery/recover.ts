@@ -22,7 +22,7 @@ import { gtidBounds } from "./gtid-bounds.ts";
 import { cloneDirectory, encryptionSettings, fileSettings, needsKeyring, prepareFiles } from "./prepare-files.ts";
 import { recoveryFacts } from "./recovery-facts.ts";
 import { readRelayedLog, type RelayedLog, RelayLogRestorer } from "./relay-logs.ts";
-import { randomServerId, replayOptions, replayRelayLogs } from "./replay.ts";
+import { replayOptions, replayRelayLogs } from "./replay.ts";
 
 /** Works during a recovery only: log that is replayed may change every account that the source has had. */
 const recoveryUser = "btar_recovery";
@@ -156,7 +156,7 @@ async function replay(recovery: Recovery): Promise<NonNullable<ServerState["reco
   const address = { ...recovery.address, user: account.name, password: account.password };
   try {
     await withInitFile(recovery, internalAccountStatements(account), async (initFile) => {
-      const overrides = [...replayOptions(randomServerId(Math.random())), initFile];
+      const overrides = [...replayOptions(), initFile];
       await startServer({ ...recovery, address, overrides, signal });
     });
   } catch (error) {

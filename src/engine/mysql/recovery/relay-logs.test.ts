@@ -48,6 +48,7 @@ test("files of the source become relay logs, byte for byte, with all that tells 
       end: packPosition({ file: 8, offset: files[1].offset }),
       lastCommitMicros: 1003n,
       lastGtid: `${uuid}:3`,
+      events: [],
     },
   );
   for (const [index, name] of relayed.files.entries()) {

@@ -10,7 +10,9 @@ import { readTextIfThere, syncDirectory, unlinkIfThere, writeFileDurably } from 
 import type { BaseBackupFacts, RecoveryPlan } from "../../engine.ts";
 import type { LogRestorer } from "../../server.ts";
 import { binlogFileName, packPosition, unpackPosition } from "../binlog/binlog-position.ts";
+import { eventType } from "../binlog/event-header.ts";
 import { type BinlogTransaction, EventScanner } from "../binlog/event-scanner.ts";
+import { type ChangedEvent, EventStatements, StatementReader } from "./event-statements.ts";
 import { firstLogPosition } from "./plan-recovery.ts";
 
 /** What relay logs of a restore are called, so that they are nobody else's. */
@@ -33,10 +35,14 @@ export interface RelayedLog {
   readonly lastCommitMicros: bigint | undefined;
   /** Which it is; undefined when there is none, or it is anonymous. */
   readonly lastGtid: string | undefined;
+  /** Scheduled events that it makes or changes. */
+  readonly events: readonly ChangedEvent[];
 }
 
 /** Kept beside the files, for whoever replays them later. */
 const summaryName = `${relayLogName}.json`;
+
+const eventName = { schema: Type.String(), name: Type.String() };
 
 const summarySchema = Type.Object({
   files: Type.Array(Type.String({ pattern: `^${relayLogName}\\.\\d+$` })),
@@ -46,6 +52,13 @@ const summarySchema = Type.Object({
   end: Type.String(),
   lastCommitMicros: Type.Union([Type.String({ pattern: "^\\d+$" }), Type.Null()]),
   lastGtid: Type.Union([Type.String(), Type.Null()]),
+  events: Type.Array(
+    Type.Object({
+      ...eventName,
+      status: Type.Optional(Type.Enum(["ENABLED", "DISABLED", "REPLICA_SIDE_DISABLED"])),
+      was: Type.Optional(Type.Object(eventName)),
+    }),
+  ),
 });
 
 /** What is in a directory of relay logs. @throws {BtarError} WRONG_STATE when it was not finished */
@@ -114,24 +127,12 @@ export class RelayLogRestorer implements LogRestorer {
   async finish(): Promise<void> {
     await this.#empty();
     const numbers = [...this.#lengths.keys()].sort((a, b) => a - b);
-    const gtids = new GtidSet();
-    let transactionCount = 0;
-    let last: BinlogTransaction | undefined;
+    const content = new LogContent();
     let bytes = 0;
     let end = this.#first;
     for (const [index, file] of numbers.entries()) {
       const isLast = index === numbers.length - 1;
-      const scanner = new EventScanner({
-        file,
-        start: 0,
-        verifiesChecksums: true,
-        damageCode: "OBJECT_DAMAGED",
-        onTransaction: (transaction) => {
-          if (transaction.gtid) gtids.add(transaction.gtid);
-          last = transaction;
-          transactionCount += 1;
-        },
-      });
+      const scanner = content.scannerOf(file);
       await this.#withFile(file, constants.O_RDWR, async (handle) => {
         await feedAll(handle, scanner);
         // A server that was killed leaves a file that ends anywhere; a replica would wait for the rest for ever.
@@ -145,11 +146,7 @@ export class RelayLogRestorer implements LogRestorer {
     const files = numbers.map((_, index) => relayFile(index + 1));
     const index = files.map((name) => `./${name}\n`).join("");
     await writeFileDurably(path.join(this.#directory, relayIndexName), index, { mode: fileMode });
-    const summary: Static<typeof summarySchema> = {
-      ...{ files, gtids: gtids.format(), transactionCount, bytes, end },
-      lastCommitMicros: last ? String(last.commitMicros) : null,
-      lastGtid: last?.gtid ? formatGtid(last.gtid) : null,
-    };
+    const summary: Static<typeof summarySchema> = { files, bytes, end, ...content.summary() };
     await writeFileDurably(path.join(this.#directory, summaryName), `${JSON.stringify(summary)}\n`, { mode: fileMode });
     await syncDirectory(this.#directory);
   }
@@ -180,6 +177,43 @@ export class RelayLogRestorer implements LogRestorer {
     } finally {
       await handle.close();
     }
+  }
+}
+
+/** Gathers what the files of a log hold. */
+class LogContent {
+  readonly #gtids = new GtidSet();
+  readonly #events = new EventStatements();
+  #transactionCount = 0;
+  #last: BinlogTransaction | undefined;
+
+  scannerOf(file: number): EventScanner {
+    return new EventScanner({
+      file,
+      start: 0,
+      verifiesChecksums: true,
+      damageCode: "OBJECT_DAMAGED",
+      onTransaction: (transaction) => {
+        if (transaction.gtid) this.#gtids.add(transaction.gtid);
+        this.#last = transaction;
+        this.#transactionCount += 1;
+      },
+      bodies: ({ type }) => (type === eventType.query ? this.#statementReader() : undefined),
+    });
+  }
+
+  summary(): Omit<Static<typeof summarySchema>, "files" | "bytes" | "end"> {
+    return {
+      gtids: this.#gtids.format(),
+      transactionCount: this.#transactionCount,
+      lastCommitMicros: this.#last ? String(this.#last.commitMicros) : null,
+      lastGtid: this.#last?.gtid ? formatGtid(this.#last.gtid) : null,
+      events: this.#events.changed().map((event) => ({ ...event })),
+    };
+  }
+
+  #statementReader(): StatementReader {
+    return new StatementReader((schema, text) => this.#events.add(schema, text));
   }
 }
 

@@ -10,6 +10,7 @@ import { formatPosition, unpackPosition } from "../binlog/binlog-position.ts";
 import type { MysqlConnection, Row } from "../connection.ts";
 import { keyringComponent } from "../server/installations.ts";
 import { type RelayedLog, relayIndexName, relayLogName } from "./relay-logs.ts";
+import { scheduledEvents, settleEvents } from "./scheduled-events.ts";
 
 const pollMs = 50;
 const workers = 4;
@@ -17,28 +18,49 @@ const noServer = 0xffff_ffff;
 /** ER_CANNOT_FIND_KEY_IN_KEYRING */
 const keyMissing = 3185;
 
-/** Options of a server that replays, before those of my.cnf. It writes no log of its own, and nobody can reach it. */
-export function replayOptions(serverId: number): readonly string[] {
-  return [
-    "--skip-networking",
-    "--skip-log-bin",
-    "--event-scheduler=DISABLED",
-    "--skip-replica-start",
+/** Settings of a server that replays, whoever starts it. It writes no log of its own, and nobody can reach it. */
+export function replaySettings(): Readonly<Record<string, string>> {
+  return {
+    skip_networking: "ON",
+    skip_log_bin: "ON",
+    skip_replica_start: "ON",
+    event_scheduler: "DISABLED",
     // Events of a server with the same id would be passed over in silence.
-    `--server-id=${serverId}`,
-    `--relay-log=${relayLogName}`,
-    `--relay-log-index=${relayIndexName}`,
-    "--relay-log-recovery=OFF",
-    "--relay-log-purge=OFF",
-    `--replica-parallel-workers=${workers}`,
+    server_id: String(randomServerId(Math.random())),
+    relay_log: relayLogName,
+    relay_log_index: relayIndexName,
+    relay_log_recovery: "OFF",
+    relay_log_purge: "OFF",
+    replica_parallel_workers: String(workers),
+    // Tables that the source made in directories of its own are made in the data directory.
+    sql_mode: "NO_DIR_IN_CREATE",
+    // What the source took may have been by settings of its sessions, which its log does not tell.
+    innodb_strict_mode: "OFF",
+    loose_restrict_fk_on_non_standard_key: "OFF",
+  };
+}
+
+/** Options of a server that replays, before those of my.cnf. */
+export function replayOptions(): readonly string[] {
+  return [
+    ...Object.entries(replaySettings()).map(([name, value]) => `--${name}=${value}`),
     // A replay that is cut off begins anew from the files.
-    "--innodb-flush-log-at-trx-commit=2",
-    "--sync-binlog=0",
+    "--innodb_flush_log_at_trx_commit=2",
+    "--sync_binlog=0",
   ];
 }
 
+/**
+ * Tables that InnoDB does not hold come empty. Where there are any, changes of rows that are not there are passed over
+ * instead of ending the replay.
+ */
+export const passOverMissingRows = `SET GLOBAL replica_exec_mode = (
+  SELECT IF(COUNT(*) > 0, 'IDEMPOTENT', 'STRICT') FROM information_schema.tables
+  WHERE table_type = 'BASE TABLE' AND engine <> 'InnoDB'
+    AND table_schema NOT IN ('mysql', 'sys', 'performance_schema', 'information_schema'))`;
+
 /** A number that a server id of MySQL's can be, and hardly the source's. */
-export function randomServerId(random: number): number {
+function randomServerId(random: number): number {
   return 1 + Math.floor(random * (noServer - 1));
 }
 
@@ -65,7 +87,8 @@ export async function replayRelayLogs(directory: string, replay: Replay): Promis
   if (first === undefined) return;
   await moveInto(directory, replay);
   await session.query(`CHANGE REPLICATION SOURCE TO SOURCE_HOST='btar', RELAY_LOG_FILE='${first}', RELAY_LOG_POS=4`);
-  const disabledBefore = await disabledEvents(session);
+  const eventsBefore = await scheduledEvents(session);
+  await session.query(passOverMissingRows);
   await session.query("START REPLICA SQL_THREAD");
   for (;;) {
     throwIfCancelled(signal);
@@ -81,7 +104,7 @@ export async function replayRelayLogs(directory: string, replay: Replay): Promis
   }
   await session.query("STOP REPLICA");
   await session.query("RESET REPLICA ALL");
-  await enableEvents(session, disabledBefore);
+  await settleEvents(session, eventsBefore, relayed.events);
 }
 
 /** The server looks for them in its data directory only. */
@@ -120,33 +143,4 @@ function progressOf(relayed: RelayedLog, status: Row | undefined, left: bigint):
     fraction: total === 0n ? 1 : Number(done) / Number(total),
     transactions: `${done} of ${total} transactions`,
   };
-}
-
-interface ScheduledEvent {
-  readonly schema: string;
-  readonly name: string;
-  readonly definer: string;
-}
-
-async function disabledEvents(session: MysqlConnection): Promise<readonly ScheduledEvent[]> {
-  const rows = await session.query(
-    `SELECT event_schema AS place, event_name AS name, definer AS definer FROM information_schema.events
-     WHERE status IN ('REPLICA_SIDE_DISABLED', 'SLAVESIDE_DISABLED')`,
-  );
-  return rows.map(({ place, name, definer }) => ({ schema: place ?? "", name: name ?? "", definer: definer ?? "" }));
-}
-
-/** Events that were made or changed in the log are disabled where they are applied; here, nobody else runs them. */
-async function enableEvents(session: MysqlConnection, disabledBefore: readonly ScheduledEvent[]): Promise<void> {
-  const wasDisabled = new Set(disabledBefore.map(({ schema, name }) => `${schema}\0${name}`));
-  for (const { schema, name, definer } of await disabledEvents(session)) {
-    if (wasDisabled.has(`${schema}\0${name}`)) continue;
-    const at = definer.lastIndexOf("@");
-    const account = `${quoteName(definer.slice(0, at))}@${quoteName(definer.slice(at + 1))}`;
-    await session.query(`ALTER DEFINER=${account} EVENT ${quoteName(schema)}.${quoteName(name)} ENABLE`);
-  }
-}
-
-function quoteName(name: string): string {
-  return `\`${name.replaceAll("`", "``")}\``;
 }

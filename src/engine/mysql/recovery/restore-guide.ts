@@ -4,8 +4,8 @@ import { writeFileDurably } from "../../../platform/files.ts";
 import type { RecoveryFacts } from "./recovery-facts.ts";
 import { keyringComponent } from "../server/installations.ts";
 import { fileSettings, needsKeyring } from "./prepare-files.ts";
-import { type RelayedLog, relayIndexName, relayLogName } from "./relay-logs.ts";
-import { randomServerId } from "./replay.ts";
+import type { RelayedLog } from "./relay-logs.ts";
+import { passOverMissingRows, replaySettings } from "./replay.ts";
 
 /**
  * Writes how restored files become a server: MySQL does not replay a log by itself. One run of the server does so, with
@@ -32,23 +32,14 @@ export async function writeRestoreGuide(
     ...(places.length > 0 ? [`innodb_directories = "${places.join(";")}"`] : []),
     "# Only for the replay:",
     `init_file = "${path.join(filesDirectory, mysqlGuide.statements)}"`,
-    "skip_networking",
     "loose_mysqlx = OFF",
     // In the data directory, where no other server has its own.
     "socket = mysql.sock",
     "pid_file = mysqld.pid",
     "secure_file_priv = NULL",
-    "skip_log_bin",
-    "skip_replica_start",
     "gtid_mode = ON",
     "enforce_gtid_consistency = ON",
-    "event_scheduler = DISABLED",
-    `server_id = ${randomServerId(Math.random())}`,
-    `relay_log = ${relayLogName}`,
-    `relay_log_index = ${relayIndexName}`,
-    "relay_log_recovery = OFF",
-    "relay_log_purge = OFF",
-    "replica_parallel_workers = 4",
+    ...Object.entries(replaySettings()).map(([name, value]) => `${name} = ${value}`),
     "",
   ];
   await writeFileDurably(path.join(filesDirectory, mysqlGuide.options), options.join("\n"), { mode: 0o640 });
@@ -72,6 +63,8 @@ function statements({ files, gtids, transactionCount }: RelayedLog): string {
   return [
     `-- Written by btar: replays the log, ${transactionCount} transactions at most. Those that the files hold are passed over.`,
     `CHANGE REPLICATION SOURCE TO SOURCE_HOST='btar', RELAY_LOG_FILE='${first}', RELAY_LOG_POS=4;`,
+    "-- Tables that InnoDB does not hold have come empty: changes of rows that they lack are passed over.",
+    `${passOverMissingRows.replaceAll(/\s+/g, " ")};`,
     "START REPLICA SQL_THREAD;",
     "-- Waits until all of it is applied. When it does not end, what the server logs says why.",
     `SELECT WAIT_FOR_EXECUTED_GTID_SET('${gtids.format()}');`,
