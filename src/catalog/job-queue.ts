@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { sql } from "kysely";
 import { fromKysely, PgBoss } from "pg-boss";
 import { BtarError, describeError, isBtarError } from "../domain/errors.ts";
 import type { Catalog, CatalogDatabase } from "./catalog.ts";
@@ -67,6 +68,8 @@ interface QueuedData {
 
 const progressIntervalMs = 1000;
 const retryLimit = 100_000;
+/** A job that was cancelled hears of it within seconds, and ends within seconds. */
+const longestEndSeconds = 60;
 
 /**
  * Long work, on pg-boss: handed to agents by cloud, with a lease that another agent takes over within seconds when
@@ -158,6 +161,19 @@ export class JobQueue {
     if (!job) return;
     await this.#boss.cancel(queueName(job.kind, job.cloud), id);
     if (job.state !== "running") await this.#finish(id, "cancelled", { trouble: "cancelled before it ran" });
+  }
+
+  /**
+   * Ends, for people to see, jobs that were cancelled while they ran and whose agent has died since: no other one takes
+   * them over, and until they end others would wait for them.
+   */
+  async endAbandoned(): Promise<void> {
+    await sql`
+      update job set state = 'cancelled', finished_at = now(), trouble = 'cancelled; its agent did not end it'
+      where state = 'running' and is_cancel_requested and exists (
+        select from pgboss.job queued where queued.name = job.kind || '.' || job.cloud and queued.id = job.id
+          and queued.state = 'cancelled' and queued.completed_on < now() - make_interval(secs => ${longestEndSeconds}))
+      `.execute(this.#catalog.db);
   }
 
   async close(): Promise<void> {

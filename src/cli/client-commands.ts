@@ -3,6 +3,7 @@ import { addAttachCommands } from "./attach-commands.ts";
 import { addBackupCommands } from "./backup-commands.ts";
 import type { FindAccess } from "./command-context.ts";
 import { addJobCommands } from "./job-commands.ts";
+import { addLocationCommands } from "./location-commands.ts";
 import { addLoginCommands, type LoginMachine } from "./login-commands.ts";
 import { addOverviewCommands } from "./overview-commands.ts";
 import { addProjectCommands } from "./project-commands.ts";
@@ -31,6 +32,7 @@ export function addClientCommands(program: Command, machine: ClientMachine): voi
   addServerCommands(service, findAccess);
   addAttachCommands(service, findAccess, readFile);
   addBackupCommands(program.command("backup").description("base backups, and where they are"), findAccess);
+  addLocationCommands(program.command("location").description("clouds that hold a service's backups"), findAccess);
   addRecoveryCommands(program, findAccess, resolvePath);
   addOverviewCommands(program, findAccess);
   addVerifyCommand(program, findAccess);

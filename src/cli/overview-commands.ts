@@ -86,12 +86,16 @@ function warningsOf(service: Protection): readonly string[] {
     ...about(service.service_name, service.trouble),
     ...about(service.service_name, service.reservation_warning),
     ...service.locations.flatMap((location) => [
-      ...about(`${service.service_name} in ${location.cloud}`, location.trouble ?? location.pause_reason),
+      ...about(`${service.service_name} in ${location.cloud}`, pauseText(location) ?? location.trouble),
       ...location.verification.damaged.flatMap(({ object, kind, what }) =>
         about(`${service.service_name} in ${location.cloud}`, `${object} is ${kind}: ${what}`),
       ),
     ]),
   ];
+}
+
+function pauseText({ paused, pause_reason }: Protection["locations"][number]): string | null {
+  return paused ? `copying is paused: ${pause_reason ?? ""}` : null;
 }
 
 async function listClouds({ api, output }: CommandContext): Promise<void> {

@@ -131,21 +131,6 @@ export const verifyAnswer = Type.Object({
   message: Type.String({ description: "What was asked for" }),
 });
 
-export const retentionBody = Type.Object(
-  {
-    retention_days: Type.Optional(
-      nullable(
-        Type.Integer({
-          description: "Days that backups are kept there; null or absent: as the service's",
-          minimum: 1,
-          maximum: 3650,
-        }),
-      ),
-    ),
-  },
-  closed,
-);
-
 export const backupAnswer = Type.Object({ backup });
 export const newBackupAnswer = Type.Object({ backup, job });
 export const deleteBackupAnswer = Type.Object({

@@ -25,11 +25,13 @@ import { freePorts, startPostgres, type TestPostgres } from "./postgres-server.t
 
 export const north = "local-north";
 export const south = "local-south";
+export const east = "local-east";
 
 const project = "/project/demo";
 
 export interface LocationView {
   readonly cloud: string;
+  readonly state: string;
   readonly trouble: string | null;
   readonly replication_lag_seconds: number | null;
   readonly rpo_seconds: number | null;
@@ -57,6 +59,9 @@ export interface RegionsOptions {
   readonly storeOf?: (cloud: string) => ObjectStore;
   readonly retainedLogBytes?: number;
   readonly maxPieceBytes?: number;
+  /** North and south by default. */
+  readonly clouds?: readonly string[];
+  readonly limits?: Partial<BtarConfiguration["limits"]>;
 }
 
 /** A server of a test: of PostgreSQL, unless it says otherwise. */
@@ -285,7 +290,7 @@ async function testConfiguration(directory: string, options: RegionsOptions): Pr
     listen: { host: "127.0.0.1", port: 0 },
     dataDirectory: directory,
     project: "demo",
-    clouds: [north, south].map((name) => ({
+    clouds: (options.clouds ?? [north, south]).map((name) => ({
       name,
       storeUrl: `file:${path.join(directory, "stores", name)}`,
       storeCredentials: undefined,
@@ -307,6 +312,7 @@ async function testConfiguration(directory: string, options: RegionsOptions): Pr
       disableGraceHours: 24,
       deleteGraceHours: 72,
       lagObjectiveSeconds: 900,
+      ...options.limits,
     },
     engines: { pg: {}, mysql: { basedirs: [] } },
     restoreRoots: undefined,

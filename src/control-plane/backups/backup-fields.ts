@@ -103,15 +103,21 @@ function oneBackup(service: BackedUpService, { backup, copies, locations, damage
     keep_until: isKept(backup) ? (backup.kept_until?.toISOString() ?? null) : null,
     locations: copies.flatMap((copy) => {
       if (copy.state === "deleted") return [];
+      const paused = pauseText(copy, locationOf(copy.cloud));
       return [
         {
           cloud: copy.cloud,
           role: copy.role,
-          state: locationOf(copy.cloud)?.state === "deleting" ? ("deleting" as const) : copy.state,
+          state:
+            locationOf(copy.cloud)?.state === "deleting"
+              ? ("deleting" as const)
+              : paused
+                ? ("waiting" as const)
+                : copy.state,
           done_bytes: copy.done_bytes,
           total_bytes: copy.total_bytes,
           sent_bytes: copy.sent_bytes,
-          trouble: damageText(damageIn(copy.cloud)) ?? copy.trouble,
+          trouble: damageText(damageIn(copy.cloud)) ?? paused ?? copy.trouble,
           expire_time: expireTime(backup, copy.cloud, retention),
           started_at: copy.started_at?.toISOString() ?? null,
           completed_at: copy.completed_at?.toISOString() ?? null,
@@ -127,6 +133,12 @@ function damageText(damaged: readonly DamagedObject[]): string | undefined {
   if (!first) return undefined;
   const others = damaged.length > 1 ? `, and so are ${damaged.length - 1} others` : "";
   return `it cannot be restored: ${first.key} is ${first.kind}${others}`;
+}
+
+/** Why a base backup does not come to a location for now; undefined when that is not for a pause. */
+function pauseText({ state }: CopyRow, location: LocationRow | undefined): string | undefined {
+  if (!location?.is_paused || (state !== "waiting" && state !== "copying")) return undefined;
+  return `copying is paused: ${location.pause_reason}`;
 }
 
 function isKept({ is_kept, kept_until }: BackupRow): boolean {

@@ -15,12 +15,10 @@ import {
   reportBody,
   restoreAnswer,
   restoreBody,
-  retentionBody,
   verifyAnswer,
   verifyBody,
 } from "../../contract/backups.ts";
-import { backupPath, locationPath, servicePath } from "../../contract/paths.ts";
-import { protectionAnswer } from "../../contract/status.ts";
+import { backupPath, servicePath } from "../../contract/paths.ts";
 import { regionOf } from "../../domain/cloud.ts";
 import { BtarError } from "../../domain/errors.ts";
 import { microsToDate, parseTargetTime } from "../../domain/recovery-target-time.ts";
@@ -33,12 +31,10 @@ import { findJob, jobFields } from "../jobs/job-fields.ts";
 import { scheduleOf } from "../scheduler/backup-schedule.ts";
 import { findService, findServiceEvenDeleted, type ServiceRow } from "../services/find-service.ts";
 import { chooseBackup, forkLocation } from "../services/fork-request.ts";
-import { protectionFields } from "../status/protection.ts";
 import { backupFields, findBackup } from "./backup-fields.ts";
 import { deleteBackup } from "./delete-backup.ts";
 import { keepBackup } from "./keep-backup.ts";
 import { lagReport } from "./lag-report.ts";
-import { setRetention } from "./set-retention.ts";
 import { verifyService } from "./verify-service.ts";
 
 export function backupRoutes(app: ApiServer, context: ControlPlaneContext): void {
@@ -147,25 +143,6 @@ export function backupRoutes(app: ApiServer, context: ControlPlaneContext): void
       const jobs = [];
       for (const id of jobIds) jobs.push(jobFields(await findJob(context, { project: row.project, id })));
       return { message: `base backup ${backup} is being deleted`, jobs };
-    },
-  );
-
-  app.put(
-    "/v1/project/:project/service/:service/btar/locations/:cloud",
-    {
-      schema: {
-        summary: "How long backups are kept in one cloud",
-        params: locationPath,
-        body: retentionBody,
-        response: answers(protectionAnswer),
-      },
-    },
-    async (request) => {
-      const row = await findService(context, request.params);
-      const { retention_days } = request.body;
-      const { cloud } = request.params;
-      await setRetention(context, row, { cloud, days: retention_days ?? undefined, actor: actorOf(request) });
-      return await protectionFields(context, row);
     },
   );
 

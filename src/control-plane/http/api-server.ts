@@ -8,6 +8,7 @@ import { backupRoutes } from "../backups/routes.ts";
 import { catalogueRoutes } from "../catalogue/routes.ts";
 import type { ControlPlaneContext } from "../context.ts";
 import { jobRoutes } from "../jobs/routes.ts";
+import { locationRoutes } from "../locations/routes.ts";
 import { loginRoutes } from "../people/login-routes.ts";
 import { peopleRoutes } from "../people/routes.ts";
 import { accountRoutes } from "../projects/account-routes.ts";
@@ -42,6 +43,7 @@ const featureRoutes = [
   serviceAccountRoutes,
   serverRoutes,
   backupRoutes,
+  locationRoutes,
   jobRoutes,
   statusRoutes,
   healthRoutes,

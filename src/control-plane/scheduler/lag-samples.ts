@@ -61,8 +61,10 @@ async function sampleServices(context: ControlPlaneContext, services: readonly S
     return recoveryOf(known).flatMap((location) => {
       const { cloud, role, state } = location;
       if (role !== "secondary" || state !== "active") return [];
-      const missing = known.locations.find((row) => row.cloud === cloud)?.oldest_missing_at ?? null;
-      return [{ service, cloud, lag: lagSeconds(missing, now), rpo: rpoSeconds(location, now) }];
+      const row = known.locations.find((each) => each.cloud === cloud);
+      const lag = lagSeconds(row?.oldest_missing_at ?? null, now);
+      const pauseReason = row?.is_paused ? row.pause_reason : null;
+      return [{ service, cloud, lag, rpo: rpoSeconds(location, now), pauseReason }];
     });
   });
   if (samples.length === 0) return;
@@ -75,9 +77,9 @@ async function sampleServices(context: ControlPlaneContext, services: readonly S
     )
     .onConflict((conflict) => conflict.doNothing())
     .execute();
-  for (const { service, cloud, lag } of samples) {
+  for (const { service, cloud, lag, pauseReason } of samples) {
     const before = previous.get(`${service.id} ${cloud}`) ?? 0;
-    await tellObjective(context, { service, cloud }, { before, now: lag });
+    await tellObjective(context, { service, cloud, pauseReason }, { before, now: lag });
   }
 }
 
@@ -96,13 +98,18 @@ async function newestSamples(
 
 async function tellObjective(
   context: ControlPlaneContext,
-  { service, cloud }: { readonly service: SampledService; readonly cloud: string },
+  {
+    service,
+    cloud,
+    pauseReason,
+  }: { readonly service: SampledService; readonly cloud: string; readonly pauseReason: string | null },
   lag: { readonly before: number; readonly now: number },
 ): Promise<void> {
   const { name, project } = service;
   const objective = context.configuration.limits.lagObjectiveSeconds;
   const change = objectiveChange(lag, objective);
   if (!change) return;
+  const why = pauseReason === null ? "" : `; copying is paused: ${pauseReason}`;
   await recordEvent(context.catalog.db, {
     project,
     service,
@@ -110,7 +117,7 @@ async function tellObjective(
     severity: change === "behind" ? "warning" : "info",
     message:
       change === "behind"
-        ? `the copy of ${name} in ${cloud} is ${Math.round(lag.now)} s behind (objective ${objective} s)`
+        ? `the copy of ${name} in ${cloud} is ${Math.round(lag.now)} s behind (objective ${objective} s)${why}`
         : `the copy of ${name} in ${cloud} has caught up`,
   });
 }

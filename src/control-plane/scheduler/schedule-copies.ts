@@ -52,7 +52,15 @@ async function whatIsLacking({ catalog }: ControlPlaneContext): Promise<readonly
 async function requestCopy({ catalog, jobs }: ControlPlaneContext, lacking: Lacking): Promise<void> {
   const { service_id, service_name, project, cloud, backup_id, started_at, completed_at } = lacking;
   await catalog.db.transaction().execute(async (trx) => {
-    // It may have been deleted, or have expired, at this moment.
+    // It may be paused or turned off at this moment, and the backup may have been deleted, or have expired.
+    const location = await trx
+      .selectFrom("location")
+      .select(["state", "is_paused"])
+      .where("service_id", "=", service_id)
+      .where("cloud", "=", cloud)
+      .forShare()
+      .executeTakeFirst();
+    if (location?.state !== "active" || location.is_paused) return;
     const original = await trx
       .selectFrom("backup_location")
       .select("state")

@@ -5,6 +5,7 @@ import { deleteService } from "../services/delete-service.ts";
 
 /** Ends what a job that was cancelled, or that could not end well itself, has left open in the catalog. */
 export async function settleEndedJobs(context: ControlPlaneContext): Promise<void> {
+  await context.jobs.endAbandoned();
   await failBackupsWithoutJob(context.catalog.db);
   await removeCancelledServices(context);
   await applyMissedChanges(context);

@@ -5,7 +5,8 @@ import { checkBackupRegions } from "../../domain/cloud.ts";
 import { BtarError } from "../../domain/errors.ts";
 import { runnableVersions } from "../catalogue/service-types.ts";
 import { cloudNames, type ControlPlaneContext } from "../context.ts";
-import { changeLocations } from "./change-locations.ts";
+import { cancelJobs } from "../locations/open-copies.ts";
+import { setRegions } from "../locations/set-regions.ts";
 import type { ServiceRow } from "./find-service.ts";
 import { planUpdate, type UpdateBody, type UpdatePlan } from "./update-plan.ts";
 import { backupRegionsOf } from "./user-config.ts";
@@ -42,9 +43,9 @@ export async function updateService(
       actor: request.actor,
     });
     if (plan.isServerChange) await enqueueApply(trx, context, row, {});
-    return await changeLocations(trx, context, { row, regions, actor: request.actor });
+    return await setRegions(trx, context, { row, regions, actor: request.actor });
   });
-  for (const jobId of disabled) await context.jobs.cancel(jobId);
+  await cancelJobs(context, disabled);
 }
 
 /** @throws {BtarError} NOT_FOUND when it was deleted meanwhile */

@@ -21,7 +21,7 @@ export async function runCopyJob(env: AgentEnvironment, job: RunningJob): Promis
   const backupId = textInput(job, "backupId");
   const primary = await primaryOf(env, backupId);
   if (!primary) return { skipped: `backup ${backupId} is gone from the primary` };
-  if (!(await isWanted(env, backupId))) return { skipped: `backup ${backupId} is not wanted in ${env.cloud} any more` };
+  if (!(await isWanted(env, backupId))) return { skipped: `backup ${backupId} is not wanted in ${env.cloud} now` };
   const display = new CopyDisplay(env, backupId);
   await display.show({ state: "copying", trouble: null, started_at: new Date() });
   const onWaiting = (reason: string | undefined) => {
@@ -48,7 +48,8 @@ export async function runCopyJob(env: AgentEnvironment, job: RunningJob): Promis
   } catch (error) {
     await display.close();
     const isFinal = error instanceof BtarError && !error.isRetryable && !job.signal.aborted;
-    await display.show({ trouble: describeError(error), state: isFinal ? "failed" : "waiting" });
+    const trouble = job.signal.aborted ? null : describeError(error); // who has ended it knows why
+    await display.show({ trouble, state: isFinal ? "failed" : "waiting" });
     if (isFinal) await recordFailure(env, job, { backupId, error });
     throw error;
   }
@@ -67,12 +68,16 @@ async function primaryOf(env: AgentEnvironment, backupId: string): Promise<strin
 
 async function isWanted(env: AgentEnvironment, backupId: string): Promise<boolean> {
   const row = await env.catalog.db
-    .selectFrom("backup_location")
-    .select("state")
-    .where("backup_id", "=", backupId)
-    .where("cloud", "=", env.cloud)
+    .selectFrom("backup_location as copy")
+    .innerJoin("location", (join) =>
+      join.onRef("location.service_id", "=", "copy.service_id").onRef("location.cloud", "=", "copy.cloud"),
+    )
+    .select(["copy.state", "location.state as location_state", "location.is_paused"])
+    .where("copy.backup_id", "=", backupId)
+    .where("copy.cloud", "=", env.cloud)
     .executeTakeFirst();
-  return row !== undefined && !deletedStates.includes(row.state);
+  if (!row || deletedStates.includes(row.state)) return false;
+  return row.location_state === "active" && !row.is_paused;
 }
 
 const deletedStates: readonly BackupLocationState[] = ["deleting", "deleted"];

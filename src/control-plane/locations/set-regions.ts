@@ -1,8 +1,8 @@
 import type { CatalogDatabase } from "../../catalog/catalog.ts";
 import { recordEvent } from "../../catalog/events.ts";
 import type { ControlPlaneContext } from "../context.ts";
-import { openStates } from "../jobs/job-fields.ts";
-import type { ServiceRow } from "./find-service.ts";
+import type { ServiceRow } from "../services/find-service.ts";
+import { openCopies } from "./open-copies.ts";
 
 const hourMs = 3_600_000;
 
@@ -11,7 +11,7 @@ const hourMs = 3_600_000;
  * time, in which they can be taken back (D1).
  * @returns ids of the copy jobs that are needed no more, to be cancelled when the change is committed
  */
-export async function changeLocations(
+export async function setRegions(
   trx: CatalogDatabase,
   context: ControlPlaneContext,
   change: { readonly row: ServiceRow; readonly regions: readonly string[]; readonly actor: string },
@@ -54,7 +54,9 @@ async function enable(
       created_at: context.clock.now(),
     })
     .onConflict((conflict) =>
-      conflict.columns(["service_id", "cloud"]).doUpdateSet({ state: "active", delete_after: null }),
+      conflict
+        .columns(["service_id", "cloud"])
+        .doUpdateSet({ state: "active", delete_after: null, is_paused: false, pause_reason: null }),
     )
     .execute();
 }
@@ -74,21 +76,4 @@ async function disable(
     .where("cloud", "=", cloud)
     .execute();
   return deleteAfter;
-}
-
-async function openCopies(
-  trx: CatalogDatabase,
-  serviceId: string,
-  clouds: readonly string[],
-): Promise<readonly string[]> {
-  if (clouds.length === 0) return [];
-  const jobs = await trx
-    .selectFrom("job")
-    .select("id")
-    .where("service_id", "=", serviceId)
-    .where("kind", "=", "copy")
-    .where("cloud", "in", clouds)
-    .where("state", "in", openStates)
-    .execute();
-  return jobs.map(({ id }) => id);
 }

@@ -1,0 +1,67 @@
+import assert from "node:assert/strict";
+import { objectNames } from "../../src/repository/object-names.ts";
+import { countAt, forkShop } from "../support/fork-shop.ts";
+import { north, south, TestRegions, until } from "../support/regions.ts";
+import { startShop, testEachEngine } from "../support/shops.ts";
+
+const shopPath = "/project/demo/service/shop";
+
+testEachEngine(
+  "C7: a copy that is paused stops at once, base backups and log, is restored from meanwhile, and goes on where it was",
+  async (engine) => {
+    await using shop = await startShop(engine);
+    await using regions = await TestRegions.create();
+    const setPaused = (body: object) => regions.api.request("PUT", `${shopPath}/btar/locations/${south}`, body);
+    await shop.addRows(1, 2000);
+    await regions.attachShop(shop);
+    await regions.hasBackups(south, 1);
+    await regions.reaches(south, await shop.clock());
+
+    // A second base backup stops in the middle of being copied.
+    await shop.addRows(5000, 5000, "x".repeat(200));
+    const store = regions.store(south);
+    const serviceId = (await regions.serviceId("shop")) ?? "";
+    store.stall({ operations: ["sha256"], afterCalls: 1 });
+    const { backup } = await regions.api.request<{ backup: { backup_name: string } }>("POST", `${shopPath}/backups`);
+    await until("the copy is under way", async () =>
+      (await regions.jobs()).some(({ kind, state }) => kind === "copy" && state === "running"),
+    );
+    await setPaused({ paused: true, pause_reason: "a test" });
+    await until("the copy has ended", async () =>
+      (await regions.jobs()).some(({ kind, state }) => kind === "copy" && state === "cancelled"),
+    );
+    await until("nobody copies log", async () => {
+      const leases = await regions.catalog.db
+        .selectFrom("duty_lease")
+        .select("duty")
+        .where("cloud", "=", south)
+        .execute();
+      return !leases.some(({ duty }) => duty === "copy-log");
+    });
+    store.heal();
+    const stored = await store.keys();
+    await shop.addRows(20_000, 10, "not copied");
+    const written = await shop.clock();
+    await regions.reaches(north, written);
+    await until("the lag grows", async () => ((await regions.location(south))?.replication_lag_seconds ?? 0) > 1);
+    assert.deepEqual(await store.keys(), stored, "nothing comes while it is paused");
+    assert.equal((await regions.location(south))?.complete_backups, 1);
+
+    const sentBefore = new Set(store.keysOf("put"));
+    await setPaused({ paused: false });
+    await regions.hasBackups(south, 2);
+    await regions.reaches(south, written);
+    await until("the lag is gone", async () => (await regions.location(south))?.replication_lag_seconds === 0);
+    assert.ok(await store.head(objectNames.manifest(serviceId, backup.backup_name)));
+    const again = store
+      .keysOf("put")
+      .slice(sentBefore.size)
+      .filter((key) => stored.includes(key));
+    assert.deepEqual(
+      again.filter((key) => key.includes("/log/")),
+      [],
+      "log that was there is not sent again",
+    );
+    assert.equal(await countAt(await forkShop(regions, "after", { cloud: south })), 7010);
+  },
+);
