@@ -7,6 +7,7 @@ import * as retention from "./migrations/0002-retention.ts";
 import * as verification from "./migrations/0003-verification.ts";
 import * as gtids from "./migrations/0004-gtids.ts";
 import * as peopleAndMetrics from "./migrations/0005-people-and-metrics.ts";
+import * as rebuiltServices from "./migrations/0006-rebuilt-services.ts";
 import type { Tables } from "./schema.ts";
 
 /** The catalog's tables, typed. */
@@ -25,6 +26,7 @@ const migrations = {
   "0003-verification": verification,
   "0004-gtids": gtids,
   "0005-people-and-metrics": peopleAndMetrics,
+  "0006-rebuilt-services": rebuiltServices,
 };
 
 /** Sizes and counts fit a number; commit times stay text. */

@@ -16,6 +16,7 @@ export const jobKinds = [
   "restore",
   "collect",
   "verify",
+  "rebuild",
 ] as const;
 export type JobKind = (typeof jobKinds)[number];
 
@@ -30,13 +31,15 @@ const concurrency: Readonly<Record<JobKind, number>> = {
   restore: 1,
   collect: 2,
   verify: 1,
+  rebuild: 1,
 };
 
 export interface JobRequest {
   readonly kind: JobKind;
   readonly cloud: string;
   readonly project: string;
-  readonly service: { readonly id: string; readonly name: string };
+  /** Undefined for what is about none, or about many. */
+  readonly service: { readonly id: string; readonly name: string } | undefined;
   readonly input: Readonly<Record<string, unknown>>;
   /** Larger goes first. */
   readonly priority?: number;
@@ -47,6 +50,7 @@ export interface RunningJob {
   readonly id: string;
   readonly kind: JobKind;
   readonly cloud: string;
+  /** Empty for a job that is about no one service. */
   readonly serviceId: string;
   readonly input: Readonly<Record<string, unknown>>;
   /** 1 for the first attempt. */
@@ -119,15 +123,15 @@ export class JobQueue {
         id,
         kind: request.kind,
         project: request.project,
-        service_id: request.service.id,
-        service_name: request.service.name,
+        service_id: request.service?.id ?? null,
+        service_name: request.service?.name ?? null,
         cloud: request.cloud,
         state: "queued",
         input: JSON.stringify(request.input),
         created_at: new Date(),
       })
       .execute();
-    const data: QueuedData = { serviceId: request.service.id, input: request.input };
+    const data: QueuedData = { serviceId: request.service?.id ?? "", input: request.input };
     await this.#boss.send(queue, data, { id, priority: request.priority ?? 0, db: fromKysely(db) });
     return id;
   }

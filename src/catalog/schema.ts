@@ -125,6 +125,8 @@ export interface ServiceTable {
   applied_generation: Count;
   created_at: Moment;
   updated_at: Moment;
+  /** When it was rebuilt from a store: btar runs no server of it, and removes nothing of it by itself. */
+  rebuilt_at: MomentOrNull;
   /** Set when it is being deleted; its name is free again at once. */
   deleted_at: MomentOrNull;
 }

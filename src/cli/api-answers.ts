@@ -14,6 +14,7 @@ import type { cloudsAnswer } from "../contract/clouds.ts";
 import type { cancelAnswer, job, jobAnswer, jobsAnswer } from "../contract/jobs.ts";
 import type { loginAnswer, newPersonAnswer, peopleAnswer, personAnswer } from "../contract/people.ts";
 import type { eventsAnswer, projectAnswer, projectsAnswer } from "../contract/projects.ts";
+import type { rebuildAnswer } from "../contract/rebuild.ts";
 import type { logsAnswer, metricsAnswer } from "../contract/server-reports.ts";
 import type { service, serviceAnswer, servicesAnswer } from "../contract/services.ts";
 import type { protectionAnswer, statusAnswer } from "../contract/status.ts";
@@ -35,6 +36,7 @@ export type Job = Static<typeof job>;
 export type JobAnswer = Static<typeof jobAnswer>;
 export type JobsAnswer = Static<typeof jobsAnswer>;
 export type CancelAnswer = Static<typeof cancelAnswer>;
+export type RebuildAnswer = Static<typeof rebuildAnswer>;
 
 export type Protection = Static<typeof protectionAnswer>;
 export type StatusAnswer = Static<typeof statusAnswer>;

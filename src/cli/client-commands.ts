@@ -7,6 +7,7 @@ import { addLocationCommands } from "./location-commands.ts";
 import { addLoginCommands, type LoginMachine } from "./login-commands.ts";
 import { addOverviewCommands } from "./overview-commands.ts";
 import { addProjectCommands } from "./project-commands.ts";
+import { addRebuildCommand } from "./rebuild-commands.ts";
 import { addRecoveryCommands } from "./recovery-commands.ts";
 import { addServerCommands } from "./server-commands.ts";
 import { addServiceCommands } from "./service-commands.ts";
@@ -36,6 +37,7 @@ export function addClientCommands(program: Command, machine: ClientMachine): voi
   addRecoveryCommands(program, findAccess, resolvePath);
   addOverviewCommands(program, findAccess);
   addVerifyCommand(program, findAccess);
+  addRebuildCommand(program, findAccess);
   addJobCommands(program.command("jobs").description("long work: what goes on, and how far it is"), findAccess);
   addLoginCommands(program, findAccess, machine);
   addUserCommands(program.command("user").description("users of the API"), findAccess, machine.readPassword);

@@ -15,7 +15,9 @@ const progress = Type.Object({
 
 export const job = Type.Object({
   id: Type.String({ description: "Names the job" }),
-  kind: Type.String({ description: "provision, apply, remove, backup, copy, fork, restore, collect or verify" }),
+  kind: Type.String({
+    description: "provision, apply, remove, backup, copy, fork, restore, collect, verify, rebuild or lost-range",
+  }),
   project: Type.String({ description: "Name of the project" }),
   service_name: nullableText("Name of the service"),
   cloud_name: Type.String({ description: "Cloud whose agent carries it out" }),

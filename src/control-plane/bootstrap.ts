@@ -5,7 +5,7 @@ import { changePerson, findPerson, insertPerson, type Person } from "../catalog/
 import { openAuthorityKey } from "../catalog/service-secrets.ts";
 import type { BtarConfiguration } from "../contract/configuration.ts";
 import { hashPassword, isPasswordOf } from "../platform/password-hash.ts";
-import { insertProject } from "./projects/insert-project.ts";
+import { insertProject } from "../catalog/insert-project.ts";
 
 /** Who the first token belongs to. */
 export const adminEmail = "admin@btar.local";

@@ -12,6 +12,7 @@ import { runCollectJob } from "./jobs/collect-job.ts";
 import { runCopyJob } from "./jobs/copy-job.ts";
 import { runForkJob } from "./jobs/fork-job.ts";
 import { runProvisionJob } from "./jobs/provision-job.ts";
+import { runRebuildJob } from "./jobs/rebuild-job.ts";
 import { runRemoveJob } from "./jobs/remove-job.ts";
 import { runRestoreJob } from "./jobs/restore-job.ts";
 import { runVerifyJob } from "./jobs/verify-job.ts";
@@ -146,6 +147,7 @@ export class RegionAgent {
         restore: runRestoreJob,
         collect: runCollectJob,
         verify: runVerifyJob,
+        rebuild: runRebuildJob,
       };
     for (const [kind, run] of Object.entries(code) as [JobKind, (typeof code)[JobKind]][]) {
       const isLarge = largeJobs.has(kind);

@@ -158,6 +158,14 @@ export class Repository {
     return version;
   }
 
+  /** Versions of the service's description that are here, oldest first. */
+  async descriptionVersions(options: CallOptions = {}): Promise<readonly string[]> {
+    const folder = objectNames.descriptions(this.serviceId);
+    const versions: string[] = [];
+    for await (const { key } of this.store.list(folder, options)) versions.push(key.slice(folder.length));
+    return versions.sort();
+  }
+
   /** @throws {BtarError} OBJECT_MISSING, OBJECT_DAMAGED */
   async description(version: string, options: CallOptions = {}): Promise<ServiceDescription> {
     const name = objectNames.description(this.serviceId, version);

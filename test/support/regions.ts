@@ -57,6 +57,8 @@ export interface EventView {
 export interface RegionsOptions {
   /** The store of a cloud; a folder by default. */
   readonly storeOf?: (cloud: string) => ObjectStore;
+  /** A new one by default. */
+  readonly masterKey?: Buffer;
   readonly retainedLogBytes?: number;
   readonly maxPieceBytes?: number;
   /** North and south by default. */
@@ -99,7 +101,7 @@ export class TestRegions implements AsyncDisposable {
     const { port } = catalogServer.address;
     const databaseUrl = `postgres://postgres@127.0.0.1:${port}/postgres`;
     const configuration = await testConfiguration(directory, options);
-    const masterKey = randomBytes(32);
+    const masterKey = options.masterKey ?? randomBytes(32);
     const logger = createLogger({ level: "error" });
     const catalog = await openCatalog(databaseUrl, {
       maxConnections: 5,

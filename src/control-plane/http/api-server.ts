@@ -15,6 +15,7 @@ import { accountRoutes } from "../projects/account-routes.ts";
 import { projectChangeRoutes } from "../projects/change-routes.ts";
 import { metricsRoutes } from "../metrics/routes.ts";
 import { projectRoutes } from "../projects/routes.ts";
+import { rebuildRoutes } from "../rebuild/routes.ts";
 import { serverRoutes } from "../servers/routes.ts";
 import { serviceAccountRoutes } from "../services/account-routes.ts";
 import { attachRoutes } from "../services/attach-routes.ts";
@@ -46,6 +47,7 @@ const featureRoutes = [
   locationRoutes,
   jobRoutes,
   statusRoutes,
+  rebuildRoutes,
   healthRoutes,
   metricsRoutes,
 ];

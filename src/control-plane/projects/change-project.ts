@@ -8,7 +8,7 @@ import { BtarError } from "../../domain/errors.ts";
 import type { ControlPlaneContext } from "../context.ts";
 import { chosenCloud } from "../services/choices.ts";
 import { findProject } from "./find-project.ts";
-import { insertProject } from "./insert-project.ts";
+import { insertProject } from "../../catalog/insert-project.ts";
 import { accountId, organizationId } from "./project-fields.ts";
 
 /** @throws {BtarError} ALREADY_EXISTS, INVALID_INPUT, NOT_FOUND for the project to copy from */

@@ -47,7 +47,7 @@ export class CollectionSchedule {
       select location.service_id, service.name as service_name, service.project, location.cloud
       from location join service on service.id = location.service_id
       where ${hasNoCollection} and (
-        (location.state = 'active' and service.deleted_at is null
+        (location.state = 'active' and service.deleted_at is null and service.rebuilt_at is null
           and exists (select from backup_location l where l.service_id = service.id and l.cloud = location.cloud
             and l.state = 'complete' and l.completed_at > coalesce(location.collected_at, '-infinity')))
         or (location.state = 'deleting' and location.delete_after <= ${now}
@@ -72,7 +72,8 @@ export class CollectionSchedule {
             and job.finished_at > coalesce(location.collected_at, '-infinity')
               - make_interval(secs => ${configuration.backups.leftoverHours * 3600}))) as is_due
       from location join service on service.id = location.service_id
-      where ${hasNoCollection} and location.state = 'active' and service.deleted_at is null`.execute(db);
+      where ${hasNoCollection} and location.state = 'active' and service.deleted_at is null
+        and service.rebuilt_at is null`.execute(db);
     for (const place of rows) {
       if (place.is_due || (await this.#hasExpired(place, now))) await this.#request(place);
     }

@@ -24,7 +24,8 @@ export interface Connection {
  */
 export function connectionOf(row: ServiceRow, secrets: ServiceSecrets, databases: readonly string[]): Connection {
   if (row.kind === "attached") {
-    const { host, port, user, database } = parseServiceUri(secrets.attachedUri ?? "");
+    if (secrets.attachedUri === undefined) return { uri: null, params: {}, components: [] }; // known from a store alone
+    const { host, port, user, database } = parseServiceUri(secrets.attachedUri);
     return { uri: null, params: { dbname: database, host, port: String(port), user }, components: [] };
   }
   const { host, port } = row;

@@ -33,6 +33,7 @@ const running: ServiceRow = {
   applied_generation: 1,
   created_at: now,
   updated_at: now,
+  rebuilt_at: null,
   deleted_at: null,
 };
 const plan = (row: ServiceRow, body: UpdateBody) =>

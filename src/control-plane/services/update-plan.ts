@@ -45,6 +45,7 @@ export function planUpdate(
   refuseOtherVersion(row, config);
   const isPowered = body.powered ?? row.is_powered;
   if (row.is_powered && !isPowered) refusePowerOff(row, body);
+  if (row.rebuilt_at !== null && isPowered) throw noServer(row);
   const plan = body.plan === undefined ? row.plan : chosenPlan(row.engine, body.plan).name;
   const next = {
     config,
@@ -112,6 +113,13 @@ function refusePowerOff(row: ServiceRow, body: UpdateBody): void {
     });
   }
   if (body.termination_protection ?? row.termination_protection) throw protectedError();
+}
+
+function noServer({ name }: ServiceRow): BtarError {
+  return new BtarError("WRONG_STATE", {
+    message: `Service ${name} was rebuilt from a store: btar has no server of it to start`,
+    hint: `fork it: btar fork ${name} NEW-NAME --cloud CLOUD`,
+  });
 }
 
 /** The words that clients know. */

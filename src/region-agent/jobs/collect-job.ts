@@ -85,7 +85,9 @@ async function collectLocation(run: Collection): Promise<Record<string, unknown>
   const now = await retentionNow(db);
   const options = { now, defaultDays: env.configuration.backups.retentionDays };
   const remarks: string[] = [];
-  if (location.role === "primary" || (await isPrimaryReachable(run))) {
+  if (service.row.rebuilt_at !== null) {
+    remarks.push("nothing expires of a service that was rebuilt from a store");
+  } else if (location.role === "primary" || (await isPrimaryReachable(run))) {
     await markExpired(db, service.row, { ...options, cloud: env.cloud });
   } else {
     remarks.push("nothing expires here while the primary cannot be reached");

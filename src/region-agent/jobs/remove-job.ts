@@ -18,6 +18,7 @@ export async function runRemoveJob(env: AgentEnvironment, job: RunningJob): Prom
       await rm(directory, { recursive: true, force: true });
       return { removed: true };
     }
+    if (service.secrets.attachedUri === undefined) return { slotDropped: false }; // known from a store alone
     job.progress({ phase: "dropping the replication slot" });
     try {
       await source.dropReservation(addressOf(env, service), {

@@ -1,7 +1,7 @@
-import type { CatalogDatabase } from "../../catalog/catalog.ts";
-import { sealAuthorityKey } from "../../catalog/service-secrets.ts";
-import { BtarError } from "../../domain/errors.ts";
-import { createAuthority } from "../../platform/certificates.ts";
+import type { CatalogDatabase } from "./catalog.ts";
+import { sealAuthorityKey } from "./service-secrets.ts";
+import { BtarError } from "../domain/errors.ts";
+import { createAuthority } from "../platform/certificates.ts";
 
 /**
  * Makes a project, with its own authority for the certificates of managed servers.
