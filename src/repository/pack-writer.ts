@@ -93,15 +93,16 @@ export class PackWriter {
     return this.#inFlight.size < maxPacksInFlight;
   }
 
-  /** Pack `number`, once it is stored. It must have been closed, or be closed by `flush`. */
+  /** Pack `number`, once it is stored; one that is being filled is closed. */
   stored(number: number): Promise<StoredPack> {
+    if (number === this.#stored.length && this.#open) this.#close(this.#open);
     const pack = this.#stored[number];
-    if (!pack) throw new Error(`pack ${number} is not closed yet`);
+    if (!pack) throw new Error(`there is no pack ${number} yet`);
     return pack;
   }
 
   /**
-   * Reads a blob of a pack, once it is stored. It must have been closed, or be closed by `flush`.
+   * Reads a blob of a pack, once it is stored; one that is being filled is closed.
    * @throws {BtarError} OBJECT_MISSING, OBJECT_DAMAGED
    */
   async read(role: BlobRole, blob: BlobRef): Promise<Buffer> {

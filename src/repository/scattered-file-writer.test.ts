@@ -87,6 +87,33 @@ test("pages that come after their file are stored once, as a delta over what was
   );
 });
 
+test("pages that come again lie over those of a pack that is still being filled", async () => {
+  const repository = await openFixture(new MemoryObjectStore("again"));
+  const extents = 60;
+  const content = Buffer.alloc(extents * extentBytes, "x");
+  const manifest = await backUp(repository, "backup-1", {
+    previous: undefined,
+    write: async (writer) => {
+      const file = writer.openFile("t.ibd");
+      await writeWhole(file, content);
+      await writer.settle();
+      // Half of each extent makes more than one pack, and much of the next one.
+      for (const [offset, pages] of [
+        [0, 60],
+        [50 * pageBytes, 1],
+      ] as const) {
+        for (let index = 0; index < extents; index += 1) {
+          const bytes = randomBytes(pages * pageBytes);
+          bytes.copy(content, index * extentBytes + offset);
+          await file.write(index, [{ offset, bytes }]);
+        }
+      }
+      await file.finish(entryOf("t.ibd", content.length));
+    },
+  });
+  assert.ok((await storedContent(repository, manifest)).get("t.ibd")?.equals(content));
+});
+
 test("a file that was renamed while it was read has its last name, and one that is not finished is not there", async () => {
   const repository = await openFixture(new MemoryObjectStore("renamed"));
   const content = randomBytes(extentBytes + 5 * pageBytes);
