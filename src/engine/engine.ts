@@ -103,6 +103,8 @@ export interface ServerAddress {
   /** Database to connect to for SQL. */
   readonly database: string;
   readonly tls: TlsChoice;
+  /** Where the server takes us when it has no connection left for anybody (MySQL). */
+  readonly whenFull?: Pick<ServerAddress, "host" | "port" | "tls"> | undefined;
 }
 
 /** `disable`: none. `require`: encrypted, certificate not checked. `verify-ca`, `verify-full`: checked. */

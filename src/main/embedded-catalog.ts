@@ -1,10 +1,10 @@
 import { randomBytes } from "node:crypto";
-import { createServer } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { BtarError, describeError } from "../domain/errors.ts";
 import type { ServerDriver, ServerSpec } from "../engine/server.ts";
 import { createAuthority, issueCertificate } from "../platform/certificates.ts";
 import { readTextIfThere, writeFileDurably } from "../platform/files.ts";
+import { freePort, isPortFree } from "../platform/ports.ts";
 import { dataFiles } from "./data-directory.ts";
 
 /** Kept in the data directory, so that a running server is found again. */
@@ -105,8 +105,8 @@ async function catalogSecret(
   { file, isRunning }: { readonly file: string; readonly isRunning: boolean },
 ): Promise<CatalogSecret> {
   const known = await readSecret(file);
-  if (known && (isRunning || (await isFree(known.port)))) return known;
-  const secret: CatalogSecret = { ...(known ?? (await newSecret(driver))), port: await freePort() };
+  if (known && (isRunning || (await isPortFree(known.port, host)))) return known;
+  const secret: CatalogSecret = { ...(known ?? (await newSecret(driver))), port: await newPort() };
   await writeFileDurably(file, `${JSON.stringify(secret)}\n`, { mode: 0o600 });
   return secret;
 }
@@ -144,23 +144,8 @@ async function newSecret(driver: ServerDriver): Promise<Omit<CatalogSecret, "por
   };
 }
 
-async function isFree(port: number): Promise<boolean> {
-  return (await listenOnce(port)) !== undefined;
-}
-
-async function freePort(): Promise<number> {
-  const port = await listenOnce(0);
+async function newPort(): Promise<number> {
+  const port = await freePort(host);
   if (port !== undefined) return port;
   throw new BtarError("SERVER_START_FAILED", { message: `no port of ${host} is free` });
-}
-
-/** @returns the port listened on, which is free again then; undefined when it is not free */
-async function listenOnce(port: number): Promise<number | undefined> {
-  const listener = createServer();
-  const { promise, resolve } = Promise.withResolvers<boolean>();
-  listener.once("error", () => resolve(false)).listen({ port, host, exclusive: true }, () => resolve(true));
-  if (!(await promise)) return undefined;
-  const address = listener.address();
-  await new Promise((closed) => listener.close(closed));
-  return typeof address === "object" && address !== null ? address.port : undefined;
 }

@@ -7,13 +7,16 @@ import net from "node:net";
 import path from "node:path";
 import { after, before, test } from "node:test";
 import { connectSocket, secureSocket, StartUp } from "../../src/engine/client-socket.ts";
+import { streamLog } from "../../src/engine/mysql/binlog/log-stream.ts";
 import { MysqlConnection, type Row } from "../../src/engine/mysql/connection.ts";
 import { packetOf } from "../../src/engine/mysql/packets.ts";
 import { MysqlManagedServers, type MysqlServerOptions } from "../../src/engine/mysql/server/managed-server.ts";
 import type { ServerSpec } from "../../src/engine/server.ts";
+import { MemoryObjectStore } from "../../src/object-store/memory/memory-object-store.ts";
 import { systemClock } from "../../src/platform/clock.ts";
 import { isProcessAlive } from "../../src/platform/process.ts";
 import { rejectsWith } from "../support/assert-error.ts";
+import { openFixture } from "../support/backup-fixture.ts";
 import {
   errnoOf,
   ManagedMysqlServers,
@@ -26,6 +29,7 @@ import {
   newCertificate,
   noSignal,
 } from "../support/managed-mysql.ts";
+import { backUp } from "../support/mysql-backup.ts";
 import { temporaryDirectory } from "../support/temporary-directory.ts";
 
 /** A running server with its administrator, for tests that leave it as it was. */
@@ -62,7 +66,7 @@ test("MySQL is made, started, adopted, configured and stopped", async () => {
   const users = await internalQuery(servers, spec, "SELECT user FROM mysql.user WHERE user NOT LIKE 'mysql.%'");
   assert.deepEqual(
     users.map((row) => Object.values(row)),
-    [["btar_internal"]],
+    [["btar_internal"], ["btar_internal"]],
     "nobody else can log in",
   );
 
@@ -217,7 +221,7 @@ test("who may connect from where", async () => {
   assert.equal(await mysqlRefusal({ ...admin, tls: false }), 3159, "customers need TLS");
   assert.equal(await mysqlRefusal({ ...admin, from: "127.0.0.2" }), 1184, "customers come from ip_filter");
   const internal = { ...admin, user: "btar_internal", password: spec.accounts.internal.password };
-  assert.equal(await mysqlRefusal(internal), 1045, "btar comes by the socket");
+  assert.equal(await mysqlRefusal({ ...internal, from: "127.0.0.2" }), 1045, "btar comes from this host");
   const address = driver.internalAddress(directory, spec);
   await rejectsWith("SERVER_REFUSED", () => MysqlConnection.open({ ...address, password: "x" }, { signal: noSignal }));
 
@@ -227,6 +231,37 @@ test("who may connect from where", async () => {
   await driver.stop(directory);
   await driver.start(directory, { ...spec, userConfig: {} }, { signal: noSignal });
   assert.equal(await mysqlRefusal({ ...admin, from: "127.0.0.2" }), undefined, "who may come is what the start says");
+});
+
+test("P1, P2: a server whose connections are all taken is backed up and changed even so", async () => {
+  const { servers, spec } = shared;
+  const { driver } = servers;
+  const directory = servers.directoryOf("shop");
+  const limitedTo = (max_connections: number) => ({ ...spec, userConfig: { mysql: { max_connections } } });
+  const address = driver.internalAddress(directory, spec);
+  const admin = mysqlAdminOf(spec);
+  await driver.configure(directory, limitedTo(30));
+  const others = await Promise.all(Array.from({ length: 30 }, async () => await mysqlConnect(admin)));
+  try {
+    assert.equal(await mysqlRefusal(admin), 1040);
+    // One more than that is left for administrators.
+    await using _last = await MysqlConnection.open(address, { signal: noSignal });
+    const alone = { ...address, whenFull: undefined };
+    await rejectsWith("SERVER_REFUSED", () => MysqlConnection.open(alone, { signal: noSignal }));
+    const repository = await openFixture(new MemoryObjectStore("full"));
+    const { facts } = await backUp(address, repository, { backupId: "backup-1" });
+    const from = { stream: facts.log.stream, position: facts.log.start };
+    const stream = await streamLog(address, { reservation: "btar_test", from, signal: noSignal });
+    for await (const event of stream) if (event.kind === "caught-up") break;
+    assert.ok((await driver.listAccounts(address)).users.includes("avnadmin"));
+    await driver.start(directory, spec, { signal: noSignal });
+    assert.deepEqual(await driver.configure(directory, limitedTo(40)), { needsRestart: false });
+    others.push(await mysqlConnect(admin));
+    assert.equal(await mysqlRefusal({ ...admin, port: address.whenFull?.port ?? 0 }), 1227, "it is for btar alone");
+  } finally {
+    for (const connection of others) connection.destroy();
+    await driver.configure(directory, spec);
+  }
 });
 
 test("a new certificate is presented at once", async () => {
@@ -270,7 +305,7 @@ test("settings that MySQL does not take are refused before anything is changed",
   );
   assert.equal(await readFile(path.join(directory, "my.cnf"), "utf8"), written);
   assert.deepEqual(await variablesOf(servers, spec, "max_connections"), ["50"]);
-  const names = ["data", "keyring", "log", "my.cnf", "programs", "server.json", "tls", "tmp"];
+  const names = ["admin-port", "data", "keyring", "log", "my.cnf", "programs", "server.json", "tls", "tmp"];
   assert.deepEqual((await readdir(directory)).sort(), names);
 
   const absent = servers.directoryOf("absent");
@@ -354,8 +389,7 @@ test("an initialization that was broken off is done again; directories with othe
   await mkdir(path.join(directory, "data.000000000000.unfinished")); // as after a kill -9
   await writeFile(path.join(directory, "init.000000000000.tmp"), "a password");
   await driver.initialize(directory, spec, { signal: noSignal });
-  const names = ["data", "keyring", "log", "my.cnf", "programs", "server.json", "tls", "tmp"];
-  assert.deepEqual((await readdir(directory)).sort(), names);
+  assert.deepEqual((await readdir(directory)).sort(), ["data", "log", "my.cnf", "server.json", "tls", "tmp"]);
   await driver.start(directory, spec, { signal: noSignal });
   assert.deepEqual(await variablesOf(servers, spec, "lower_case_table_names"), ["1"]);
   await driver.stop(directory);

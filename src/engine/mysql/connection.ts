@@ -1,6 +1,6 @@
 import net from "node:net";
 import mysql from "mysql2";
-import { BtarError } from "../../domain/errors.ts";
+import { BtarError, isBtarError } from "../../domain/errors.ts";
 import { connectSocket, endSocket, StartUp, secureSocket } from "../client-socket.ts";
 import { isSocketFile } from "../connection-error.ts";
 import type { ServerAddress } from "../engine.ts";
@@ -8,7 +8,15 @@ import { OneBufferSocket } from "../socket-reader.ts";
 import { LogInStream } from "./log-in-stream.ts";
 import { PacketChannel } from "./packet-channel.ts";
 import { quitPacket } from "./packets.ts";
-import { cancelled, formatAddress, protocolViolation, refusal, unreachable } from "./server-error.ts";
+import {
+  cancelled,
+  errnoOf,
+  formatAddress,
+  protocolViolation,
+  refusal,
+  tooManyConnections,
+  unreachable,
+} from "./server-error.ts";
 
 /** Our statements read a few rows of system tables. */
 const queryLimitMs = 30_000;
@@ -63,8 +71,24 @@ export class MysqlConnection implements AsyncDisposable {
     if (options.signal.aborted) this.#onAbort();
   }
 
-  /** @throws {BtarError} SERVER_UNREACHABLE, SERVER_REFUSED, SERVER_PROTOCOL, CANCELLED; within 15 s */
+  /**
+   * A server that is full is asked again where it takes us even so.
+   * @throws {BtarError} SERVER_UNREACHABLE, SERVER_REFUSED, SERVER_PROTOCOL, CANCELLED; within 15 s
+   */
   static async open(address: ServerAddress, options: MysqlConnectionOptions): Promise<MysqlConnection> {
+    try {
+      return await MysqlConnection.#openAt(address, options);
+    } catch (error) {
+      const { whenFull, ...usual } = address;
+      if (!whenFull || errnoOf(error) !== tooManyConnections) throw error;
+      return await MysqlConnection.#openAt({ ...usual, ...whenFull }, options).catch((cause: unknown) => {
+        // A server that was made without an account for it.
+        throw isBtarError(cause, "SERVER_REFUSED") ? error : cause;
+      });
+    }
+  }
+
+  static async #openAt(address: ServerAddress, options: MysqlConnectionOptions): Promise<MysqlConnection> {
     const startUp = new StartUp("MySQL", address, options.signal);
     // TLS reads the socket below it in a way of its own.
     const socket = address.tls.mode === "disable" ? new OneBufferSocket() : new net.Socket();

@@ -49,6 +49,9 @@ export function protocolViolation(address: ServerAddress, what: string): BtarErr
   });
 }
 
+/** ER_CON_COUNT_ERROR */
+export const tooManyConnections = 1040;
+
 /** The server stops, was made to end this connection, or does not serve now. */
 const unavailable = new Set([
   1053, // ER_SERVER_SHUTDOWN
@@ -83,7 +86,7 @@ function hintOf(errno: number, address: ServerAddress): string | undefined {
       return `make an account for this host: CREATE USER '${address.user}'@'%' IDENTIFIED BY …;`;
     case 1129: // ER_HOST_IS_BLOCKED
       return "end the block: TRUNCATE TABLE performance_schema.host_cache;";
-    case 1040: // ER_CON_COUNT_ERROR
+    case tooManyConnections:
     case 1203: // ER_TOO_MANY_USER_CONNECTIONS
       return "raise max_connections, or end other connections";
     case 3159: // ER_SECURE_TRANSPORT_REQUIRED

@@ -13,7 +13,7 @@ import { putUser } from "../server/accounts.ts";
 import { limitRights } from "../server/admin-rights.ts";
 import { admit, writeConfiguration } from "../server/configure.ts";
 import { layOut, readServerState, type ServerState, writeServerState } from "../server/directory.ts";
-import { internalAccountStatements, internalHost, withInitFile } from "../server/internal-account.ts";
+import { internalAccountStatements, internalHosts, socketHost, withInitFile } from "../server/internal-account.ts";
 import { syncKeyring, requireKeyring, withKeyring } from "../server/keyring.ts";
 import { stopServer } from "../server/server-process.ts";
 import { type StartRequest, startServer } from "../server/start.ts";
@@ -175,10 +175,11 @@ async function replay(recovery: Recovery): Promise<NonNullable<ServerState["reco
   const { gtids } = await session.queryRow("SELECT @@GLOBAL.gtid_executed AS gtids");
   const executed = GtidSet.parse(gtids ?? "");
   refuseMore(recovery, relayed, executed);
-  for (const statement of internalAccountStatements(spec.accounts.internal)) await session.query(statement);
+  const statements = internalAccountStatements(spec.accounts.internal, internalHosts);
+  for (const statement of statements) await session.query(statement);
   await limitRights(session, [spec.accounts.internal.name, recoveryUser]);
   await putUser(recovery.address, { ...spec.accounts.admin, isAdmin: true });
-  await session.query(`DROP USER ${recoveryUser}@${internalHost}`);
+  await session.query(`DROP USER ${recoveryUser}@${socketHost}`);
   return {
     stoppedAt: stoppedAt(relayed, executed),
     lastCommitAt: relayed.lastCommitMicros === undefined ? null : microsToDate(relayed.lastCommitMicros).toISOString(),

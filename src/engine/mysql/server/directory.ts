@@ -27,6 +27,8 @@ export interface ServerDirectory {
   /** In `data`, which nobody but the server and btar can enter: whoever answers there is the server. */
   readonly socket: string;
   readonly pidFile: string;
+  /** Tells the port of the running server's interface for administrators. */
+  readonly adminPortFile: string;
   readonly logFile: string;
 }
 
@@ -71,6 +73,7 @@ export function serverDirectory(root: string): ServerDirectory {
     privateKey: path.join(root, "tls", "server.key"),
     socket: path.join(data, "mysql.sock"),
     pidFile: path.join(data, "mysqld.pid"),
+    adminPortFile: path.join(root, "admin-port"),
     logFile: path.join(root, "log", "mysql.log"),
   };
 }

@@ -9,7 +9,7 @@ import type { ServerSpec } from "../../server.ts";
 import { writeConfiguration } from "./configure.ts";
 import { ensureServerOwned, layOut, type ServerDirectory, type ServerState, writeServerState } from "./directory.ts";
 import { type MysqlInstallation, programArguments } from "./installations.ts";
-import { internalAccountStatements, withInitFile } from "./internal-account.ts";
+import { internalAccountStatements, internalHosts, withInitFile } from "./internal-account.ts";
 import { userSettings } from "./user-settings.ts";
 
 const initializeLimitMs = 300_000;
@@ -59,7 +59,8 @@ const nameCase = "lower_case_table_names";
 /** The internal account is the only one besides MySQL's own, which nobody can log in with. */
 async function makeDataDirectory(request: Initialization, dataDirectory: string): Promise<void> {
   const { directory, spec, installation, runAs, signal } = request;
-  const statements = [...internalAccountStatements(spec.accounts.internal), "DROP USER root@localhost"];
+  const ofInternal = internalAccountStatements(spec.accounts.internal, internalHosts);
+  const statements = [...ofInternal, "DROP USER root@localhost"];
   await withInitFile(request, statements, async (initFile) => {
     const args = [
       `--defaults-file=${directory.configuration}`,

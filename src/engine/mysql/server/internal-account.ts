@@ -4,23 +4,33 @@ import mysql from "mysql2";
 import { unlinkIfThere, writeFileDurably } from "../../../platform/files.ts";
 import type { RunAs } from "../../run-as.ts";
 import type { ServerAccounts } from "../../server.ts";
+import { adminHost } from "./admin-interface.ts";
 import type { ServerDirectory } from "./directory.ts";
 
-/** btar's own account comes by the socket file only. */
-export const internalHost = "localhost";
+/** Who comes by the socket file. */
+export const socketHost = "localhost";
+/** btar's own account comes by the socket file and, when the server is full, by its interface for administrators. */
+export const internalHosts: readonly string[] = [socketHost, adminHost];
 
 /**
  * Statements, one a line, that make the internal account, or give it its password and rights again. Nobody who is not
  * SYSTEM_USER can change it.
  */
-export function internalAccountStatements({ name, password }: ServerAccounts["internal"]): readonly string[] {
-  const account = mysql.format("?@?", [name, internalHost]);
+export function internalAccountStatements(
+  { name, password }: ServerAccounts["internal"],
+  hosts: readonly string[] = [socketHost],
+): readonly string[] {
   const secret = mysql.format("IDENTIFIED WITH caching_sha2_password BY ?", [password]);
   return [
     "SET SESSION sql_mode = ''", // quotes and backslashes mean what `format` thinks
-    `CREATE USER IF NOT EXISTS ${account} ${secret}`,
-    `ALTER USER ${account} ${secret} REQUIRE NONE ACCOUNT UNLOCK PASSWORD EXPIRE NEVER`,
-    `GRANT ALL ON *.* TO ${account} WITH GRANT OPTION`,
+    ...hosts.flatMap((host) => {
+      const account = mysql.format("?@?", [name, host]);
+      return [
+        `CREATE USER IF NOT EXISTS ${account} ${secret}`,
+        `ALTER USER ${account} ${secret} REQUIRE NONE ACCOUNT UNLOCK PASSWORD EXPIRE NEVER`,
+        `GRANT ALL ON *.* TO ${account} WITH GRANT OPTION`,
+      ];
+    }),
   ];
 }
 

@@ -7,6 +7,7 @@ import type { ServerDriver, ServerLogLine, ServerSpec, ServerStatus } from "../.
 import { boundLog } from "../../server-log-file.ts";
 import { MysqlConnection } from "../connection.ts";
 import { createDatabase, dropDatabase, dropUser, listAccounts, putUser } from "./accounts.ts";
+import { adminInterface } from "./admin-interface.ts";
 import { admit, type Configuration, reconfigure, writeConfiguration } from "./configure.ts";
 import { readServerState, type ServerDirectory, type ServerState, serverDirectory } from "./directory.ts";
 import { initializeServer } from "./initialize.ts";
@@ -104,8 +105,9 @@ export class MysqlManagedServers implements RunsServers {
 
   internalAddress(directory: string, spec: ServerSpec): ServerAddress {
     const { name: user, password } = spec.accounts.internal;
-    const { socket } = serverDirectory(path.resolve(directory));
-    return { host: socket, port: spec.port, user, password, database: "", tls: { mode: "disable" } };
+    const place = serverDirectory(path.resolve(directory));
+    const whenFull = adminInterface(place);
+    return { host: place.socket, port: spec.port, user, password, database: "", tls: { mode: "disable" }, whenFull };
   }
 
   async newLog(directory: string, offset: number) {

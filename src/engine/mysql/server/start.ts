@@ -5,7 +5,8 @@ import type { ServerAddress } from "../../engine.ts";
 import type { RunAs } from "../../run-as.ts";
 import { logSize, readLogFrom } from "../../server-log-file.ts";
 import { MysqlConnection } from "../connection.ts";
-import { errnoOf } from "../server-error.ts";
+import { errnoOf, tooManyConnections } from "../server-error.ts";
+import { adminInterfaceOptions, forgetAdminInterface } from "./admin-interface.ts";
 import type { ServerDirectory } from "./directory.ts";
 import type { MysqlInstallation } from "./installations.ts";
 import { gistOfLog } from "./server-log.ts";
@@ -18,8 +19,6 @@ const pollMs = 50;
  * which it does from time to time.
  */
 const silenceLimitMs = 600_000;
-
-const tooManyConnections = 1040;
 
 export interface StartRequest {
   readonly directory: ServerDirectory;
@@ -42,7 +41,10 @@ export async function startServer(request: StartRequest): Promise<void> {
   const isRunning = (await findServer(request.directory)) !== undefined;
   // One that was about to end is started again.
   if (isRunning && (await answerOrEnd(request, undefined)) === undefined) return;
-  const started = await launchServer(request);
+  // One that is started in another way is nobody's to log in to.
+  if (request.overrides) await forgetAdminInterface(request.directory);
+  const overrides = request.overrides ?? (await adminInterfaceOptions(request.directory));
+  const started = await launchServer({ ...request, overrides });
   try {
     const ended = await answerOrEnd(request, started);
     if (ended !== undefined) throw await startFailed(request, started, `it ended with ${ended}`);
