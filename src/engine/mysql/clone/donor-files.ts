@@ -18,6 +18,8 @@ export interface DonorFile {
   sizeBytes: number;
   /** Undefined when it is no tablespace. */
   layout: TablespaceLayout | undefined;
+  /** Whether page 0 came with a key. It may come before, or go after, the file counts as encrypted. */
+  hasKey: boolean;
   readonly spaceId: number;
   /** Those of `file-copy` that bring it. */
   readonly chunks: { readonly first: number; readonly last: number };
@@ -102,7 +104,7 @@ export class DonorFiles {
       const content = this.#sink.openFile(place.path);
       const { sizeBytes, spaceId } = said;
       const chunks = { first: said.firstChunk, last: said.lastChunk };
-      const state = { chunks, isDeleted: false, layout: undefined, initialPage: undefined };
+      const state = { chunks, isDeleted: false, layout: undefined, hasKey: false, initialPage: undefined };
       this.#redo.set(said.index, { ...state, place, content, sizeBytes, spaceId });
     }
   }
@@ -130,7 +132,8 @@ export class DonorFiles {
     for (const path of directoriesOf(kept)) this.#sink.directory(path, directoryMode);
     const files: ClonedFile[] = [];
     const externalLocations = new Map<string, string>();
-    for (const { place, layout, spaceId, ...file } of kept) {
+    for (const { place, spaceId, ...file } of kept) {
+      const layout = file.layout && { ...file.layout, isEncrypted: file.layout.isEncrypted || file.hasKey };
       const sizeBytes = layout ? roundedSize(file.sizeBytes, layout) : file.sizeBytes;
       await file.content.finish({ path: place.path, sizeBytes, mode: fileMode, modifiedAt });
       files.push({ path: place.path, sizeBytes, spaceId, layout });
@@ -146,7 +149,8 @@ export class DonorFiles {
     const content = this.#sink.openFile(place.path);
     const chunks = { first: said.firstChunk, last: said.lastChunk };
     const { spaceId } = said;
-    return { content, place, layout, sizeBytes, spaceId, chunks, isDeleted: false, initialPage: undefined };
+    const state = { chunks, isDeleted: false, hasKey: false, initialPage: undefined };
+    return { ...state, content, place, layout, sizeBytes, spaceId };
   }
 
   #create(said: FileDescriptor, versions: Buffer | undefined): void {
@@ -156,6 +160,7 @@ export class DonorFiles {
     const sizeBytes = Math.max(said.sizeBytes, initialSize(spaceId, tablespaceLayout(flags)));
     const file = this.#open(said, sizeBytes);
     file.initialPage = initialPage({ flags, spaceId, versions, key });
+    file.hasKey = key !== undefined;
     this.#files.set(said.index, file);
   }
 

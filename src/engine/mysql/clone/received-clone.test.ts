@@ -163,6 +163,27 @@ test("a key that comes damaged ends the backup", async () => {
   assert.match(error.message, /shop\/secret\.ibd/);
 });
 
+test("a tablespace that is decrypted while it is read comes with a key, which a restore must know of", async () => {
+  const test = new TestClone();
+  test.begin("file-copy", { fileCount: 2 });
+  for (const [index, name] of ["one", "two"].entries()) {
+    test.file("file-copy", index, `./${name}.ibd`, { tablespaceFlags: encrypted });
+  }
+  test.begin("page-copy");
+  await test.data("page-copy", 0, initialPage({ flags: encrypted, spaceId: 0, versions, key: Buffer.alloc(64, 1) }));
+  await test.data("page-copy", 1, initialPage({ flags: plain, spaceId: 1, versions, key: undefined }));
+  for (const [index, name] of ["one", "two"].entries()) test.file("redo-copy", index, `./${name}.ibd`);
+  test.begin("redo-copy");
+  const { files } = await test.clone.finish(new Date(0));
+  assert.deepEqual(
+    files.map(({ path, layout }) => [path, layout?.isEncrypted]),
+    [
+      ["one.ibd", true],
+      ["two.ibd", false],
+    ],
+  );
+});
+
 test("what comes out of turn is refused", async () => {
   const test = new TestClone();
   await rejectsWith("SERVER_PROTOCOL", () => test.begin("page-copy"));

@@ -198,9 +198,10 @@ export class ReceivedClone {
       };
       return { buffer: Buffer.alloc(versionFields.end), look };
     }
-    if (state === "page-copy" && layout?.isEncrypted) {
+    if (state === "page-copy" && layout) {
       return keyCheck(layout.encryptionOffset, (key) => {
         if (key === "damaged") throw damagedKey(place.path);
+        file.hasKey = key === "sound";
       });
     }
     if (state !== "redo-copy") return undefined;
