@@ -6,4 +6,4 @@ dir=$1; program=$2; shift 2
 libraries=$dir/usr/lib/$(uname -m)-linux-gnu
 loader=$(echo "$libraries"/ld-linux-*.so.*)
 [ -x "$loader" ] || { echo "run-in-tree.sh: $dir holds no programs; make it with debian-tree.sh" >&2; exit 1; }
-exec "$loader" --library-path "$libraries:$libraries/ceph" --argv0 "$dir/$program" "$dir/$program" "$@"
+exec "$loader" --library-path "$libraries:$libraries/ceph:$libraries/systemd" --argv0 "$dir/$program" "$dir/$program" "$@"

@@ -12,6 +12,8 @@ const pollMs = 25;
 export interface BtarOptions {
   /** Working directory, and so where `btar.yaml` is looked for. */
   readonly directory: string;
+  /** Of an installed package; this checkout's by default. */
+  readonly launcher?: string;
   /** Node that `bin/btar.js` is started with; this test's own by default. */
   readonly node?: string;
   readonly environment?: Readonly<Record<string, string>>;
@@ -25,7 +27,7 @@ export class BtarProcess {
   #stderr = "";
 
   constructor(args: readonly string[], options: BtarOptions) {
-    this.#child = spawn(options.node ?? process.execPath, [launcher, ...args], {
+    this.#child = spawn(options.node ?? process.execPath, [options.launcher ?? launcher, ...args], {
       cwd: options.directory,
       env: {
         ...withoutBtar(process.env),

@@ -4,12 +4,12 @@ import { chmod, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { isProcessAlive } from "../../src/platform/process.ts";
-import { BtarProcess, btar, eventually } from "./btar-process.ts";
+import { type BtarOptions, BtarProcess, btar, eventually } from "./btar-process.ts";
 
 const portsEach = 20;
 let nextPort = 24_000 + Math.floor(Math.random() * 300) * portsEach;
 
-type Environment = Readonly<Record<string, string>>;
+type StartOptions = Omit<BtarOptions, "directory">;
 
 /** One installation with its own folder and ports, on default settings: two clouds, an embedded catalog. */
 export class Installation {
@@ -43,7 +43,7 @@ export class Installation {
   }
 
   /** `btar up`, begun. */
-  begin(options: { readonly node?: string; readonly environment?: Environment } = {}): BtarProcess {
+  begin(options: StartOptions = {}): BtarProcess {
     return this.track(new BtarProcess(["up"], { directory: this.directory, ...options }));
   }
 
@@ -54,7 +54,7 @@ export class Installation {
   }
 
   /** `btar up`, once it is up. */
-  async up(options: { readonly node?: string; readonly environment?: Environment } = {}): Promise<BtarProcess> {
+  async up(options: StartOptions = {}): Promise<BtarProcess> {
     const up = this.begin(options);
     await up.says("btar is up");
     return up;
