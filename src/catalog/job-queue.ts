@@ -16,6 +16,7 @@ export const jobKinds = [
   "restore",
   "collect",
   "verify",
+  "lost-range",
   "rebuild",
 ] as const;
 export type JobKind = (typeof jobKinds)[number];
@@ -31,6 +32,7 @@ const concurrency: Readonly<Record<JobKind, number>> = {
   restore: 1,
   collect: 2,
   verify: 1,
+  "lost-range": 1,
   rebuild: 1,
 };
 

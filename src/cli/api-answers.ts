@@ -12,6 +12,7 @@ import type {
 } from "../contract/backups.ts";
 import type { cloudsAnswer } from "../contract/clouds.ts";
 import type { cancelAnswer, job, jobAnswer, jobsAnswer } from "../contract/jobs.ts";
+import type { lostRangeAnswer } from "../contract/lost-range.ts";
 import type { loginAnswer, newPersonAnswer, peopleAnswer, personAnswer } from "../contract/people.ts";
 import type { eventsAnswer, projectAnswer, projectsAnswer } from "../contract/projects.ts";
 import type { rebuildAnswer } from "../contract/rebuild.ts";
@@ -36,6 +37,8 @@ export type Job = Static<typeof job>;
 export type JobAnswer = Static<typeof jobAnswer>;
 export type JobsAnswer = Static<typeof jobsAnswer>;
 export type CancelAnswer = Static<typeof cancelAnswer>;
+export type LostRangeAnswer = Static<typeof lostRangeAnswer>;
+export type LostRange = LostRangeAnswer["lost_range"];
 export type RebuildAnswer = Static<typeof rebuildAnswer>;
 
 export type Protection = Static<typeof protectionAnswer>;

@@ -4,6 +4,7 @@ import { type CommandContext, clientCommand, type FindAccess, segment } from "./
 import { productText, startText } from "./engine-commands.ts";
 import { formatBytes } from "./format.ts";
 import { followJob } from "./job-progress.ts";
+import { addLostRangeCommand } from "./lost-range-commands.ts";
 import { collectPairs, seconds } from "./setting-options.ts";
 import { answerWhenRunning } from "./wait-for-service.ts";
 
@@ -14,7 +15,8 @@ interface TargetOptions {
 }
 
 interface ForkOptions extends TargetOptions {
-  readonly cloud: string;
+  /** Commander would ask for it where a command below `fork` is meant, too. */
+  readonly cloud?: string;
   readonly type?: string;
   readonly plan?: string;
   readonly wait?: boolean;
@@ -47,7 +49,8 @@ export function addRecoveryCommands(program: Command, findAccess: FindAccess, re
     program
       .command("fork <source> <new>")
       .description("make a new service from a backup of another, at any time it covers")
-      .requiredOption("--cloud <cloud>", "where: the source's cloud, or one that holds a copy"),
+      .enablePositionalOptions() // the command below it has options of the same names
+      .option("--cloud <cloud>", "where: the source's cloud, or one that holds a copy (required)"),
   )
     .option("-t, --type <type>", "engine of the source; found out by default")
     .option("-p, --plan <plan>", "size; the source's by default")
@@ -61,6 +64,7 @@ export function addRecoveryCommands(program: Command, findAccess: FindAccess, re
   clientCommand(fork, findAccess, (context, [source = "", name = ""]) =>
     forkService(context, { source, name }, fork.opts()),
   );
+  addLostRangeCommand(fork, findAccess, resolvePath);
   const restore = withTarget(
     program
       .command("restore")
@@ -87,6 +91,7 @@ async function forkService(
   { source, name }: { readonly source: string; readonly name: string },
   options: ForkOptions,
 ): Promise<void> {
+  if (options.cloud === undefined) context.refuse("required option '--cloud <cloud>' not specified");
   const answer = await context.api.inProject<ServiceAnswer>("POST", "/service", {
     service_name: name,
     ...(options.type !== undefined && { service_type: options.type }),

@@ -57,7 +57,21 @@ function poweredOff(name: string): BtarError {
 
 function connectionText(service: Service): string {
   const connect = connectCommand(service);
-  return connect === undefined
-    ? `${service.service_name} runs`
-    : `${service.service_name} runs. Connect with:\n  ${connect}`;
+  const runs =
+    connect === undefined
+      ? `${service.service_name} runs`
+      : `${service.service_name} runs. Connect with:\n  ${connect}`;
+  return [runs, ...nextSteps(service)].join("\n");
+}
+
+/** What is left to do for a fork that was made away from its source's cloud. */
+function nextSteps({ service_name: name, cloud_name: cloud, forked_from: origin }: Service): readonly string[] {
+  const first = origin?.sourceCloud;
+  if (!origin || first === undefined || first === cloud) return [];
+  return [
+    `It has backups of its own in ${cloud}. Copy them to another cloud, such as ${first}, even before that is back:`,
+    `  btar service update ${name} --additional-backup-region ${first}`,
+    `When ${first} is back, see what ${origin.serviceName} has committed that never reached ${name}:`,
+    `  btar fork lost-range ${name}`,
+  ];
 }

@@ -11,6 +11,7 @@ import { runBackupJob } from "./jobs/backup-job.ts";
 import { runCollectJob } from "./jobs/collect-job.ts";
 import { runCopyJob } from "./jobs/copy-job.ts";
 import { runForkJob } from "./jobs/fork-job.ts";
+import { runLostRangeJob } from "./jobs/lost-range-job.ts";
 import { runProvisionJob } from "./jobs/provision-job.ts";
 import { runRebuildJob } from "./jobs/rebuild-job.ts";
 import { runRemoveJob } from "./jobs/remove-job.ts";
@@ -24,7 +25,7 @@ import { StoreWatch } from "./store-watch.ts";
 import { Supervision } from "./supervision.ts";
 
 /** Jobs that leave much memory behind: few objects hold it, so that V8 sees no need to collect them. */
-const largeJobs: ReadonlySet<JobKind> = new Set<JobKind>(["backup", "restore", "fork", "verify"]);
+const largeJobs: ReadonlySet<JobKind> = new Set<JobKind>(["backup", "restore", "fork", "verify", "lost-range"]);
 const restAfterMs = 200;
 const heartbeatMs = 3000;
 
@@ -147,6 +148,7 @@ export class RegionAgent {
         restore: runRestoreJob,
         collect: runCollectJob,
         verify: runVerifyJob,
+        "lost-range": runLostRangeJob,
         rebuild: runRebuildJob,
       };
     for (const [kind, run] of Object.entries(code) as [JobKind, (typeof code)[JobKind]][]) {

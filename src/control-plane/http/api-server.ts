@@ -8,6 +8,7 @@ import { backupRoutes } from "../backups/routes.ts";
 import { catalogueRoutes } from "../catalogue/routes.ts";
 import type { ControlPlaneContext } from "../context.ts";
 import { jobRoutes } from "../jobs/routes.ts";
+import { lostRangeRoutes } from "../lost-range/routes.ts";
 import { locationRoutes } from "../locations/routes.ts";
 import { loginRoutes } from "../people/login-routes.ts";
 import { peopleRoutes } from "../people/routes.ts";
@@ -45,6 +46,7 @@ const featureRoutes = [
   serverRoutes,
   backupRoutes,
   locationRoutes,
+  lostRangeRoutes,
   jobRoutes,
   statusRoutes,
   rebuildRoutes,

@@ -7,6 +7,8 @@ import { SqlSession } from "../session.ts";
 const mostNamesKept = 100_000;
 /** OIDs of catalogs that hold what ANALYZE counts. */
 const statistics: ReadonlySet<string> = new Set(["2619", "3429"]);
+/** Below it are catalogs, whose files are called as their OIDs until they are rewritten: transam.h. */
+const firstOidOfUsers = 16_384;
 const tableKinds = "rpm";
 
 const namesQuery = `
@@ -47,7 +49,7 @@ export class RelationNames implements TableNames {
     for (const [database, ofDatabase] of byDatabase) await this.#ask(database, ofDatabase);
     return new Map(
       tables.flatMap((table) => {
-        const name = this.#known.get(table);
+        const name = this.#known.get(table) ?? catalogOf(table);
         return name ? [[table, name]] : [];
       }),
     );
@@ -97,6 +99,13 @@ async function databasesOf(address: ServerAddress, signal: AbortSignal): Promise
   await using session = await SqlSession.open(address, { signal });
   const rows = await session.query("select oid::text, datname from pg_database");
   return new Map(rows.map(({ oid, datname }) => [oid ?? "", datname ?? ""]));
+}
+
+/** What can be told of a relation without a name. */
+function catalogOf(table: string): TableName | undefined {
+  const file = table.split("/")[2] ?? "";
+  if (Number(file) >= firstOidOfUsers) return undefined;
+  return { name: table, kind: "catalog", isStatistics: statistics.has(file) };
 }
 
 function placeOf(table: string): string {
