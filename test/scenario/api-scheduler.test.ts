@@ -4,6 +4,7 @@ import { createAccessToken } from "../../src/catalog/access-tokens.ts";
 import { requestBaseBackup } from "../../src/catalog/backups.ts";
 import { thinSamples } from "../../src/control-plane/scheduler/lag-samples.ts";
 import { Scheduler } from "../../src/control-plane/scheduler/scheduler.ts";
+import { adminEmail } from "../../src/control-plane/bootstrap.ts";
 import { createService } from "../../src/control-plane/services/create-service.ts";
 import { systemClock } from "../../src/platform/clock.ts";
 import { FakeClock } from "../support/fake-clock.ts";
@@ -289,7 +290,13 @@ test("of several servers one schedules at a time", async () => {
 test("tokens are removed a week after they have expired", async () => {
   const { db } = opened.context.catalog;
   const make = (maxAgeSeconds: number | null) =>
-    createAccessToken(db, { userEmail: "a", description: "x", maxAgeSeconds, extendWhenUsed: false, now: clock.now() });
+    createAccessToken(db, {
+      userEmail: adminEmail,
+      description: "x",
+      maxAgeSeconds,
+      extendWhenUsed: false,
+      now: clock.now(),
+    });
   const [short, forever] = [await make(600), await make(null)];
   const left = async () => (await db.selectFrom("access_token").select("prefix").execute()).map(({ prefix }) => prefix);
   await pass(6 * day);

@@ -256,23 +256,23 @@ suite("commands against a running btar", () => {
     });
   }
 
-  test("the local token is not sent to another API", async () => {
+  test("the local token is not sent to another API", async (context) => {
     const seen: (string | undefined)[] = [];
     const other = createServer((request, response) => {
       seen.push(request.headers.authorization);
       response.end("<html>not btar</html>");
     }).listen(0, "127.0.0.1");
+    context.after(() => other.close());
     await new Promise((resolve) => other.once("listening", resolve));
     const address = other.address();
     const url = `http://127.0.0.1:${typeof address === "object" ? address?.port : 0}`;
     const withoutToken = await run("service", "list", "--url", url);
     assert.equal(withoutToken.code, 5);
-    assert.match(withoutToken.stderr, /there is no token for .* \(set BTAR_TOKEN\)/);
+    assert.match(withoutToken.stderr, /there is no token for .* \(set BTAR_TOKEN, or log in with `btar login`\)/);
     const withToken = await run("service", "list", "--url", url, "--token", "mine");
     assert.equal(withToken.code, 5);
     assert.match(withToken.stderr, /is not btar's API/);
     assert.deepEqual(seen, ["aivenv1 mine"]);
-    await new Promise((resolve) => other.close(resolve));
   });
 
   test("the environment says where the API is, as well", async () => {
