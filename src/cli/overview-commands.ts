@@ -2,7 +2,7 @@ import type { Command } from "commander";
 import { BtarError } from "../domain/errors.ts";
 import type { CloudsAnswer, EventsAnswer, Protection, StatusAnswer } from "./api-answers.ts";
 import { type CommandContext, clientCommand, type FindAccess } from "./command-context.ts";
-import { formatMoment, formatSeconds, formatTable, formatTime, oneLine, paintState } from "./format.ts";
+import { formatBytes, formatMoment, formatSeconds, formatTable, formatTime, oneLine, paintState } from "./format.ts";
 import { count } from "./setting-options.ts";
 
 const defaultEventCount = 20;
@@ -58,6 +58,7 @@ function locationRow(service: Protection, location: Protection["locations"][numb
   const { recovery_window: window, replication_lag_seconds: lag, rpo_seconds: rpo } = location;
   const notes: string[] = [location.role];
   if (location.paused) notes.push("paused");
+  if (location.bandwidth_limit !== null) notes.push(`at most ${formatBytes(location.bandwidth_limit)}/s`);
   if (location.state === "deleting") {
     notes.push(location.delete_after ? `kept until ${formatTime(location.delete_after)}` : "being deleted");
   }

@@ -53,6 +53,10 @@ export interface BtarConfiguration {
     readonly deleteGraceHours: number;
     /** Lag of a location that raises an event. */
     readonly lagObjectiveSeconds: number;
+    /** Hours that must lie between two additions of an additional cloud to a service. */
+    readonly regionChangeHours: number;
+    /** One at most for each pair of clouds. */
+    readonly bandwidth: readonly BandwidthLimitConfiguration[];
   };
   readonly engines: {
     /** Server programs of PostgreSQL by major version, beside the npm ones. */
@@ -62,6 +66,13 @@ export interface BtarConfiguration {
   };
   /** Directories that `btar restore` may write below; undefined: any that is empty or does not exist yet. */
   readonly restoreRoots: readonly string[] | undefined;
+}
+
+/** How fast all of an agent cloud's copies from another cloud may go together. */
+export interface BandwidthLimitConfiguration {
+  readonly from: string;
+  readonly to: string;
+  readonly bytesPerSecond: number;
 }
 
 export interface CloudConfiguration {

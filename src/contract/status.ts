@@ -7,6 +7,11 @@ const location = Type.Object({
   state: Type.Enum(["active", "deleting"]),
   paused: Type.Boolean({ description: "Copying to it is paused" }),
   pause_reason: nullableText("Why"),
+  bandwidth_limit: nullable(
+    Type.Integer({
+      description: "Bytes a second at most of all that is copied there from the primary's cloud; null: no limit",
+    }),
+  ),
   retention_days: Type.Integer({ description: "Days that backups are kept there" }),
   delete_after: nullableMoment("When the copies go, for a location that was turned off"),
   trouble: nullableText("What it waits for or fails with now"),

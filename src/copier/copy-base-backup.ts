@@ -4,6 +4,7 @@ import type { BackupManifest } from "../repository/manifest.ts";
 import { objectNames } from "../repository/object-names.ts";
 import { missingObject, Repository } from "../repository/repository.ts";
 import { checkSealedObject } from "../repository/sealed-object.ts";
+import type { Pace } from "./bandwidth-limit.ts";
 import { copyObject } from "./copy-object.ts";
 
 const packsCopiedAtOnce = 3;
@@ -15,6 +16,8 @@ export interface CopyBaseBackupOptions {
   readonly backupId: string;
   readonly masterKey: Uint8Array;
   readonly signal: AbortSignal;
+  /** How fast the source is read (C7); undefined: as fast as it goes. */
+  readonly pace?: Pace | undefined;
   readonly onProgress?: (progress: CopyProgress) => void;
 }
 
@@ -32,7 +35,7 @@ export interface CopyProgress {
  * @throws {BtarError} NO_BACKUP, OBJECT_MISSING, OBJECT_DAMAGED
  */
 export async function copyBaseBackup(options: CopyBaseBackupOptions): Promise<CopyProgress> {
-  const { source, destination, serviceId, backupId, masterKey, signal } = options;
+  const { source, destination, serviceId, backupId, masterKey, signal, pace } = options;
   const repository = await Repository.open({ store: source, serviceId, masterKey, compressionLevel: 1, signal });
   const manifest = await repository.manifest(backupId, { signal });
   let sentBytes = await copyServiceObjects(options, manifest);
@@ -42,7 +45,7 @@ export async function copyBaseBackup(options: CopyBaseBackupOptions): Promise<Co
   const copyPack = async (pack: BackupManifest["packs"][number]) => {
     if (!verified.has(pack.sha256)) {
       const key = objectNames.pack(serviceId, pack.sha256);
-      const sent = await copyObject({ source, destination, key, signal }, { kind: "sha256", hex: pack.sha256 });
+      const sent = await copyObject({ source, destination, key, signal, pace }, { kind: "sha256", hex: pack.sha256 });
       sentBytes += sent; // after the waiting: others add to it meanwhile
     }
     doneBytes += pack.sizeBytes;

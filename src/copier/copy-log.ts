@@ -4,7 +4,7 @@ import type { LogPiece } from "../repository/log-piece.ts";
 import { objectNames } from "../repository/object-names.ts";
 import { listLogPieces } from "../repository/repository.ts";
 import { checkSealedObject } from "../repository/sealed-object.ts";
-import { copyObject } from "./copy-object.ts";
+import { copyObject, type CopyObjectRequest } from "./copy-object.ts";
 
 /** A log object that the source has and the destination lacks. */
 export interface MissingLogObject {
@@ -65,12 +65,7 @@ async function* missingHistory(comparison: Comparison, stream: string): AsyncGen
 }
 
 /** Copies one log object and verifies it at the destination (C4, C6). Returns the bytes sent. */
-export async function copyLogObject(options: {
-  readonly source: ObjectStore;
-  readonly destination: ObjectStore;
-  readonly key: string;
-  readonly signal: AbortSignal;
-}): Promise<number> {
+export async function copyLogObject(options: CopyObjectRequest): Promise<number> {
   const { key } = options;
   return await copyObject(options, { kind: "embedded", check: (bytes) => checkSealedObject(key, bytes) });
 }

@@ -2,12 +2,15 @@ import { createHash } from "node:crypto";
 import { BtarError } from "../domain/errors.ts";
 import type { ObjectStore } from "../object-store/object-store.ts";
 import { missingObject } from "../repository/repository.ts";
+import type { Pace } from "./bandwidth-limit.ts";
 
 export interface CopyObjectRequest {
   readonly source: ObjectStore;
   readonly destination: ObjectStore;
   readonly key: string;
   readonly signal: AbortSignal;
+  /** How fast the source is read (C7); undefined: as fast as it goes. */
+  readonly pace?: Pace | undefined;
 }
 
 /** Recorded at the source: what the object's bytes must be. */
@@ -25,7 +28,7 @@ export type RecordedChecksum =
  */
 export async function copyObject(request: CopyObjectRequest, recorded: RecordedChecksum): Promise<number> {
   const { source, destination, key, signal } = request;
-  if (recorded.kind === "sha256") {
+  if (recorded.kind === "sha256" && !isOverLimitedLink(request)) {
     const outcome = await destination.copyFrom(source, key, { signal });
     if (outcome === "missing") throw missingObject(key, source);
     if (outcome !== "unsupported") {
@@ -33,7 +36,7 @@ export async function copyObject(request: CopyObjectRequest, recorded: RecordedC
       return outcome === "stored" ? ((await destination.head(key, { signal }))?.sizeBytes ?? 0) : 0;
     }
   }
-  const bytes = await source.get(key, { signal });
+  const bytes = await readObject(request);
   if (!bytes) throw missingObject(key, source);
   const sha256 = createHash("sha256").update(bytes).digest("hex");
   if (recorded.kind === "embedded") await recorded.check(bytes);
@@ -41,6 +44,33 @@ export async function copyObject(request: CopyObjectRequest, recorded: RecordedC
   const outcome = await destination.put(key, bytes, { signal, sha256 });
   await verifyStored(request, sha256);
   return outcome === "stored" ? bytes.length : 0;
+}
+
+/** Between folders it is this machine that copies, over the link that has the limit. */
+function isOverLimitedLink({ destination, pace }: CopyObjectRequest): boolean {
+  return pace !== undefined && destination.url.startsWith("file:");
+}
+
+async function readObject({ source, key, signal, pace }: CopyObjectRequest): Promise<Buffer | undefined> {
+  if (!pace) return await source.get(key, { signal });
+  const sizeBytes = (await source.head(key, { signal }))?.sizeBytes;
+  if (sizeBytes === undefined) return undefined;
+  const bytes = Buffer.allocUnsafe(sizeBytes);
+  const lengthAt = (offset: number) => Math.min(pace.sliceBytes, sizeBytes - offset);
+  let mayRead = pace.take(lengthAt(0), signal);
+  for (let offset = 0; offset < sizeBytes; ) {
+    await mayRead;
+    const lengthBytes = lengthAt(offset);
+    // Asked for while this one is read: whoever goes before others is always in line.
+    mayRead = pace.take(lengthAt(offset + lengthBytes), signal);
+    mayRead.catch(() => undefined); // awaited above, unless reading fails first
+    const slice = await source.get(key, { signal, range: { offset, lengthBytes } });
+    if (!slice) return undefined;
+    if (slice.length !== lengthBytes) throw damagedObject(key, source, `it ended at ${offset + slice.length} bytes`);
+    offset += slice.copy(bytes, offset);
+  }
+  await mayRead;
+  return bytes;
 }
 
 /** Removes an object that arrived wrong, so that the next attempt sends it again. */

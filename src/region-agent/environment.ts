@@ -7,6 +7,7 @@ import type { Engines } from "../engine/engines.ts";
 import type { ObjectStore } from "../object-store/object-store.ts";
 import { RetryingObjectStore } from "../object-store/retrying-object-store.ts";
 import type { BlobWorkers } from "../repository/blob-workers.ts";
+import type { CopyPaces } from "./copy-paces.ts";
 import type { LogArchivers } from "./log-archivers.ts";
 import type { ServiceLocks } from "./service-locks.ts";
 
@@ -30,6 +31,7 @@ export interface AgentEnvironment {
   readonly logger: Logger;
   readonly archivers: LogArchivers;
   readonly locks: ServiceLocks;
+  readonly paces: CopyPaces;
 }
 
 /** What waits for a store is told here; undefined when it goes on. */

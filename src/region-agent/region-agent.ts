@@ -4,6 +4,7 @@ import type { JobCode, JobKind } from "../catalog/job-queue.ts";
 import { releaseStoreUses } from "../catalog/store-use.ts";
 import { describeError } from "../domain/errors.ts";
 import { BlobWorkers } from "../repository/blob-workers.ts";
+import { CopyPaces } from "./copy-paces.ts";
 import { Duties } from "./duties/duties.ts";
 import type { AgentEnvironment } from "./environment.ts";
 import { runApplyJob } from "./jobs/apply-job.ts";
@@ -29,7 +30,7 @@ const largeJobs: ReadonlySet<JobKind> = new Set<JobKind>(["backup", "restore", "
 const restAfterMs = 200;
 const heartbeatMs = 3000;
 
-export interface RegionAgentOptions extends Omit<AgentEnvironment, "workers" | "archivers" | "locks"> {
+export interface RegionAgentOptions extends Omit<AgentEnvironment, "workers" | "archivers" | "locks" | "paces"> {
   /** btar's own version. */
   readonly version: string;
   /** Threads that compress and seal; usually as many as cores. */
@@ -58,6 +59,7 @@ export class RegionAgent {
       workers: new BlobWorkers(workerCount),
       archivers: new LogArchivers(),
       locks: new ServiceLocks(),
+      paces: new CopyPaces(rest.cloud, rest.configuration.limits.bandwidth),
     };
     this.#duties = new Duties(this.#env);
     this.#supervision = new Supervision(this.#env);
@@ -95,7 +97,7 @@ export class RegionAgent {
   }
 
   async #register(): Promise<void> {
-    const { agentId, cloud, catalog, engines } = this.#env;
+    const { agentId, cloud, catalog, engines, paces } = this.#env;
     const versions = await Promise.all(
       engines.names.map(async (name) => {
         const installations = await engines.of(name).server.installations();
@@ -118,6 +120,7 @@ export class RegionAgent {
       .execute();
     // What an earlier process of this agent was doing there has ended with it.
     await releaseStoreUses(catalog.db, agentId);
+    await paces.shareWithLiving(catalog.db);
   }
 
   async #beat(): Promise<void> {
@@ -125,15 +128,16 @@ export class RegionAgent {
     while (!signal.aborted) {
       await sleep(heartbeatMs, undefined, { signal }).catch(() => undefined);
       if (signal.aborted) return;
-      await this.#env.catalog.db
-        .updateTable("agent")
-        .set({ seen_at: new Date() })
-        .where("id", "=", this.#env.agentId)
-        .execute()
-        .catch((error: unknown) =>
-          this.#env.logger.warn({ reason: describeError(error) }, "the catalog does not take the heartbeat"),
-        );
+      await this.#sayAlive().catch((error: unknown) =>
+        this.#env.logger.warn({ reason: describeError(error) }, "the catalog does not take the heartbeat"),
+      );
     }
+  }
+
+  async #sayAlive(): Promise<void> {
+    const { catalog, agentId, paces } = this.#env;
+    await catalog.db.updateTable("agent").set({ seen_at: new Date() }).where("id", "=", agentId).execute();
+    await paces.shareWithLiving(catalog.db);
   }
 
   async #workOnJobs(): Promise<void> {

@@ -1,8 +1,12 @@
 import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
+import { join } from "node:path";
 import { test } from "node:test";
+import { BandwidthLimit } from "../../src/copier/bandwidth-limit.ts";
 import { copyBaseBackup } from "../../src/copier/copy-base-backup.ts";
 import { copyLogObject, missingLog, missingLogFrom } from "../../src/copier/copy-log.ts";
 import { BtarError } from "../../src/domain/errors.ts";
+import { FileObjectStore } from "../../src/object-store/file/file-object-store.ts";
 import { MemoryObjectStore } from "../../src/object-store/memory/memory-object-store.ts";
 import type { ObjectStore } from "../../src/object-store/object-store.ts";
 import { objectNames } from "../../src/repository/object-names.ts";
@@ -10,6 +14,7 @@ import { Repository } from "../../src/repository/repository.ts";
 import { rejectsWith } from "../support/assert-error.ts";
 import { masterKey, neverAborted, openFixture, serviceId, storeBackup } from "../support/backup-fixture.ts";
 import { FaultObjectStore } from "../support/fault-object-store.ts";
+import { temporaryDirectory } from "../support/temporary-directory.ts";
 
 const signal = neverAborted;
 const stream = "7000000000000000001-00000001";
@@ -147,4 +152,59 @@ test("C6: log is copied piece by piece; a damaged piece is found and named", asy
   const error = await rejectsWith("OBJECT_DAMAGED", () => copyLogObject({ source, destination, key: first, signal }));
   assert.ok(error.message.includes(first));
   assert.deepEqual(await missing(), [first, third]);
+});
+
+test("C7: base backups and log share the limit of their clouds, log first; what arrives is the same", async (context) => {
+  const { source, manifest } = await twoStores();
+  const destination = new FileObjectStore(await temporaryDirectory(context));
+  await destination.open({ create: true });
+  const totalBytes = manifest.packs.reduce((sum, pack) => sum + pack.sizeBytes, 0);
+  const repository = await openFixture(source);
+  const at = (number: number) => number.toString(16).toUpperCase().padStart(16, "0");
+  const content = randomBytes(Math.floor(totalBytes / 4));
+  const piece = { stream, start: at(16), end: at(16 + content.length), newestCommitMicros: 5n };
+  await repository.putLogPiece(piece, content);
+  const limit = new BandwidthLimit(totalBytes);
+  const beganAtMs = performance.now();
+  const endedMs: Record<string, number> = {};
+  const ended = (what: string) => () => void (endedMs[what] = performance.now() - beganAtMs);
+  const base = copyBaseBackup({
+    ...{ source, destination, serviceId, backupId: "b1", masterKey, signal },
+    pace: limit.pace({ isUrgent: false }),
+  }).then(ended("base"));
+  const key = objectNames.logPiece(serviceId, piece);
+  const log = copyLogObject({ source, destination, key, signal, pace: limit.pace({ isUrgent: true }) });
+  await Promise.all([base, log.then(ended("log"))]);
+  const { base: baseMs = 0, log: logMs = 0 } = endedMs;
+  // A second's worth of base backup, and a quarter of log; the last slice costs nobody a pause.
+  assert.ok(baseMs > 900 && baseMs < 10_000, `${baseMs} ms`);
+  assert.ok(logMs < baseMs * 0.7, `log after ${logMs} ms, base backup after ${baseMs} ms`);
+  for (const each of await keysOf(source)) assert.deepEqual(await destination.get(each), await source.get(each), each);
+});
+
+test("C7: between folders with a limit nothing is copied beside it; a cancelled copy ends at once", async (context) => {
+  const directory = await temporaryDirectory(context);
+  const stores = ["a", "b"].map((name) => new FaultObjectStore(new FileObjectStore(join(directory, name))));
+  const [source, destination] = stores;
+  assert.ok(source && destination);
+  for (const store of stores) await store.open({ create: true });
+  const { packs } = await storeBackup(await openFixture(source), "b1");
+  const stop = new AbortController();
+  const pace = new BandwidthLimit(1024).pace({ isUrgent: false });
+  const slow = copyBaseBackup({
+    ...{ source, destination, serviceId, backupId: "b1", masterKey, pace },
+    signal: stop.signal,
+  });
+  while (source.calls("get") < 3) await new Promise((resolve) => setImmediate(resolve));
+  stop.abort();
+  await rejectsWith("CANCELLED", () => slow);
+  const fast = new BandwidthLimit(2 ** 30).pace({ isUrgent: false });
+  const copied = await copyBaseBackup({
+    ...{ source, destination, serviceId, backupId: "b1", masterKey, pace: fast, signal },
+  });
+  assert.equal(
+    copied.doneBytes,
+    packs.reduce((sum, pack) => sum + pack.sizeBytes, 0),
+  );
+  assert.equal(destination.calls("copyFrom"), 0);
 });

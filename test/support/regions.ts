@@ -314,6 +314,8 @@ async function testConfiguration(directory: string, options: RegionsOptions): Pr
       disableGraceHours: 24,
       deleteGraceHours: 72,
       lagObjectiveSeconds: 900,
+      regionChangeHours: 0,
+      bandwidth: [],
       ...options.limits,
     },
     engines: { pg: {}, mysql: { basedirs: [] } },

@@ -55,6 +55,8 @@ export function testConfiguration(changes: Partial<BtarConfiguration> = {}): Bta
       disableGraceHours: 24,
       deleteGraceHours: 72,
       lagObjectiveSeconds: 900,
+      regionChangeHours: 0,
+      bandwidth: [],
     },
     engines: { pg: {}, mysql: { basedirs: [] } },
     restoreRoots: undefined,

@@ -70,6 +70,7 @@ function locationsOf(
   const defaultDays = context.configuration.backups.retentionDays;
   const now = context.clock.now();
   const { copies, damaged } = records;
+  const primary = records.locations.find(({ role }) => role === "primary")?.cloud;
   const ranges = records.logRanges.toSorted((a, b) => b.stored_at.getTime() - a.stored_at.getTime());
   return recoveryOf(records).flatMap((location) => {
     const row = records.locations.find(({ cloud }) => cloud === location.cloud);
@@ -81,6 +82,7 @@ function locationsOf(
       state: row.state,
       paused: row.is_paused,
       pause_reason: row.pause_reason,
+      bandwidth_limit: bandwidthLimit(context, { from: primary, to: row.cloud }),
       retention_days: locationRetentionDays(service, row, defaultDays),
       delete_after: row.delete_after?.toISOString() ?? null,
       trouble: row.trouble,
@@ -101,6 +103,15 @@ function locationsOf(
       },
     };
   });
+}
+
+/** Bytes a second of all copies from one cloud to another (C7). */
+function bandwidthLimit(
+  { configuration }: ControlPlaneContext,
+  pair: { readonly from: string | undefined; readonly to: string },
+): number | null {
+  const limit = configuration.limits.bandwidth.find(({ from, to }) => from === pair.from && to === pair.to);
+  return limit?.bytesPerSecond ?? null;
 }
 
 function verifiedFields(row: Pick<Selectable<VerificationTable>, "structure_at" | "data_verified_at"> | undefined) {

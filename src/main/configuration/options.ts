@@ -28,7 +28,7 @@ const knownClouds = "clouds of known providers have one";
 
 /**
  * Every option of the configuration file, by its path. `NAME` stands for the name of a cloud, `VERSION` for a major
- * version of PostgreSQL.
+ * version of PostgreSQL, `PAIR` for two clouds.
  */
 export const configurationOptions = {
   listen: { rule: text, form: "HOST:PORT", default: "127.0.0.1:8080", text: "where the API listens" },
@@ -155,6 +155,18 @@ export const configurationOptions = {
     default: "900",
     text: "lag of a copy that raises an event",
   },
+  "limits.region_change_hours": {
+    rule: anyNumber(0, 8760),
+    form: "HOURS",
+    default: "0",
+    text: "that must lie between two additions of an additional cloud to a service",
+  },
+  "limits.bandwidth.PAIR": {
+    rule: size(1024, 2 ** 40),
+    form: "FROM->TO: SIZE, such as aws-eu-west-1->aws-eu-central-1: 10MiB",
+    otherwise: "as fast as it goes",
+    text: "a second, of all that is copied from one cloud to the other; not of what an S3 service copies inside",
+  },
   "engines.pg.VERSION.basedir": {
     rule: text,
     form: "PATH",
@@ -198,7 +210,7 @@ export function keysBelow(path: string): readonly string[] | undefined {
   const words = Object.keys(configurationOptions)
     .filter((key) => key.startsWith(prefix))
     .map((key) => key.slice(prefix.length).split(".")[0] ?? "");
-  return words.includes("NAME") ? undefined : [...new Set(words)];
+  return words.includes("NAME") || words.includes("PAIR") ? undefined : [...new Set(words)];
 }
 
 /** The whole table as text, for `btar help configuration`. */

@@ -50,6 +50,8 @@ test("an empty file gives the defaults, with two clouds on this machine", () => 
       disableGraceHours: 24,
       deleteGraceHours: 72,
       lagObjectiveSeconds: 900,
+      regionChangeHours: 0,
+      bandwidth: [],
     },
     engines: { pg: {}, mysql: { basedirs: [] } },
     restoreRoots: undefined,
@@ -79,6 +81,10 @@ limits:
   disable_grace_hours: 0
   delete_grace_hours: 1.5
   lag_objective_seconds: 60
+  region_change_hours: 12
+  bandwidth:
+    aws-eu-west-1->aws-eu-central-1: 10MiB
+    "aws-eu-central-1 -> aws-eu-west-1": 65536
 engines: { pg: { 17: { basedir: /usr/lib/postgresql/17 } }, mysql: { basedir: [/opt/mysql-8.4, mysql-9.7] } }
 restore_roots: [/srv/pg, restored]
 `);
@@ -109,6 +115,11 @@ restore_roots: [/srv/pg, restored]
   assert.equal(configuration.services.advertisedHost, "db.example.com");
   assert.deepEqual(configuration.log, { maxAgeSeconds: 0.5, maxPieceBytes: 4 * 2 ** 20 });
   assert.equal(configuration.limits.deleteGraceHours, 1.5);
+  assert.equal(configuration.limits.regionChangeHours, 12);
+  assert.deepEqual(configuration.limits.bandwidth, [
+    { from: "aws-eu-west-1", to: "aws-eu-central-1", bytesPerSecond: 10 * 2 ** 20 },
+    { from: "aws-eu-central-1", to: "aws-eu-west-1", bytesPerSecond: 65_536 },
+  ]);
   assert.deepEqual(configuration.engines.pg, { "17": { basedir: "/usr/lib/postgresql/17" } });
   assert.deepEqual(configuration.engines.mysql, { basedirs: ["/opt/mysql-8.4", "/srv/btar/mysql-9.7"] });
   assert.deepEqual(configuration.restoreRoots, ["/srv/pg", "/srv/btar/restored"]);
@@ -139,6 +150,26 @@ const refusals: readonly (readonly [title: string, text: string, expected: RegEx
     /^btar\.yaml:1:19: log\.max_piece is "16MB" .*from 64KiB to 64MiB, such as 16MiB/,
   ],
   ["a size too large", "log: { max_piece: 1GiB }", /log\.max_piece is "1GiB"/],
+  [
+    "a bandwidth without meaning",
+    "limits: { bandwidth: { local-north->local-south: fast } }",
+    /^btar\.yaml:1:50: limits\.bandwidth\.local-north->local-south is "fast" .*from 1KiB to 1TiB, such as 10MiB/,
+  ],
+  [
+    "a bandwidth of no pair",
+    "limits: { bandwidth: { local-north: 10MiB } }",
+    /has "local-north" .*give FROM->TO: SIZE/,
+  ],
+  [
+    "a bandwidth of an unknown cloud",
+    "limits: { bandwidth: { local-north->local-west: 10MiB } }",
+    /has "local-north->local-west": there is no cloud local-west .*there are: local-north, local-south/,
+  ],
+  [
+    "a bandwidth from a cloud to itself",
+    "limits: { bandwidth: { local-north->local-north: 10MiB } }",
+    /nothing is copied from a cloud to itself/,
+  ],
   ["a size of zero", "limits: { retained_log: 0 }", /limits\.retained_log is "0"/],
   ["an address without port", "listen: localhost", /^btar\.yaml:1:9: listen is "localhost" .*HOST:PORT/],
   ["a port beyond 65535", "listen: 127.0.0.1:70000", /listen is "127\.0\.0\.1:70000"/],

@@ -5,6 +5,7 @@ import type { BtarConfiguration, CloudConfiguration } from "../../contract/confi
 import { isCloudName } from "../../domain/cloud.ts";
 import { BtarError, isBtarError } from "../../domain/errors.ts";
 import { parseStoreUrl } from "../../object-store/open-object-store.ts";
+import { readBandwidth } from "./read-bandwidth.ts";
 import { ConfigurationSection } from "./section.ts";
 
 export interface ReadOptions {
@@ -49,7 +50,10 @@ export function readConfiguration(text: string, options: ReadOptions): ReadConfi
       advertisedHost: services.text("advertised_host") ?? listenHost,
       ports: readPorts(services),
     },
-    ...readNumbers(root),
+    ...readNumbers(
+      root,
+      clouds.map(({ name }) => name),
+    ),
     engines: readEngines(root.section("engines"), options.baseDirectory),
     restoreRoots: root.texts("restore_roots")?.map((path) => resolve(options.baseDirectory, path)),
   };
@@ -71,6 +75,7 @@ function parseRoot(text: string, file: string): ConfigurationSection {
 
 function readNumbers(
   root: ConfigurationSection,
+  clouds: readonly string[],
 ): Pick<BtarConfiguration, "backups" | "verification" | "log" | "limits"> {
   const [backups, verification] = [root.section("backups"), root.section("verification")];
   const [log, limits] = [root.section("log"), root.section("limits")];
@@ -93,6 +98,8 @@ function readNumbers(
       disableGraceHours: requiredNumber(limits, "disable_grace_hours"),
       deleteGraceHours: requiredNumber(limits, "delete_grace_hours"),
       lagObjectiveSeconds: requiredNumber(limits, "lag_objective_seconds"),
+      regionChangeHours: requiredNumber(limits, "region_change_hours"),
+      bandwidth: readBandwidth(limits.section("bandwidth"), clouds),
     },
   };
 }

@@ -85,15 +85,26 @@ export class ConfigurationSection {
 
   /** The bytes that a text such as `16MiB` under a key says, else its default. */
   size(key: string): number {
-    const { rule } = this.#option(key);
+    return this.#size(key, key);
+  }
+
+  /** Sizes under names of the user's choice, in the file's order. */
+  sizes(placeholder: "PAIR"): readonly (readonly [string, number])[] {
+    return this.#keys().map((key) => [key, this.#size(key, placeholder)]);
+  }
+
+  #size(key: string, word: string): number {
+    const { rule, default: otherwise } = this.#option(word);
     if (rule.kind !== "size") throw wrongKind(key, rule);
-    const given = this.text(key) ?? "";
+    const node = this.#nodeOf(key);
+    const value = node === undefined ? otherwise : isScalar(node) ? node.value : shown(node);
+    const given = String(value);
     const [, digits, unit] = /^(\d+)\s*(KiB|MiB|GiB|TiB)?$/.exec(given) ?? [];
     const bytes = Number(digits) * (unit === undefined ? 1 : (sizeUnits[unit] ?? Number.NaN));
     if (bytes >= rule.min && bytes <= rule.max) return bytes;
     throw this.refuseAt(key, {
       what: `${this.#name(key)} is "${given}"`,
-      hint: `give a size from ${sizeText(rule.min)} to ${sizeText(rule.max)}, such as ${this.#option(key).default}`,
+      hint: `give a size from ${sizeText(rule.min)} to ${sizeText(rule.max)}, such as ${otherwise ?? "10MiB"}`,
     });
   }
 

@@ -207,7 +207,8 @@ class LogCopier {
 
   async #copy(object: MissingLogObject): Promise<MissingLogObject> {
     const { key } = object;
-    await copyLogObject({ source: this.#source, destination: this.#destination, key, signal: this.#signal });
+    const pace = this.#env.paces.from(this.#primary, { isUrgent: true });
+    await copyLogObject({ source: this.#source, destination: this.#destination, key, signal: this.#signal, pace });
     return object;
   }
 

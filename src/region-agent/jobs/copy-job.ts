@@ -36,6 +36,7 @@ export async function runCopyJob(env: AgentEnvironment, job: RunningJob): Promis
       backupId,
       masterKey: env.masterKey,
       signal: job.signal,
+      pace: env.paces.from(primary, { isUrgent: false }),
       onProgress: ({ doneBytes, totalBytes, sentBytes }) => {
         job.progress({ phase: "copying packs", done: doneBytes, total: totalBytes, unit: "bytes" });
         display.later({ done_bytes: doneBytes, total_bytes: totalBytes, sent_bytes: sentBytes });
