@@ -1,5 +1,5 @@
-import { BtarError } from "../domain/errors.ts";
-import type { JobsAnswer, Service, ServiceAnswer } from "./api-answers.ts";
+import { BtarError, isBtarError } from "../domain/errors.ts";
+import type { Job, JobsAnswer, Service, ServiceAnswer } from "./api-answers.ts";
 import { type CommandContext, segment } from "./command-context.ts";
 import { connectCommand } from "./engine-commands.ts";
 import { describeJob, goesOn, jobError } from "./job-progress.ts";
@@ -36,16 +36,35 @@ async function untilRunning(
         : goesOn(jobId),
     look: async () => {
       const { jobs } = await api.inProject<JobsAnswer>("GET", `${path}/jobs`);
-      const { service } = await api.inProject<ServiceAnswer>("GET", path);
+      const { service } = await serviceAt(api, path);
       if (service.state === "RUNNING") return service;
       if (service.state === "POWEROFF") throw poweredOff(name);
-      const job = jobs.find(({ kind }) => buildingKinds.includes(kind));
+      const job = buildingJob(jobs);
       jobId = job?.id;
-      if (job?.state === "failed" || job?.state === "cancelled") throw jobError(job);
+      if (job && hasFailed(job)) throw jobError(job);
       output.progress(`${name}: ${job ? describeJob(job) : service.state}`);
       return undefined;
     },
   });
+}
+
+/** A fork that has failed leaves no service behind, but its job, which says why. */
+async function serviceAt(api: CommandContext["api"], path: string): Promise<ServiceAnswer> {
+  try {
+    return await api.inProject<ServiceAnswer>("GET", path);
+  } catch (error) {
+    if (!isBtarError(error, "NOT_FOUND")) throw error;
+    const job = buildingJob((await api.inProject<JobsAnswer>("GET", `${path}/jobs`)).jobs);
+    throw job && hasFailed(job) ? jobError(job) : error;
+  }
+}
+
+function buildingJob(jobs: readonly Job[]): Job | undefined {
+  return jobs.find(({ kind }) => buildingKinds.includes(kind));
+}
+
+function hasFailed({ state }: Job): boolean {
+  return state === "failed" || state === "cancelled";
 }
 
 function poweredOff(name: string): BtarError {

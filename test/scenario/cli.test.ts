@@ -220,6 +220,11 @@ suite("commands against a running btar", () => {
     assert.match(fork.stdout, /^books-2 runs\. Connect with:\n {2}mysql -h /);
     assert.match((await run("service", "get", "books-2")).stdout, /^type +mysql 9\.7, managed$/m);
 
+    const gtid = "3e11fa47-71ca-11e1-9e33-c80aa9429562:1";
+    const nowhere = await run("fork", "books", "books-3", "--cloud", "local-north", "--gtid", gtid, "--wait");
+    assert.equal(nowhere.code, 1, nowhere.stderr);
+    assert.match(nowhere.stderr, /the fork failed: .*the log holds no such transaction \(choose a transaction of /);
+
     const target = join(place.directory, "restored-books");
     const args = ["restore", "--service", "books", "--location", "local-north", "--to", "restored-books"] as const;
     const restored = await run(...args, "--backup", made.backup.backup_name);
