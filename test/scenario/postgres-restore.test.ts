@@ -4,33 +4,16 @@ import { chmod, mkdir, readdir, readlink, rm, symlink, writeFile } from "node:fs
 import path from "node:path";
 import { type TestContext, test } from "node:test";
 import { ownByServerUser, startPostgres, type TestPostgres } from "../support/postgres-server.ts";
-import { type JobView, north, south, TestRegions, until } from "../support/regions.ts";
+import { north, south, TestRegions, until } from "../support/regions.ts";
+import { completeRestore, restoreShop } from "../support/restore-shop.ts";
 import { readTree, treeDifferences } from "../support/restored-tree.ts";
 import { temporaryDirectory } from "../support/temporary-directory.ts";
 
 const checksums = ["--data-checksums"];
 const trust = "host all all 127.0.0.1/32 trust";
 
-async function restore(regions: TestRegions, body: Readonly<Record<string, unknown>>): Promise<JobView> {
-  const { job } = await regions.api.request<{ job: JobView }>("POST", "/project/demo/service/shop/restore", body);
-  let ended: JobView | undefined;
-  await until("the restore has ended", async () => {
-    const found = (await regions.jobs()).find(({ id }) => id === job.id);
-    ended = found && ["complete", "failed"].includes(found.state) ? found : undefined;
-    return ended !== undefined;
-  });
-  assert.ok(ended);
-  return ended;
-}
-
-async function complete(regions: TestRegions, body: Readonly<Record<string, unknown>>): Promise<JobView> {
-  const job = await restore(regions, body);
-  assert.equal(job.state, "complete", job.trouble ?? "");
-  return job;
-}
-
 async function refused(regions: TestRegions, body: Readonly<Record<string, unknown>>, ...words: RegExp[]) {
-  const job = await restore(regions, body);
+  const job = await restoreShop(regions, body);
   assert.equal(job.state, "failed");
   for (const word of words) assert.match(job.trouble ?? "", word);
 }
@@ -79,7 +62,7 @@ test("a restored server starts with its tablespaces mapped, and a delta brings i
 
   const unknown = { ...request, tablespace_mapping: { "/no/such": mapped } };
   await refused(regions, unknown, /no tablespace \/no\/such/, new RegExp(original));
-  await complete(regions, request);
+  await completeRestore(regions, request);
   assert.deepEqual((await readdir(mapped)).length, 1);
   await refused(regions, request, /not empty/, /--delta/);
   const dataDirectory = await owned(request.directory, mapped);
@@ -94,7 +77,7 @@ test("a restored server starts with its tablespaces mapped, and a delta brings i
   await server.sql("update t set text = 'changed' where id % 1000 = 1");
   await server.sql("insert into f values (0, 'new')");
   await reached(regions, server);
-  const { result } = await complete(regions, over);
+  const { result } = await completeRestore(regions, over);
   const [kept, all] = [Number(result?.["keptBytes"]), Number(result?.["dataBytes"])];
   assert.ok(kept > all * 0.3 && kept < all, `${kept} of ${all} bytes were kept`);
   await writeFile(path.join(first.dataDirectory, "pg_hba.conf"), `${trust}\n`);
@@ -109,8 +92,8 @@ test("a delta restore leaves the very same directory as a fresh one, also when i
   const root = await makeShop(context, server, regions);
   const target = { location: south, target_time: await restorableTime(regions, server) };
   const [fresh, used] = [path.join(root, "fresh"), path.join(root, "used")];
-  await complete(regions, { ...target, directory: fresh });
-  await complete(regions, { ...target, directory: used });
+  await completeRestore(regions, { ...target, directory: fresh });
+  await completeRestore(regions, { ...target, directory: used });
   await writeFile(path.join(used, "base", "more"), "more");
   await writeFile(path.join(used, "global", "pg_filenode.map"), "damaged");
 
@@ -119,7 +102,7 @@ test("a delta restore leaves the very same directory as a fresh one, also when i
   store.interrupt(async (_operation, key) => {
     if (key.includes("/pack/")) store.stall();
   });
-  const job = complete(regions, { ...target, directory: used, delta: true });
+  const job = completeRestore(regions, { ...target, directory: used, delta: true });
   const isStarted = async () => !existsSync(path.join(used, "global/pg_control"));
   await until("the restore has begun", isStarted);
   await regions.stopAgent(south);
@@ -150,7 +133,7 @@ test("a delta restore refuses what is not the same server's data directory, and 
   await refused(regions, elsewhere, /documents is not empty/);
   assert.deepEqual(await readdir(documents), ["precious"]);
 
-  await complete(regions, {
+  await completeRestore(regions, {
     ...request,
     directory: path.join(root, "all"),
     tablespace_directory: path.join(root, "ts"),
@@ -158,7 +141,7 @@ test("a delta restore refuses what is not the same server's data directory, and 
   const [oid = ""] = await readdir(path.join(root, "all", "pg_tblspc"));
   assert.equal(await readlink(path.join(root, "all", "pg_tblspc", oid)), path.join(root, "ts", oid));
   await symlink(documents, path.join(root, "all", "pg_wal", "out"));
-  await complete(regions, { ...request, directory: path.join(root, "all") });
+  await completeRestore(regions, { ...request, directory: path.join(root, "all") });
   assert.deepEqual(await readdir(documents), ["precious"]);
 
   // X3: what is damaged is named, with what may do instead; a fresh restore leaves nothing behind.
@@ -175,7 +158,7 @@ test("a delta restore refuses what is not the same server's data directory, and 
     if (name !== "PG_VERSION") await rm(path.join(over.directory, name), { recursive: true });
   }
   await refused(regions, over, /content of .*all.* does not open/, /a restore with --delta.* in local-south/);
-  await complete(regions, { ...over, location: south });
+  await completeRestore(regions, { ...over, location: south });
 
   const single = regions.api.request("POST", "/project/demo/service/shop/restore", {
     ...{ location: north, directory: path.join(root, "single"), database: "orders" },

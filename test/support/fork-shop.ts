@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import mysql from "mysql2/promise";
 import pg from "pg";
 import type { ServiceAnswer } from "./api-client.ts";
+import type { TestMysql } from "./mysql-server.ts";
 import { type TestRegions, until } from "./regions.ts";
 
 const project = "/project/demo";
@@ -74,6 +75,24 @@ async function rowsAtPostgres(url: URL, text: string): Promise<unknown[][]> {
 }
 
 async function rowsAtMysql(url: URL, text: string): Promise<unknown[][]> {
+  return await withMysql(url, async (connection) => {
+    const [rows] = await connection.query<mysql.RowDataPacket[][]>({ sql: text, rowsAsArray: true });
+    return Array.isArray(rows) ? rows : [];
+  });
+}
+
+/** A MySQL server, as its administrator reaches it. */
+export function mysqlAt(uri: string): Pick<TestMysql, "sql"> {
+  return {
+    sql: async (text) =>
+      await withMysql(new URL(uri), async (connection) => {
+        const [rows] = await connection.query<mysql.RowDataPacket[]>(text);
+        return Array.isArray(rows) ? rows : [];
+      }),
+  };
+}
+
+async function withMysql<T>(url: URL, work: (connection: mysql.Connection) => Promise<T>): Promise<T> {
   const connection = await mysql.createConnection({
     host: url.hostname,
     port: Number(url.port),
@@ -84,8 +103,7 @@ async function rowsAtMysql(url: URL, text: string): Promise<unknown[][]> {
     dateStrings: true,
   });
   try {
-    const [rows] = await connection.query<mysql.RowDataPacket[][]>({ sql: text, rowsAsArray: true });
-    return Array.isArray(rows) ? rows : [];
+    return await work(connection);
   } finally {
     await connection.end();
   }

@@ -20,6 +20,8 @@ const projectDirectory = fileURLToPath(new URL("../..", import.meta.url));
 export interface MysqlOptions {
   /** Server variables, given on the command line; `null` takes a default away. */
   readonly settings?: Readonly<Record<string, string | number | null>>;
+  /** Those that are decided when the data directory is made, such as `innodb_page_size`. */
+  readonly fileSettings?: Readonly<Record<string, string | number>>;
   /** Library files of plugins to load. Default: `mysql_clone.so`. */
   readonly plugins?: readonly string[];
   /** Password of `root`; without it `root` has none. A directory that is taken over has it already. */
@@ -64,7 +66,8 @@ export async function startMysql(options: MysqlOptions = {}): Promise<TestMysql>
   const directory = await mkdtemp(path.join(tmpdir(), "btar-test-mysql-"));
   await chmod(directory, 0o755);
   const dataDirectory = path.join(directory, "data");
-  if (options.dataDirectory === undefined) await run("cp", ["-a", await dataTemplate(basedir), dataDirectory]);
+  if (options.dataDirectory === undefined)
+    await run("cp", ["-a", await dataTemplate(basedir, options.fileSettings), dataDirectory]);
   else {
     await rename(options.dataDirectory, dataDirectory);
     await ownByServerUser(dataDirectory);
@@ -205,8 +208,8 @@ class ServerProcess implements TestMysql {
   }
 
   #settings(): string[] {
-    const settings = { ...testSettings(this.#place, this.socket), ...this.#place.settings };
-    return Object.entries(settings).flatMap(([name, value]) => (value === null ? [] : [`--${name}=${value}`]));
+    const { fileSettings, settings } = this.#place;
+    return optionsOf({ ...testSettings(this.#place, this.socket), ...fileSettings, ...settings });
   }
 
   async #end(signal: NodeJS.Signals): Promise<void> {
@@ -259,18 +262,23 @@ function testSettings(place: ServerPlace, socket: string): Record<string, string
   };
 }
 
+function optionsOf(settings: NonNullable<MysqlOptions["settings"]>): string[] {
+  return Object.entries(settings).flatMap(([name, value]) => (value === null ? [] : [`--${name}=${value}`]));
+}
+
 /** Without `auto.cnf`, so that each server made of it gets a UUID of its own. */
-async function dataTemplate(basedir: string): Promise<string> {
+async function dataTemplate(basedir: string, fileSettings: MysqlOptions["fileSettings"] = {}): Promise<string> {
   const { stdout } = await run(path.join(basedir, "bin/mysqld"), ["--no-defaults", "--version"]);
   const version = /Ver (\S+)/.exec(stdout)?.[1] ?? "unknown";
-  return await cached(`mysql-${version}-root-from-anywhere`, async (directory) => {
+  const kind = Object.entries(fileSettings).map(([name, value]) => `-${name}-${value}`);
+  return await cached(`mysql-${version}-root-from-anywhere${kind.join("")}`, async (directory) => {
     const accounts = `${directory}.sql`;
     await writeFile(accounts, "RENAME USER root@localhost TO root@'%';\n");
     await mkdir(directory, { mode: 0o700 });
     await ownByServerUser(directory);
     const options = { ...serverUser, cwd: "/", env: { LC_ALL: "C", TZ: "UTC", PATH: process.env.PATH } };
     const place = { basedir, dataDirectory: directory, plugins: [] };
-    const initialize = ["--initialize-insecure", `--init-file=${accounts}`];
+    const initialize = ["--initialize-insecure", `--init-file=${accounts}`, ...optionsOf(fileSettings)];
     await run(path.join(basedir, "bin/mysqld"), [...serverArguments(place), ...initialize], options);
     await rm(path.join(directory, "auto.cnf"));
   });

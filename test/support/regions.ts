@@ -45,6 +45,8 @@ export interface JobView {
   readonly state: string;
   readonly trouble: string | null;
   readonly error_code: string | null;
+  readonly attempts: number;
+  readonly progress: { readonly phase: string } | null;
   readonly result: Readonly<Record<string, unknown>> | null;
 }
 
