@@ -61,8 +61,14 @@ export interface BtarConfiguration {
   readonly engines: {
     /** Server programs of PostgreSQL by major version, beside the npm ones. */
     readonly pg: Readonly<Record<string, { readonly basedir: string }>>;
-    /** Directories of MySQL that hold `bin/mysqld`, absolute; each says its version by itself. */
-    readonly mysql: { readonly basedirs: readonly string[] };
+    /** `basedirs`: directories of MySQL that hold `bin/mysqld`, absolute; each says its version by itself. */
+    readonly mysql: {
+      readonly basedirs: readonly string[];
+      /** Who receives clones: btar itself, a MySQL of the agent's host, or that where btar cannot. */
+      readonly clone: "auto" | "streaming" | "local";
+      /** Where such a MySQL puts clones, absolute; undefined: in the data directory. */
+      readonly cloneDirectory: string | undefined;
+    };
   };
   /** Directories that `btar restore` may write below; undefined: any that is empty or does not exist yet. */
   readonly restoreRoots: readonly string[] | undefined;

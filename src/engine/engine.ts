@@ -91,7 +91,12 @@ export type BackupReading =
   /** The server sent what changed since the earlier backup. */
   | { readonly kind: "changes" }
   /** It sent everything; `reason` says why, when there was an earlier backup to build on. */
-  | { readonly kind: "everything"; readonly reason: string | undefined };
+  | {
+      readonly kind: "everything";
+      readonly reason: string | undefined;
+      /** What read it, when that was not btar itself, and why. */
+      readonly by?: string;
+    };
 
 /** How btar reaches a database server. */
 export interface ServerAddress {
@@ -151,6 +156,8 @@ export interface BaseBackupFacts {
 }
 
 export interface BaseBackupProgress {
+  /** What goes on, where that is not the reading of files; bytes are counted anew then. */
+  readonly phase?: string;
   readonly doneBytes: number;
   /** The server's estimate; it may change. */
   readonly totalBytes: number;
@@ -246,6 +253,8 @@ export interface ReservationState {
 
 /** The reading side: what backups need of a running server, managed or attached. */
 export interface SourceDriver {
+  /** Ends and removes what base backups of a process that was killed have left on this host. Before any is taken. */
+  removeLeftovers(): Promise<void>;
   identify(address: ServerAddress, options: { readonly signal: AbortSignal }): Promise<ServerIdentity>;
   /** Everything that is missing for backups; empty when all is well. Changes nothing on the server. */
   preflight(address: ServerAddress, options: { readonly signal: AbortSignal }): Promise<readonly PreflightFinding[]>;

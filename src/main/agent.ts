@@ -50,7 +50,7 @@ export async function runAgent(
     jobs,
     masterKey: masterKey.key,
     stores,
-    engines: buildEngines(loaded, logger),
+    engines: buildEngines(loaded, logger, cloud),
     serverOwner: runAs,
     logger,
     version: btarVersion,

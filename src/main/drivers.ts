@@ -1,6 +1,8 @@
 import { delimiter, isAbsolute, join } from "node:path";
 import { Engines } from "../engine/engines.ts";
+import { LocalRecipient } from "../engine/mysql/clone/local-recipient.ts";
 import { MysqlLogReadingDriver } from "../engine/mysql/log-reading/log-reading-driver.ts";
+import type { InstallationPlaces } from "../engine/mysql/server/installations.ts";
 import { MysqlServerDriver } from "../engine/mysql/server-driver.ts";
 import { MysqlSourceDriver } from "../engine/mysql/source-driver.ts";
 import { PostgresLogReadingDriver } from "../engine/postgres/log-reading/log-reading-driver.ts";
@@ -16,8 +18,17 @@ export const btarVersion = "0.1.0";
 /** Where scripts/servers/mysql.sh puts MySQL. */
 const projectMysql = join(import.meta.dirname, "../../.cache/servers/mysql/basedir");
 
-/** All engines that btar knows. */
-export function buildEngines({ configuration, runAs }: LoadedConfiguration, logger: Logger): Engines {
+/**
+ * All engines that btar knows.
+ * @param cloud whose agent they are for; undefined: no base backups are taken with them
+ */
+export function buildEngines({ configuration, runAs }: LoadedConfiguration, logger: Logger, cloud?: string): Engines {
+  const mysqlPlaces: InstallationPlaces = {
+    configuredBasedirs: configuration.engines.mysql.basedirs,
+    projectBasedir: projectMysql,
+    searchPath: (process.env["PATH"] ?? "").split(delimiter).filter((directory) => isAbsolute(directory)),
+  };
+  const { clone, cloneDirectory } = configuration.engines.mysql;
   return new Engines({
     pg: {
       source: new PostgresSourceDriver(),
@@ -30,15 +41,29 @@ export function buildEngines({ configuration, runAs }: LoadedConfiguration, logg
       }),
     },
     mysql: {
-      source: new MysqlSourceDriver(),
-      logReading: new MysqlLogReadingDriver(),
-      server: new MysqlServerDriver({
-        configuredBasedirs: configuration.engines.mysql.basedirs,
-        projectBasedir: projectMysql,
-        searchPath: (process.env["PATH"] ?? "").split(delimiter).filter((directory) => isAbsolute(directory)),
-        runAs,
-        logger,
+      source: new MysqlSourceDriver({
+        clone,
+        recipient:
+          cloud === undefined
+            ? undefined
+            : new LocalRecipient({
+                ...mysqlPlaces,
+                workDirectory: cloneFolder(configuration.dataDirectory, { cloud, cloneDirectory }),
+                runAs,
+                logger,
+              }),
       }),
+      logReading: new MysqlLogReadingDriver(),
+      server: new MysqlServerDriver({ ...mysqlPlaces, runAs, logger }),
     },
   });
+}
+
+/** Each agent has its own: it removes what it finds there when it starts. */
+function cloneFolder(
+  dataDirectory: string,
+  { cloud, cloneDirectory }: { readonly cloud: string; readonly cloneDirectory: string | undefined },
+): string {
+  if (cloneDirectory !== undefined) return join(cloneDirectory, `btar-clones-${cloud}`);
+  return join(dataDirectory, "clouds", cloud, "clones");
 }

@@ -70,6 +70,7 @@ export class RegionAgent {
   static async start(options: RegionAgentOptions): Promise<RegionAgent> {
     const agent = new RegionAgent(options);
     await agent.#register();
+    await agent.#removeLeftovers();
     agent.#heartbeat = agent.#beat();
     await agent.#storeWatch.start();
     agent.#supervision.start();
@@ -121,6 +122,19 @@ export class RegionAgent {
     // What an earlier process of this agent was doing there has ended with it.
     await releaseStoreUses(catalog.db, agentId);
     await paces.shareWithLiving(catalog.db);
+  }
+
+  async #removeLeftovers(): Promise<void> {
+    const { engines, logger } = this.#env;
+    for (const name of engines.names) {
+      await engines
+        .of(name)
+        .source.removeLeftovers()
+        .catch((error: unknown) => {
+          // They take room and memory, but are in nobody's way.
+          logger.warn({ engine: name, reason: describeError(error) }, "leftovers of base backups cannot be removed");
+        });
+    }
   }
 
   async #beat(): Promise<void> {

@@ -3,13 +3,12 @@ import { chmod, mkdir } from "node:fs/promises";
 import path from "node:path";
 import { type TestContext, test } from "node:test";
 import { MemoryObjectStore } from "../../src/object-store/memory/memory-object-store.ts";
-import type { Repository } from "../../src/repository/repository.ts";
 import { rejectsWith } from "../support/assert-error.ts";
 import { onTopOf, openFixture } from "../support/backup-fixture.ts";
-import { backUp, executedGtids, replay, startRestored, type TakenBackup } from "../support/mysql-backup.ts";
+import { backUp, checkRestored } from "../support/mysql-backup.ts";
 import { basedirWithKeyring } from "../support/mysql-keyring.ts";
-import { checkedTables, createTables, MysqlLoad } from "../support/mysql-load.ts";
-import { type MysqlOptions, startMysql, type TestMysql } from "../support/mysql-server.ts";
+import { createTables, MysqlLoad } from "../support/mysql-load.ts";
+import { startMysql } from "../support/mysql-server.ts";
 import { ownByServerUser } from "../support/postgres-server.ts";
 import { TcpProxy } from "../support/tcp-proxy.ts";
 import { temporaryDirectory } from "../support/temporary-directory.ts";
@@ -22,25 +21,6 @@ async function serverDirectory(context: TestContext): Promise<{ directory: strin
   await mkdir(external);
   await ownByServerUser(external);
   return { directory, external };
-}
-
-/** Starts a server on a backup, finds it sound, and the same as its source once it has what came later. */
-async function checkRestored(
-  source: TestMysql,
-  repository: Repository,
-  { manifest, facts, engineFacts }: TakenBackup,
-  directory: string,
-  options: MysqlOptions = {},
-): Promise<void> {
-  await using restored = await startRestored(repository, manifest, directory, options);
-  const held = await executedGtids(restored);
-  const { atLeast, atMost } = engineFacts.gtids;
-  const within = "SELECT GTID_SUBSET(?, ?) AS low, GTID_SUBSET(?, ?) AS high";
-  assert.deepEqual(await source.sql(within, [atLeast, held, held, atMost]), [{ low: 1, high: 1 }]);
-  await checkedTables(restored);
-  await replay(source, restored, facts);
-  assert.equal(await executedGtids(restored), await executedGtids(source));
-  assert.deepEqual(await checkedTables(restored), await checkedTables(source));
 }
 
 test("a backup under load, tables of every kind being changed all the time, is the server at one of its transactions", async (context) => {

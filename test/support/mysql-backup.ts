@@ -1,3 +1,4 @@
+import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { rm } from "node:fs/promises";
 import path from "node:path";
@@ -20,6 +21,7 @@ import type { PreviousBackup } from "../../src/repository/previous-backup.ts";
 import type { Repository } from "../../src/repository/repository.ts";
 import { restoreFiles } from "../../src/repository/restore-files.ts";
 import { neverAborted, serviceId } from "./backup-fixture.ts";
+import { checkedTables } from "./mysql-load.ts";
 import { type MysqlOptions, startMysql, type TestMysql } from "./mysql-server.ts";
 
 const run = promisify(execFile);
@@ -106,6 +108,28 @@ export async function startRestored(
   }
   await prepareFiles(directory, recoveryFacts(manifest));
   return await startMysql({ ...options, dataDirectory: directory });
+}
+
+/**
+ * Starts a server on a backup, finds it sound, and the same as its source once it has what came later.
+ * @param directory a new one, that servers can reach
+ */
+export async function checkRestored(
+  source: TestMysql,
+  repository: Repository,
+  { manifest, facts, engineFacts }: TakenBackup,
+  directory: string,
+  options: MysqlOptions = {},
+): Promise<void> {
+  await using restored = await startRestored(repository, manifest, directory, options);
+  const held = await executedGtids(restored);
+  const { atLeast, atMost } = engineFacts.gtids;
+  const within = "SELECT GTID_SUBSET(?, ?) AS low, GTID_SUBSET(?, ?) AS high";
+  assert.deepEqual(await source.sql(within, [atLeast, held, held, atMost]), [{ low: 1, high: 1 }]);
+  await checkedTables(restored);
+  await replay(source, restored, facts);
+  assert.equal(await executedGtids(restored), await executedGtids(source));
+  assert.deepEqual(await checkedTables(restored), await checkedTables(source));
 }
 
 export async function executedGtids(server: Pick<TestMysql, "sql">): Promise<string> {

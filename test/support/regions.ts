@@ -320,7 +320,7 @@ async function testConfiguration(directory: string, options: RegionsOptions): Pr
       bandwidth: [],
       ...options.limits,
     },
-    engines: { pg: {}, mysql: { basedirs: [] } },
+    engines: { pg: {}, mysql: { basedirs: [], clone: "auto", cloneDirectory: undefined } },
     restoreRoots: undefined,
   };
 }

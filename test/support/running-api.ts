@@ -58,7 +58,7 @@ export function testConfiguration(changes: Partial<BtarConfiguration> = {}): Bta
       regionChangeHours: 0,
       bandwidth: [],
     },
-    engines: { pg: {}, mysql: { basedirs: [] } },
+    engines: { pg: {}, mysql: { basedirs: [], clone: "auto", cloneDirectory: undefined } },
     restoreRoots: undefined,
     ...changes,
   };

@@ -8,6 +8,8 @@ export class TcpProxy implements AsyncDisposable {
   readonly #sockets = new Set<Socket>();
   #bytesLeft = Number.POSITIVE_INFINITY;
   #atEnd: "stall" | "cut" | "cut-once" = "stall";
+  #limitReached = Promise.withResolvers<void>();
+  #rewrite: { readonly from: Buffer; readonly to: Buffer } | undefined;
 
   private constructor(server: Server, port: number) {
     this.#server = server;
@@ -33,10 +35,21 @@ export class TcpProxy implements AsyncDisposable {
   limitAnswers(bytes: number, atEnd: "stall" | "cut" | "cut-once"): void {
     this.#bytesLeft = bytes;
     this.#atEnd = atEnd;
+    this.#limitReached = Promise.withResolvers();
+  }
+
+  /** Waits until so many bytes have come as `limitAnswers` was told last. */
+  async limitReached(): Promise<void> {
+    await this.#limitReached.promise;
   }
 
   unlimited(): void {
     this.#bytesLeft = Number.POSITIVE_INFINITY;
+  }
+
+  /** The first answer that has `from` in it has `to` there instead, of the same length. */
+  rewriteOnce(from: Buffer, to: Buffer): void {
+    this.#rewrite = { from, to };
   }
 
   /** Ends all connections, from one moment to the next. */
@@ -71,9 +84,15 @@ export class TcpProxy implements AsyncDisposable {
   }
 
   #answer(client: Socket, chunk: Buffer): void {
+    const at = this.#rewrite ? chunk.indexOf(this.#rewrite.from) : -1;
+    if (at >= 0) {
+      this.#rewrite?.to.copy(chunk, at);
+      this.#rewrite = undefined;
+    }
     if (this.#bytesLeft > 0) client.write(chunk.subarray(0, this.#bytesLeft));
     this.#bytesLeft = Math.max(0, this.#bytesLeft - chunk.length);
     if (this.#bytesLeft > 0) return;
+    this.#limitReached.resolve();
     if (this.#atEnd === "cut") client.destroySoon();
     if (this.#atEnd !== "cut-once") return;
     this.unlimited();

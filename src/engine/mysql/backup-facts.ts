@@ -51,6 +51,8 @@ export interface GtidBounds {
 /** How the files were read. */
 export interface CloneFacts {
   readonly method: "streaming" | "local-recipient";
+  /** Why it was not streamed. */
+  readonly reason?: string;
   /** Whether DDL went on meanwhile. */
   readonly isDdlAllowed: boolean;
   readonly streamCount: number;

@@ -4,9 +4,11 @@ import { systemClock } from "../../platform/clock.ts";
 import { isSocketFile } from "../connection-error.ts";
 import type { BaseBackupFacts, BaseBackupOptions, BaseBackupSink, ServerAddress } from "../engine.ts";
 import { BackupLog } from "./binlog/backup-log.ts";
-import { streamedFacts } from "./clone/clone-facts.ts";
+import { isStreamingRefused } from "./clone/clone-error.ts";
+import { type CompleteClone, factsOfClone } from "./clone/clone-facts.ts";
 import { type Donor, describeDonor, executedGtids, serverTime } from "./clone/donor.ts";
-import { type StreamedClone, streamClone } from "./clone/streaming-clone.ts";
+import type { LocalRecipient } from "./clone/local-recipient.ts";
+import { streamClone } from "./clone/streaming-clone.ts";
 import { MysqlConnection } from "./connection.ts";
 import { encryptedFileVariables, hasEncryptedTables } from "./encryption.ts";
 
@@ -24,6 +26,13 @@ const everythingReason = "MySQL cannot say what changed; only what differs is st
 export interface BaseBackupChoices {
   /** Connections that data comes by. Default: 2. */
   readonly streamCount?: number;
+  /**
+   * Who receives clones: btar itself (`streaming`), a MySQL of this host (`local`), or the one where the other cannot
+   * (`auto`). Default: `auto`.
+   */
+  readonly clone?: "auto" | "streaming" | "local";
+  /** Without it, clones are streamed only. */
+  readonly recipient?: LocalRecipient | undefined;
 }
 
 /**
@@ -45,24 +54,76 @@ export async function takeBaseBackup(
   choices: BaseBackupChoices = {},
 ): Promise<BaseBackupFacts> {
   const start = await withSession(address, options, async (session) => await startOf(session, options));
+  const taken = await receive(start, sink, { ...options, ...choices });
+  const ending = async (session: MysqlConnection) => await factsOf(session, { start, ...taken });
+  return await overBreaks(options.signal, async () => await withSession(address, options, ending));
+}
+
+type ReceiveOptions = BaseBackupOptions & BaseBackupChoices;
+
+interface ReceivedClone {
+  readonly clone: CompleteClone;
+  /** Transactions that the files hold surely. */
+  readonly atLeast: string;
+}
+
+async function receive(start: BackupStart, sink: BaseBackupSink, options: ReceiveOptions): Promise<ReceivedClone> {
+  const { clone: choice = "auto", recipient } = options;
+  if (choice === "local" && recipient) {
+    return await receiveLocally(start, sink, { ...options, recipient, reason: "engines.mysql.clone is local" });
+  }
+  try {
+    return await receiveStream(start, sink, options);
+  } catch (error) {
+    if (choice === "streaming" || !recipient || !isStreamingRefused(error)) throw error;
+    return await receiveLocally(start, sink, { ...options, recipient, reason: error.message });
+  }
+}
+
+async function receiveStream(
+  start: BackupStart,
+  sink: BaseBackupSink,
+  options: ReceiveOptions,
+): Promise<ReceivedClone> {
   let atLeast = start.gtids;
   const clone = await streamClone(start.cloneAddress, sink, {
     signal: options.signal,
     versionNumber: start.donor.versionNumber,
-    streamCount: choices.streamCount ?? defaultStreamCount,
+    streamCount: options.streamCount ?? defaultStreamCount,
     modifiedAt: start.at,
     onStart: () => options.onReading?.({ kind: "everything", reason: options.since && everythingReason }),
     // What is committed by then is in what came, or in the redo that is still to come.
     beforeAcknowledging: async (state) => {
-      if (state === "page-copy") atLeast = await withSession(address, options, executedGtids);
+      if (state === "page-copy") atLeast = await withSession(start.address, options, executedGtids);
     },
     onProgress: inSteps(options.onProgress),
   });
-  const ending = async (session: MysqlConnection) => await factsOf(session, { start, clone, atLeast });
-  return await overBreaks(options.signal, async () => await withSession(address, options, ending));
+  return { clone, atLeast };
+}
+
+async function receiveLocally(
+  start: BackupStart,
+  sink: BaseBackupSink,
+  options: ReceiveOptions & { readonly recipient: LocalRecipient; readonly reason: string },
+): Promise<ReceivedClone> {
+  const { recipient, reason, signal, onReading, onProgress } = options;
+  const onStart = ({ version }: { readonly version: string }) => {
+    const by = `a MySQL ${version} on the agent's host, since ${reason}`;
+    onReading?.({ kind: "everything", reason: options.since && everythingReason, by });
+  };
+  const request = {
+    donor: start.donor,
+    reason,
+    signal,
+    modifiedAt: start.at,
+    onStart,
+    onProgress: inSteps(onProgress),
+  };
+  return { clone: await recipient.receive(start.cloneAddress, sink, request), atLeast: start.gtids };
 }
 
 interface BackupStart {
+  readonly address: ServerAddress;
   readonly cloneAddress: ServerAddress;
   readonly log: BackupLog;
   readonly donor: Donor;
@@ -77,7 +138,8 @@ async function startOf(
   const log = await BackupLog.begin(session, { address: session.address, stored: storedLog, signal });
   const donor = await describeDonor(session);
   const cloneAddress = await cloneAddressOf(session, donor);
-  return { cloneAddress, log, donor, at: await serverTime(session), gtids: await executedGtids(session) };
+  const { address } = session;
+  return { address, cloneAddress, log, donor, at: await serverTime(session), gtids: await executedGtids(session) };
 }
 
 /** A server sends keys only over TLS, even to who comes by its socket. */
@@ -91,7 +153,7 @@ async function cloneAddressOf(session: MysqlConnection, donor: Donor): Promise<S
 
 async function factsOf(
   session: MysqlConnection,
-  taken: { readonly start: BackupStart; readonly clone: StreamedClone; readonly atLeast: string },
+  taken: ReceivedClone & { readonly start: BackupStart },
 ): Promise<BaseBackupFacts> {
   const { start, clone, atLeast } = taken;
   await delay(2); // its clock is read in whole milliseconds, and must not fall before the end of the clone
@@ -103,15 +165,16 @@ async function factsOf(
     log,
     startedAt: start.at,
     consistentAt,
-    engineFacts: { ...streamedFacts(start.donor, clone, gtids) },
+    engineFacts: { ...factsOfClone(start.donor, clone, gtids) },
   };
 }
 
 function inSteps(onProgress: BaseBackupOptions["onProgress"]): NonNullable<BaseBackupOptions["onProgress"]> {
-  let toldBytes = 0;
+  let told = { phase: undefined as string | undefined, bytes: 0 };
   return (progress) => {
-    if (progress.doneBytes - toldBytes < progressStepBytes && progress.doneBytes < progress.totalBytes) return;
-    toldBytes = progress.doneBytes;
+    const { phase, doneBytes, totalBytes } = progress;
+    if (phase === told.phase && doneBytes - told.bytes < progressStepBytes && doneBytes < totalBytes) return;
+    told = { phase, bytes: doneBytes };
     onProgress?.(progress);
   };
 }

@@ -11,7 +11,7 @@ import type {
   SourceDriver,
   StoredLog,
 } from "../engine.ts";
-import { takeBaseBackup } from "./base-backup.ts";
+import { type BaseBackupChoices, takeBaseBackup } from "./base-backup.ts";
 import { streamLog } from "./binlog/log-stream.ts";
 import { MysqlConnection } from "./connection.ts";
 import { preflight } from "./preflight.ts";
@@ -27,6 +27,16 @@ interface Cancellation {
  * REPLICATION CLIENT.
  */
 export class MysqlSourceDriver implements SourceDriver {
+  readonly #choices: BaseBackupChoices;
+
+  constructor(choices: BaseBackupChoices = {}) {
+    this.#choices = choices;
+  }
+
+  async removeLeftovers(): Promise<void> {
+    await this.#choices.recipient?.removeLeftovers();
+  }
+
   async identify(address: ServerAddress, options: Cancellation): Promise<ServerIdentity> {
     await using session = await MysqlConnection.open(address, options);
     return (await describeServer(session)).identity;
@@ -41,7 +51,7 @@ export class MysqlSourceDriver implements SourceDriver {
     sink: BaseBackupSink,
     options: BaseBackupOptions,
   ): Promise<BaseBackupFacts> {
-    return await takeBaseBackup(address, sink, options);
+    return await takeBaseBackup(address, sink, options, this.#choices);
   }
 
   async streamLog(address: ServerAddress, options: LogStreamOptions): Promise<LogStream> {

@@ -23,6 +23,10 @@ interface Cancellation {
 
 /** Reads running PostgreSQL servers, versions 14 to 18, with a role that has LOGIN and REPLICATION. */
 export class PostgresSourceDriver implements SourceDriver {
+  async removeLeftovers(): Promise<void> {
+    // A base backup leaves nothing on the host that it is taken by.
+  }
+
   async identify(address: ServerAddress, options: Cancellation): Promise<ServerIdentity> {
     await using connection = await ReplicationConnection.open(address, options);
     return (await describeServer(connection)).identity;

@@ -179,6 +179,18 @@ export const configurationOptions = {
     otherwise: "what scripts/servers/mysql.sh has loaded, then PATH",
     text: "directory that holds bin/mysqld; several for several versions",
   },
+  "engines.mysql.clone": {
+    rule: text,
+    form: "auto, streaming or local",
+    default: "auto",
+    text: "who receives base backups: btar, a MySQL of the agent's host, or that where btar cannot",
+  },
+  "engines.mysql.clone_directory": {
+    rule: text,
+    form: "PATH",
+    otherwise: "data_dir",
+    text: "where such a MySQL puts all of a server's data meanwhile",
+  },
   restore_roots: {
     rule: { kind: "texts" },
     form: "[PATH, …]",

@@ -53,7 +53,7 @@ test("an empty file gives the defaults, with two clouds on this machine", () => 
       regionChangeHours: 0,
       bandwidth: [],
     },
-    engines: { pg: {}, mysql: { basedirs: [] } },
+    engines: { pg: {}, mysql: { basedirs: [], clone: "auto", cloneDirectory: undefined } },
     restoreRoots: undefined,
   });
   assert.equal(isDataDirectoryGiven, false);
@@ -85,7 +85,7 @@ limits:
   bandwidth:
     aws-eu-west-1->aws-eu-central-1: 10MiB
     "aws-eu-central-1 -> aws-eu-west-1": 65536
-engines: { pg: { 17: { basedir: /usr/lib/postgresql/17 } }, mysql: { basedir: [/opt/mysql-8.4, mysql-9.7] } }
+engines: { pg: { 17: { basedir: /usr/lib/postgresql/17 } }, mysql: { basedir: [/opt/mysql-8.4, mysql-9.7], clone: local, clone_directory: clones } }
 restore_roots: [/srv/pg, restored]
 `);
   assert.deepEqual(configuration.listen, { host: "::1", port: 9000 });
@@ -121,13 +121,17 @@ restore_roots: [/srv/pg, restored]
     { from: "aws-eu-central-1", to: "aws-eu-west-1", bytesPerSecond: 65_536 },
   ]);
   assert.deepEqual(configuration.engines.pg, { "17": { basedir: "/usr/lib/postgresql/17" } });
-  assert.deepEqual(configuration.engines.mysql, { basedirs: ["/opt/mysql-8.4", "/srv/btar/mysql-9.7"] });
+  assert.deepEqual(configuration.engines.mysql, {
+    basedirs: ["/opt/mysql-8.4", "/srv/btar/mysql-9.7"],
+    clone: "local",
+    cloneDirectory: "/srv/btar/clones",
+  });
   assert.deepEqual(configuration.restoreRoots, ["/srv/pg", "/srv/btar/restored"]);
 });
 
 test("one directory of MySQL needs no list", () => {
   const { configuration } = read("engines: { mysql: { basedir: /usr } }");
-  assert.deepEqual(configuration.engines.mysql, { basedirs: ["/usr"] });
+  assert.deepEqual(configuration.engines.mysql.basedirs, ["/usr"]);
 });
 
 const refusals: readonly (readonly [title: string, text: string, expected: RegExp])[] = [
@@ -228,12 +232,17 @@ const refusals: readonly (readonly [title: string, text: string, expected: RegEx
   [
     "a directory of MySQL under a version, as PostgreSQL's are",
     "engines: { mysql: { 9.7: { basedir: /opt/mysql } } }",
-    /unknown key engines\.mysql\.9\.7 \(known keys: basedir\)/,
+    /unknown key engines\.mysql\.9\.7 \(known keys: basedir, clone, clone_directory\)/,
   ],
   [
     "a directory of MySQL that is none",
     "engines: { mysql: { basedir: 5 } }",
     /^btar\.yaml:1:30: engines\.mysql\.basedir is 5, not a text or a list of texts \(give PATH or/,
+  ],
+  [
+    "a way of receiving MySQL's clones that there is not",
+    "engines: { mysql: { clone: remote } }",
+    /^btar\.yaml:1:28: engines\.mysql\.clone is "remote" \(give auto, streaming/,
   ],
   ["one path for a list", "restore_roots: /srv", /^btar\.yaml:1:16: restore_roots is "\/srv", not a list of texts/],
 ];

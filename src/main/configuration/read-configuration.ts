@@ -144,11 +144,25 @@ function readPorts(services: ConfigurationSection): BtarConfiguration["services"
 }
 
 function readEngines(engines: ConfigurationSection, baseDirectory: string): BtarConfiguration["engines"] {
-  const basedirs = engines.section("mysql").texts("basedir") ?? [];
+  const mysql = engines.section("mysql");
+  const cloneDirectory = mysql.text("clone_directory");
   return {
     pg: readBasedirs(engines.section("pg"), baseDirectory),
-    mysql: { basedirs: basedirs.map((path) => resolve(baseDirectory, path)) },
+    mysql: {
+      basedirs: (mysql.texts("basedir") ?? []).map((path) => resolve(baseDirectory, path)),
+      clone: readClone(mysql),
+      cloneDirectory: cloneDirectory === undefined ? undefined : resolve(baseDirectory, cloneDirectory),
+    },
   };
+}
+
+function readClone(mysql: ConfigurationSection): BtarConfiguration["engines"]["mysql"]["clone"] {
+  const text = required(mysql, "clone");
+  if (text === "auto" || text === "streaming" || text === "local") return text;
+  throw mysql.refuseAt("clone", {
+    what: `engines.mysql.clone is "${text}"`,
+    hint: "give auto, streaming (by btar alone), or local (by a MySQL of the agent's host)",
+  });
 }
 
 function readBasedirs(pg: ConfigurationSection, baseDirectory: string): BtarConfiguration["engines"]["pg"] {

@@ -1,10 +1,19 @@
-import type { GtidBounds, MysqlBackupFacts } from "../backup-facts.ts";
+import type { CloneFacts, GtidBounds, MysqlBackupFacts } from "../backup-facts.ts";
 import type { Donor } from "./donor.ts";
 import { isUndoSpace } from "./page-layout.ts";
-import type { StreamedClone } from "./streaming-clone.ts";
+import type { FinishedFiles } from "./donor-files.ts";
+import type { DonorParameters } from "./donor-parameters.ts";
 
-/** What a restore needs to know of a clone that was received by streaming. */
-export function streamedFacts(donor: Donor, clone: StreamedClone, gtids: GtidBounds): MysqlBackupFacts {
+/** A clone that was received whole, in whichever way. */
+export interface CompleteClone {
+  readonly files: FinishedFiles;
+  readonly parameters: DonorParameters;
+  readonly isRedoEncrypted: boolean;
+  readonly how: CloneFacts;
+}
+
+/** What a restore needs to know of a clone. */
+export function factsOfClone(donor: Donor, clone: CompleteClone, gtids: GtidBounds): MysqlBackupFacts {
   const { files, externalLocations, redoPaths } = clone.files;
   return {
     serverVersionNum: donor.versionNumber,
@@ -25,11 +34,6 @@ export function streamedFacts(donor: Donor, clone: StreamedClone, gtids: GtidBou
     gtids,
     configs: clone.parameters.configs,
     plugins: clone.parameters.plugins.flatMap(({ name, library }) => (library ? [{ name, library }] : [])),
-    clone: {
-      method: "streaming",
-      isDdlAllowed: clone.isDdlAllowed,
-      streamCount: clone.streamCount,
-      restartCount: clone.restartCount,
-    },
+    clone: clone.how,
   };
 }

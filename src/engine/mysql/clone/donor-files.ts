@@ -5,8 +5,8 @@ import { type FilePlace, filePlace, redoPath } from "./file-place.ts";
 import { initialPage, initialSize, roundedSize, type TablespaceLayout, tablespaceLayout } from "./page-layout.ts";
 
 /** MySQL makes its files for its own user, and for backup programs of its group. */
-const fileMode = 0o640;
-const directoryMode = 0o750;
+export const cloneFileMode = 0o640;
+export const cloneDirectoryMode = 0o750;
 
 /** Without it, a server cannot open its data dictionary, although nothing needs to be in it. */
 const requiredDirectory = "mysql";
@@ -129,13 +129,13 @@ export class DonorFiles {
   async finish(modifiedAt: Date): Promise<FinishedFiles> {
     const kept = [...this.#files.values(), ...this.#redo.values()].filter(({ isDeleted }) => !isDeleted);
     this.#refuseSameNames(kept);
-    for (const path of directoriesOf(kept)) this.#sink.directory(path, directoryMode);
+    for (const path of directoriesOf(kept)) this.#sink.directory(path, cloneDirectoryMode);
     const files: ClonedFile[] = [];
     const externalLocations = new Map<string, string>();
     for (const { place, spaceId, ...file } of kept) {
       const layout = file.layout && { ...file.layout, isEncrypted: file.layout.isEncrypted || file.hasKey };
       const sizeBytes = layout ? roundedSize(file.sizeBytes, layout) : file.sizeBytes;
-      await file.content.finish({ path: place.path, sizeBytes, mode: fileMode, modifiedAt });
+      await file.content.finish({ path: place.path, sizeBytes, mode: cloneFileMode, modifiedAt });
       files.push({ path: place.path, sizeBytes, spaceId, layout });
       if (place.external) externalLocations.set(place.external.path, place.external.location);
     }

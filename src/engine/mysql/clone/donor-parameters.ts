@@ -1,5 +1,6 @@
 import type { BtarError } from "../../../domain/errors.ts";
 import type { ServerAddress } from "../../engine.ts";
+import { formatAddress } from "../server-error.ts";
 import { isStreamingRefused, streamingRefused } from "./clone-error.ts";
 import type { Answer } from "./clone-connection.ts";
 import { innodbLocator, type LocatorEntry } from "./clone-message.ts";
@@ -55,7 +56,7 @@ export function restartWindowMs({ configs }: DonorParameters): number {
 /** What the donor says at the beginning that is not understood may be for another client of its own. */
 export function asStreamingRefusal(address: ServerAddress, error: unknown): unknown {
   if (isStreamingRefused(error) || !isProtocolViolation(error)) return error;
-  return streamingRefused(address, error.message, error);
+  return streamingRefused(address, error.message.replace(`MySQL at ${formatAddress(address)}`, "it"), error);
 }
 
 function isProtocolViolation(error: unknown): error is BtarError {

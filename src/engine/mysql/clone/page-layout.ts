@@ -120,6 +120,22 @@ export function encryptionKey(block: Buffer): Buffer {
   return block.subarray(keyOffset, keyOffset + keyBytes);
 }
 
+/**
+ * Which master key wraps the key in a block; undefined when there is no key. Number 0 is of none: it is not wrapped, or
+ * by the one that is built in.
+ */
+export function encryptionMasterKey(
+  block: Buffer,
+): { readonly number: number; readonly serverUuid: string } | undefined {
+  if (block.length < encryptionBlockBytes || !block.subarray(0, 3).equals(encryptionMagic)) return undefined;
+  return { number: block.readUInt32BE(3), serverUuid: block.toString("latin1", 7, keyOffset) };
+}
+
+/** The key in the block is not wrapped any more. */
+export function forgetMasterKey(block: Buffer): void {
+  block.writeUInt32BE(0, 3);
+}
+
 function encryptionBlock(key: Buffer): Buffer {
   const block = Buffer.alloc(encryptionBlockBytes);
   encryptionMagic.copy(block);

@@ -5,16 +5,10 @@ import { cancelled, errnoOf, protocolViolation } from "../server-error.ts";
 import { CloneAttempt, type CloneConnections } from "./clone-attempt.ts";
 import { CloneConnection } from "./clone-connection.ts";
 import { cloneErrno, cloneLost } from "./clone-error.ts";
+import type { CompleteClone } from "./clone-facts.ts";
 import { beginRequest, type DdlChoice, locatorEntry } from "./clone-message.ts";
 import { type CloneState, restartLocator, versionLocator } from "./descriptor.ts";
-import type { FinishedFiles } from "./donor-files.ts";
-import {
-  asStreamingRefusal,
-  type BegunClone,
-  type DonorParameters,
-  readDonorParameters,
-  restartWindowMs,
-} from "./donor-parameters.ts";
+import { asStreamingRefusal, type BegunClone, readDonorParameters, restartWindowMs } from "./donor-parameters.ts";
 import { ReceivedClone } from "./received-clone.ts";
 
 /** A donor that still has to notice that an earlier clone was broken off does so within this time. */
@@ -41,18 +35,6 @@ export interface StreamingCloneOptions {
   readonly onProgress: (progress: BaseBackupProgress) => void;
 }
 
-/** A clone that was received whole. */
-export interface StreamedClone {
-  readonly files: FinishedFiles;
-  readonly parameters: DonorParameters;
-  readonly isRedoEncrypted: boolean;
-  /** Whether DDL went on meanwhile; older servers held it up. */
-  readonly isDdlAllowed: boolean;
-  readonly streamCount: number;
-  /** How often its connections broke. */
-  readonly restartCount: number;
-}
-
 /**
  * Receives a clone of a server's InnoDB data as files. Connections that break are made anew, and the clone goes on
  * where it was, as long as the donor keeps it.
@@ -63,7 +45,7 @@ export async function streamClone(
   address: ServerAddress,
   sink: ScatteredFileSink,
   options: StreamingCloneOptions,
-): Promise<StreamedClone> {
+): Promise<CompleteClone> {
   const { signal } = options;
   const reception = new Reception(address, sink, options);
   const onAbort = () => reception.cancel(cancelled(address, signal.reason));
@@ -97,7 +79,7 @@ class Reception {
     this.#ddl = { isAllowed: options.versionNumber >= 80_027, timeoutSeconds: ddlTimeoutSeconds };
   }
 
-  async run(): Promise<StreamedClone> {
+  async run(): Promise<CompleteClone> {
     const { versionNumber } = this.#options;
     const { master, begun } = await this.#begin();
     this.#options.onStart();
@@ -108,9 +90,12 @@ class Reception {
       files: await clone.finish(this.#options.modifiedAt),
       parameters: begun.parameters,
       isRedoEncrypted: clone.isRedoEncrypted,
-      isDdlAllowed: this.#ddl.isAllowed,
-      streamCount: this.#streamCount,
-      restartCount: this.#restartCount,
+      how: {
+        method: "streaming",
+        isDdlAllowed: this.#ddl.isAllowed,
+        streamCount: this.#streamCount,
+        restartCount: this.#restartCount,
+      },
     };
   }
 
