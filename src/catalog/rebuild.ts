@@ -20,6 +20,7 @@ export interface DescribedService {
   readonly userConfig: Readonly<Record<string, unknown>>;
   readonly users: readonly { readonly name: string; readonly password: string; readonly isAdmin: boolean }[];
   readonly databases: readonly string[];
+  readonly forkedFrom: object | undefined;
   /** Who its server said that it is, when the newest base backup was taken. */
   readonly systemId: string | undefined;
 }
@@ -104,6 +105,7 @@ async function insertService(
       ...{ id, project, name, engine: service.engine, kind: service.kind, cloud: service.cloud },
       ...{ plan: service.plan, version: service.version, user_config: JSON.stringify(service.userConfig) },
       ...{ state: "POWEROFF", is_powered: false, system_id: service.systemId ?? null, rebuilt_at: now },
+      forked_from: service.forkedFrom === undefined ? null : JSON.stringify(service.forkedFrom),
       trouble: `it is known from the store of ${cloud} alone: btar runs no server of it; fork it`,
       maintenance: JSON.stringify({ dow: "never", time: "00:00:00" }),
       tags: JSON.stringify({}),

@@ -153,6 +153,8 @@ export interface ForkOrigin {
   readonly project: string;
   /** Where the source ran, or the cloud of its primary backup. */
   readonly sourceCloud?: string | undefined;
+  /** The source's cloud did not answer when the fork was asked for. */
+  readonly sourceWasDown?: boolean | undefined;
   /** The location that the fork was restored from. */
   readonly cloud: string;
   readonly backupId: string;

@@ -71,7 +71,7 @@ export const lostRangeAnswer = Type.Object({
     source_deleted: Type.Boolean({ description: "The source was deleted" }),
     state: Type.Enum(["unreachable", "gone", "unknown", "none", "present"], {
       description:
-        "`unreachable`: the source's cloud does not answer; `gone`: the source's backups were removed; `unknown`: nobody " +
+        "`unreachable`: the source's cloud does not answer; `gone`: there is no primary backup of it any more; `unknown`: nobody " +
         "has looked yet; `none`: the fork holds all that was committed; `present`: it lacks transactions, or log is missing",
     }),
     explanation: Type.String({ description: "The same for people" }),

@@ -37,6 +37,7 @@ export async function describeService(
       isAdmin: is_admin,
     })),
     databases,
+    ...(row.forked_from ? { forkedFrom: row.forked_from } : {}),
     writtenAt: new Date().toISOString(),
   };
 }

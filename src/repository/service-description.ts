@@ -14,6 +14,8 @@ export interface ServiceDescription {
   readonly userConfig: Readonly<Record<string, unknown>>;
   readonly users: readonly { readonly name: string; readonly password: string; readonly isAdmin: boolean }[];
   readonly databases: readonly string[];
+  /** What it was forked from, and where in that service's log it ends, as the catalog has it; of forks alone. */
+  readonly forkedFrom?: object | undefined;
   readonly writtenAt: string;
 }
 

@@ -27,7 +27,8 @@ after(async () => {
 });
 beforeEach(async () => {
   const { db } = opened.context.catalog;
-  for (const table of ["job", "event", "setting", "agent", "service"] as const) await db.deleteFrom(table).execute();
+  for (const table of ["job", "event", "setting", "agent", "cloud_state", "service"] as const)
+    await db.deleteFrom(table).execute();
   clock = new FakeClock(new Date());
   scheduler = new Scheduler({ ...opened.context, clock });
   for (const { name } of opened.context.configuration.clouds) await agent.register(name);
@@ -170,6 +171,52 @@ test("C7: nothing is copied to a location that is paused", async () => {
     .execute();
   await pass(0);
   assert.deepEqual(await agent.jobs("paused", "copy"), []);
+});
+
+test("R2: when a lost cloud has been back for a minute, it is looked once what forks lack that were made meanwhile", async () => {
+  await service("lost", { isCopied: true });
+  const { db } = opened.context.catalog;
+  const store = { is_store_up: true, trouble: null, checked_at: clock.now(), is_initialized: true };
+  for (const cloud of ["local-north", "local-south"]) {
+    const since = clock.now();
+    await db
+      .insertInto("cloud_state")
+      .values({ cloud, since, ...store })
+      .onConflict((conflict) => conflict.column("cloud").doUpdateSet({ since, ...store }))
+      .execute();
+  }
+  const fork = async (name: string) => {
+    const body = { service_name: name, cloud: "local-south", user_config: { service_to_fork_from: "lost" } };
+    await createService({ ...opened.context, clock }, { project: "demo", actor: "test", body });
+    await agent.runs(name);
+    const [row] = await db.selectFrom("service").select("forked_from").where("name", "=", name).execute();
+    const origin = { ...row?.forked_from, stoppedIn: { stream: "1-00000001", position: "0000000000000001" } };
+    await db
+      .updateTable("service")
+      .set({ forked_from: JSON.stringify(origin) })
+      .where("name", "=", name)
+      .execute();
+  };
+  await fork("beside");
+  await db.deleteFrom("agent").where("cloud", "=", "local-north").execute();
+  await fork("instead");
+  const looked = async () => (await agent.jobs("instead", "lost-range")).map(({ cloud, state }) => [cloud, state]);
+  await hear("local-south");
+  await pass(hour);
+  assert.deepEqual(await looked(), []);
+  await hear("local-north");
+  await pass(10_000);
+  assert.deepEqual(await looked(), [], "its servers have hardly started");
+  await clock.advance(minute);
+  const startedAt = new Date(clock.now().getTime() - 2 * minute);
+  await hear("local-north");
+  await db.updateTable("agent").set({ started_at: startedAt }).where("cloud", "=", "local-north").execute();
+  await pass(5000);
+  assert.deepEqual(await looked(), [["local-north", "queued"]]);
+  await agent.ends("instead", ["lost-range"]);
+  await pass(minute);
+  assert.equal((await looked()).length, 1);
+  assert.deepEqual(await agent.jobs("beside", "lost-range"), []);
 });
 
 test("R1: a cloud whose agent is silent for 15 s is told to be down, once, and once that it is back", async () => {

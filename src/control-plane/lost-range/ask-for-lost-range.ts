@@ -13,11 +13,11 @@ export async function askForLostRange(
   row: ServiceRow,
   { directory }: { readonly directory: string | undefined },
 ): Promise<string> {
-  const { origin, source } = await forkSource(context, row);
-  if (!source) {
+  const { origin, source, hasPrimary } = await forkSource(context, row);
+  if (!source || !hasPrimary) {
     throw new BtarError("NO_BACKUP", {
-      message: `The backups of ${origin.serviceName}, which ${row.name} was forked from, were removed`,
-      hint: "what the fork lacks of it cannot be told any more",
+      message: `There is no primary backup of ${origin.serviceName}, which ${row.name} was forked from`,
+      hint: "what the fork lacks of it cannot be told; of a store that a rebuilt catalog does not know, `btar rebuild` tells",
     });
   }
   return await context.jobs.enqueue({

@@ -7,8 +7,10 @@ import type { ServiceRow } from "../services/find-service.ts";
 export interface ForkSource {
   readonly origin: ForkOrigin;
   readonly stop: NonNullable<ForkOrigin["stoppedIn"]>;
-  /** Undefined: it is gone, or its primary backup is. */
+  /** Undefined: it is gone. */
   readonly source: ServiceRow | undefined;
+  /** False: the source's primary backup was removed, or the catalog was rebuilt without its store. */
+  readonly hasPrimary: boolean;
 }
 
 /** @throws {BtarError} INVALID_INPUT for a service that is no fork, WRONG_STATE for one that is still being made */
@@ -31,19 +33,12 @@ export async function forkSource(context: ControlPlaneContext, row: ServiceRow):
     });
   }
   const { db } = context.catalog;
-  const source = await db
-    .selectFrom("service")
-    .selectAll("service")
-    .where("service.id", "=", origin.serviceId)
-    .where((eb) =>
-      eb.exists(
-        eb
-          .selectFrom("location")
-          .select("location.cloud")
-          .whereRef("location.service_id", "=", "service.id")
-          .where("location.role", "=", "primary"),
-      ),
-    )
+  const source = await db.selectFrom("service").selectAll().where("id", "=", origin.serviceId).executeTakeFirst();
+  const primary = await db
+    .selectFrom("location")
+    .select("cloud")
+    .where("service_id", "=", origin.serviceId)
+    .where("role", "=", "primary")
     .executeTakeFirst();
-  return { origin, stop, source };
+  return { origin, stop, source, hasPrimary: primary !== undefined };
 }

@@ -25,12 +25,12 @@ type State = "unreachable" | "gone" | "unknown" | "none" | "present";
 
 /** @throws {BtarError} as `forkSource` */
 export async function lostRangeFields(context: ControlPlaneContext, row: ServiceRow) {
-  const { origin, stop, source } = await forkSource(context, row);
+  const { origin, stop, source, hasPrimary } = await forkSource(context, row);
   const driver = context.engines.of(row.engine).logReading;
   const examination = await lastExamination(context, row.id);
   const stored = source && (await storedEnd(context, source));
   const trouble = source && (await cloudTrouble(context, source.cloud));
-  const state = stateOf({ isGone: !source, isDown: trouble !== undefined, examination });
+  const state = stateOf({ isKnown: source !== undefined, hasPrimary, isDown: trouble !== undefined, examination });
   const found = examination?.found;
   const place = (at: { readonly stream: string; readonly position: string }) => toldPlace(driver, at);
   return {
@@ -76,12 +76,13 @@ export async function lostRangeFields(context: ControlPlaneContext, row: Service
 }
 
 function stateOf(known: {
-  readonly isGone: boolean;
+  readonly isKnown: boolean;
+  readonly hasPrimary: boolean;
   readonly isDown: boolean;
   readonly examination: Examination | undefined;
 }): State {
-  if (known.isGone) return "gone";
-  if (known.isDown) return "unreachable";
+  if (known.isKnown && known.isDown) return "unreachable";
+  if (!known.hasPrimary) return "gone";
   return known.examination?.found.state ?? "unknown";
 }
 
@@ -98,7 +99,7 @@ function explanation(known: {
   const until = newest === null ? "" : `; commits until ${newest} are known to be stored there`;
   switch (state) {
     case "gone":
-      return `${origin} and its backups were removed: what ${fork} lacks of it cannot be told any more`;
+      return `there is no primary backup of ${origin} any more: what ${fork} lacks of it cannot be told`;
     case "unreachable":
       return `${cloud} does not answer (${trouble}): what ${fork} lacks of ${origin} is found out when it is back${until}`;
     case "unknown":

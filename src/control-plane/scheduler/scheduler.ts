@@ -7,6 +7,7 @@ import { sampleLag, thinSamples } from "./lag-samples.ts";
 import { scheduleBackups } from "./schedule-backups.ts";
 import { CollectionSchedule } from "./schedule-collections.ts";
 import { scheduleCopies } from "./schedule-copies.ts";
+import { scheduleLostRanges } from "./schedule-lost-ranges.ts";
 import { scheduleVerifications } from "./schedule-verifications.ts";
 import { settleEndedJobs } from "./settle-ended-jobs.ts";
 import { watchClouds } from "./watch-clouds.ts";
@@ -16,6 +17,7 @@ const sampleEveryMs = 30_000;
 const cleanEveryMs = 3_600_000;
 const collectEveryMs = 3_600_000;
 const verifyEveryMs = 5000;
+const lostRangesEveryMs = 5000;
 
 /** Expired tokens are kept for a while, so that who still uses one is told that it has expired. */
 const expiredTokenDays = 7;
@@ -51,6 +53,7 @@ export class Scheduler {
       { name: "collect after changes", everyMs: 0, run: () => collections.collectAfterChanges() },
       { name: "collect what has expired", everyMs: collectEveryMs, run: () => collections.collectExpired() },
       { name: "schedule verifications", everyMs: verifyEveryMs, run: () => scheduleVerifications(context) },
+      { name: "look at what lost clouds hold", everyMs: lostRangesEveryMs, run: () => scheduleLostRanges(context) },
       { name: "watch clouds", everyMs: 0, run: () => watchClouds(context, { isStarting: this.#isStarting() }) },
       { name: "sample lag", everyMs: sampleEveryMs, run: () => sampleLag(context) },
       { name: "thin samples", everyMs: cleanEveryMs, run: () => thinSamples(context) },

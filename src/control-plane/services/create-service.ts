@@ -6,6 +6,7 @@ import { BtarError } from "../../domain/errors.ts";
 import { runnableVersions, serviceTypes } from "../catalogue/service-types.ts";
 import { cloudNames, type ControlPlaneContext } from "../context.ts";
 import { findProject } from "../projects/find-project.ts";
+import { cloudStates } from "../status/cloud-states.ts";
 import { chosenCloud, chosenPlan, chosenServiceType, refuseNotOffered } from "./choices.ts";
 import type { ServiceRow } from "./find-service.ts";
 import { type ChosenBackup, chooseBackup, findForkSource, forkLocation } from "./fork-request.ts";
@@ -24,6 +25,7 @@ export interface NewService {
 export interface ForkChoice {
   readonly source: ServiceRow;
   readonly chosen: ChosenBackup;
+  readonly isSourceDown: boolean;
 }
 
 /** Settings that a fork does not take over from its source (F5). */
@@ -94,7 +96,11 @@ async function forkOf(
   const project = textOf(config, "project_to_fork_from") ?? request.project;
   const source = await findForkSource(context, { project, service, engine: type });
   const fromCloud = await forkLocation(context, source, cloud);
-  return { source, chosen: await chooseBackup(context, { source, cloud: fromCloud, time, gtid, backup }) };
+  const isSourceDown = (await cloudStates(context)).some(
+    ({ cloud_name, is_up }) => cloud_name === source.cloud && !is_up,
+  );
+  const chosen = await chooseBackup(context, { source, cloud: fromCloud, time, gtid, backup });
+  return { source, chosen, isSourceDown };
 }
 
 function inheritedConfig(source: ServiceRow): UserConfig {

@@ -126,12 +126,13 @@ async function insertServiceRow(
     .execute();
 }
 
-function originOf({ source, chosen }: ForkChoice): ForkOrigin {
+function originOf({ source, chosen, isSourceDown }: ForkChoice): ForkOrigin {
   return {
     serviceId: source.id,
     serviceName: source.name,
     project: source.project,
     sourceCloud: source.cloud,
+    sourceWasDown: isSourceDown,
     cloud: chosen.fromCloud,
     backupId: chosen.backupId,
     target: targetText(chosen.target),

@@ -149,6 +149,6 @@ async function tell(env: AgentEnvironment, { row }: ServiceContext, summary: Los
     message:
       summary.state === "none"
         ? `${fork} holds all that ${source} has committed`
-        : `${transactions} transactions of ${source} are not in ${fork}${span}${missing}`,
+        : `${transactions === 1 ? "1 transaction" : `${transactions} transactions`} of ${source} not in ${fork}${span}${missing}`,
   });
 }

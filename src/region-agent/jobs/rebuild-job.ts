@@ -60,10 +60,13 @@ async function findService(
   const engine = engineNames.find((name) => name === description.engine);
   if (!engine) throw unknownEngine(id, description.engine);
   const { backups, systemId, damaged } = await findBackups(env, repository, { engine, signal });
-  const { users, databases, project, name, kind, cloud, plan, version, userConfig } = description;
+  const { users, databases, project, name, kind, cloud, plan, version, userConfig, forkedFrom } = description;
   return {
     found: {
-      service: { id, project, name, engine, kind, cloud, plan, version, userConfig, users, databases, systemId },
+      service: {
+        ...{ id, project, name, engine, kind, cloud, plan, version, userConfig, users, databases },
+        ...{ systemId, forkedFrom },
+      },
       cloud: env.cloud,
       backups,
       logs: await findLogs(repository, signal),
