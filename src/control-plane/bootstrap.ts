@@ -76,7 +76,7 @@ async function ensureToken(
   if (isThere) return undefined;
   const made = await createAccessToken(trx, {
     userEmail: admin.email,
-    description: wanted === undefined ? "first administrator" : "administrator, chosen by the operator",
+    description: "first administrator: BTAR_ADMIN_TOKEN, or the file admin-token",
     maxAgeSeconds: null,
     extendWhenUsed: false,
     now: new Date(),

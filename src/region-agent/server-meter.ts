@@ -35,6 +35,11 @@ export class ServerMeter {
     this.#env = env;
   }
 
+  /** Whether a service's server was measured before. */
+  knows(serviceId: string): boolean {
+    return this.#files.has(serviceId);
+  }
+
   /** Measures servers that should run; rates are those since the last time. */
   async measure(services: readonly ObservedService[]): Promise<readonly Insertable<MetricSampleTable>[]> {
     const pids = await this.#pidsOf(services);

@@ -57,9 +57,11 @@ export class ServerObservation {
     const ids = new Set(services.map(({ id }) => id));
     for (const id of this.#places.keys()) if (!ids.has(id)) this.#places.delete(id);
     for (const service of services) await this.#storeLog(service);
-    if (Date.now() - this.#measuredAtMs < measureEveryMs) return;
-    this.#measuredAtMs = Date.now();
     const running = services.filter(({ state }) => state === "RUNNING" || state === "REBALANCING");
+    const isDue = Date.now() - this.#measuredAtMs >= measureEveryMs;
+    // A new one at once: rates are known from the second time on.
+    if (!isDue && running.every(({ id }) => this.#meter.knows(id))) return;
+    if (isDue) this.#measuredAtMs = Date.now();
     await insertMetricSamples(this.#env.catalog.db, await this.#meter.measure(running));
   }
 

@@ -161,6 +161,45 @@ suite("commands against a running btar", () => {
     assert.match((await run("cloud", "list")).stdout, /^local-north +This machine, north/m);
   });
 
+  test("people log in and out; what a login leaves is for its owner only", async () => {
+    const file = join(place.directory, "credentials.json");
+    const logIn = (password: string) =>
+      btar(["login", "ann@example.test"], { directory: place.directory, environment: { BTAR_PASSWORD: password } });
+    const made = await json<{ password: string; user: { email: string } }>("user", "create", "Ann@example.test");
+    assert.equal(made.user.email, "ann@example.test");
+    const refused = await logIn("wrong horse");
+    assert.equal(refused.code, 1);
+    assert.match(refused.stderr, /Authentication failed: e-mail or password is wrong/);
+
+    const login = await logIn(made.password);
+    assert.match(login.stdout, /^logged in as ann@example\.test at http:\S+ until 20\d\d-.* UTC\n$/, login.stderr);
+    assert.equal(statSync(file).mode & 0o777, 0o600);
+    assert.match((await run("token", "list")).stdout, /^\S+ +login \(this one\) +20\d\d-/m);
+    await json("project", "create", "p2", "--cloud", "local-south");
+    assert.match((await run("project", "list")).stdout, /^demo +local-north\np2 +local-south$/m);
+    const kept = await run("project", "delete", "demo");
+    assert.equal(kept.code, 4);
+    assert.match(kept.stderr, /Project demo is the one that the configuration names/);
+
+    assert.equal((await run("logout")).stdout, "logged out\n");
+    assert.equal(existsSync(file), false);
+    assert.match((await run("user", "list")).stdout, /^ann@example\.test +Ann@example\.test +active +20\d\d-/m);
+    assert.equal((await run("user", "delete", "ann@example.test")).code, 0);
+    assert.equal((await run("token", "create", "script")).stdout.startsWith("token, shown once: "), true);
+  });
+
+  test("what the server says and needs is shown", async () => {
+    await eventually("its log is there", async () =>
+      /database system is ready/.test((await run("service", "logs", "shop", "-n", "500")).stdout),
+    );
+    const { logs } = await json<{ logs: readonly object[] }>("service", "logs", "shop", "-n", "2");
+    assert.equal(logs.length, 2);
+    await eventually("it was measured", async () =>
+      /^mem_usage +\S+ +\S+ +\S+ +Memory/m.test((await run("service", "metrics", "shop")).stdout),
+    );
+    assert.equal((await run("service", "metrics", "shop", "--period", "decade")).code, 2);
+  });
+
   test("Ctrl-C ends the waiting, not the work, and says how to come back to it", async () => {
     const waiting = new BtarProcess(["service", "create", "slow", "--cloud", "local-north", "--wait"], place);
     await waiting.says("slow: ");

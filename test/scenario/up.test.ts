@@ -54,6 +54,11 @@ test("btar up starts on an empty folder whatever the system's Node, stops cleanl
   assert.equal(readFileSync(join(place.data, "admin-token"), "utf8").trim(), token);
   assert.match(first.output, /MASTER KEY WAS MADE: .*keys\/master\.key/);
   assert.ok(await place.isReady());
+  assert.match(first.output, /^password of admin@btar\.local: in \S+\/admin-password$/m);
+  const password = readFileSync(join(place.data, "admin-password"), "utf8").trim();
+  const login = { directory: place.directory, environment: { BTAR_PASSWORD: password } };
+  assert.equal((await btar(["login", "admin@btar.local"], login)).code, 0);
+  assert.equal((await place.btar("logout")).code, 0);
 
   const status = await place.btar("status", "--json");
   assert.equal(status.code, 0, status.stderr);
@@ -74,7 +79,7 @@ test("btar up starts on an empty folder whatever the system's Node, stops cleanl
   assert.equal(await place.isReady(), false);
 
   const again = await place.up();
-  assert.doesNotMatch(again.output, /token|MASTER KEY/, "shown once");
+  assert.doesNotMatch(again.output, /token|password|MASTER KEY/, "shown once");
   const list = await place.btar("service", "list");
   assert.equal(list.code, 0, list.stderr);
   assert.match(list.stdout, /no services yet/);
@@ -83,7 +88,7 @@ test("btar up starts on an empty folder whatever the system's Node, stops cleanl
   assert.equal(await again.ended(), 0, "a reader that is gone does not keep it from stopping in order");
   assert.deepEqual(place.serverPids(), []);
   assert.deepEqual(
-    ["keys/master.key", "admin-token", "catalog.json", "log/server.log"].filter((file) =>
+    ["keys/master.key", "admin-token", "admin-password", "catalog.json", "log/server.log"].filter((file) =>
       isOpenToOthers(place.data, file),
     ),
     [],
@@ -152,6 +157,7 @@ test("a first start that is killed again and again, each time a little later, is
     "catalog/data/PG_VERSION",
     "catalog/data/postmaster.pid",
     "admin-token",
+    "admin-password",
     "api-url",
   ];
   for (const file of files) {
@@ -221,8 +227,17 @@ test("the operator's own token and key are taken", async (context) => {
   const keyFile = join(place.directory, "my.key");
   writeFileSync(keyFile, `${"ab".repeat(32)}\n`, { mode: 0o600 });
   const token = "a-token-of-the-operators-own";
-  const up = await place.up({ environment: { BTAR_ADMIN_TOKEN: token, BTAR_MASTER_KEY_FILE: keyFile } });
-  assert.doesNotMatch(up.output, /a-token-of|MASTER KEY/, "what the operator knows is not shown");
+  const own = { BTAR_ADMIN_TOKEN: token, BTAR_ADMIN_PASSWORD: "of-my-own", BTAR_MASTER_KEY_FILE: keyFile };
+  const up = await place.up({ environment: own });
+  assert.doesNotMatch(
+    up.output,
+    /a-token-of|of-my-own|admin-password|MASTER KEY/,
+    "what the operator knows is not shown",
+  );
+  assert.equal(existsSync(join(place.data, "admin-password")), false);
+  const known = { BTAR_PASSWORD: "of-my-own" };
+  const login = await btar(["login", "admin@btar.local"], { directory: place.directory, environment: known });
+  assert.equal(login.code, 0, login.stderr);
   const answer = await fetch(`${place.url}/v1/me`, { headers: { authorization: `aivenv1 ${token}` } });
   assert.equal(answer.status, 200);
   assert.equal(existsSync(join(place.data, "keys", "master.key")), false);

@@ -22,6 +22,7 @@ import { ApiClient } from "./api-client.ts";
 import { testEngines } from "./engines.ts";
 import { FaultObjectStore } from "./fault-object-store.ts";
 import { freePorts, startPostgres, type TestPostgres } from "./postgres-server.ts";
+import { WireClient } from "./wire-client.ts";
 
 export const north = "local-north";
 export const south = "local-south";
@@ -85,6 +86,7 @@ interface Parts {
   readonly stores: ReadonlyMap<string, FaultObjectStore>;
   readonly close: () => Promise<void>;
   readonly api: ApiClient;
+  readonly wire: WireClient;
   readonly engines: Engines;
 }
 
@@ -128,7 +130,7 @@ export class TestRegions implements AsyncDisposable {
     const api = new ApiClient(controlPlane.url, newAdminToken);
     const regions = new TestRegions({
       ...{ directory, catalogServer, catalog, databaseUrl, jobs, configuration, masterKey },
-      ...{ stores, close, api, engines },
+      ...{ stores, close, api, engines, wire: new WireClient(controlPlane.url, newAdminToken) },
     });
     for (const { name } of configuration.clouds) await regions.startAgent(name);
     return regions;
@@ -136,6 +138,11 @@ export class TestRegions implements AsyncDisposable {
 
   get api(): ApiClient {
     return this.#parts.api;
+  }
+
+  /** To ask as other clients do. */
+  get wire(): WireClient {
+    return this.#parts.wire;
   }
 
   get catalog(): Catalog {

@@ -1,28 +1,17 @@
 import { randomBytes } from "node:crypto";
-import { type IncomingHttpHeaders, request as httpRequest } from "node:http";
 import { tmpdir } from "node:os";
-import type { Static } from "typebox";
 import { bootstrap } from "../../src/control-plane/bootstrap.ts";
 import { type Catalog, openCatalog } from "../../src/catalog/catalog.ts";
 import { JobQueue } from "../../src/catalog/job-queue.ts";
-import type { refusal } from "../../src/contract/refusals.ts";
 import type { BtarConfiguration } from "../../src/contract/configuration.ts";
 import type { ControlPlaneContext } from "../../src/control-plane/context.ts";
 import { type ControlPlane, startControlPlane } from "../../src/control-plane/control-plane.ts";
 import { createLogger } from "../../src/platform/logger.ts";
 import { testEngines } from "./engines.ts";
 import { startPostgres, type TestPostgres } from "./postgres-server.ts";
+import { WireClient } from "./wire-client.ts";
 
-export type Refusal = Static<typeof refusal>;
-
-/** What a client was answered. */
-export interface Answer<T> {
-  readonly status: number;
-  readonly headers: IncomingHttpHeaders;
-  /** Read as JSON; of the type that the test expects. */
-  readonly body: T;
-  readonly text: string;
-}
+export type { Answer, Refusal } from "./wire-client.ts";
 
 /** Clouds and defaults of tests: two local clouds, and two of Amazon's. */
 export function testConfiguration(changes: Partial<BtarConfiguration> = {}): BtarConfiguration {
@@ -103,9 +92,7 @@ export async function openTestCatalog(configuration: BtarConfiguration = testCon
 }
 
 /** A control plane with a real catalog, and no agent: what agents would do is simulated by tests. */
-export class RunningApi {
-  readonly token: string;
-  readonly url: string;
+export class RunningApi extends WireClient {
   readonly catalog: Catalog;
   readonly jobs: JobQueue;
   readonly masterKey: Buffer;
@@ -115,9 +102,8 @@ export class RunningApi {
   readonly #controlPlane: ControlPlane;
 
   private constructor(opened: TestCatalog, controlPlane: ControlPlane) {
+    super(controlPlane.url, opened.adminToken);
     const { catalog, jobs, masterKey, configuration } = opened.context;
-    this.token = opened.adminToken;
-    this.url = controlPlane.url;
     this.catalog = catalog;
     this.jobs = jobs;
     this.masterKey = masterKey;
@@ -130,75 +116,6 @@ export class RunningApi {
   static async start(configuration: BtarConfiguration = testConfiguration()): Promise<RunningApi> {
     const opened = await openTestCatalog(configuration);
     return new RunningApi(opened, await startControlPlane(opened.context));
-  }
-
-  /** Sends a request exactly so. */
-  async send<T = Refusal>(
-    method: string,
-    path: string,
-    options: { readonly headers?: Readonly<Record<string, string>>; readonly body?: string } = {},
-  ): Promise<Answer<T>> {
-    const { headers = {}, body } = options;
-    const target = new URL(this.url);
-    return await new Promise((resolve, reject) => {
-      const outgoing = httpRequest(
-        { host: target.hostname, port: target.port, method, path, headers, agent: false },
-        (incoming) => {
-          const parts: Buffer[] = [];
-          incoming.on("data", (part: Buffer) => parts.push(part));
-          incoming.on("error", reject);
-          incoming.on("end", () => {
-            const text = Buffer.concat(parts).toString("utf8");
-            resolve({
-              status: incoming.statusCode ?? 0,
-              headers: incoming.headers,
-              body: JSON.parse(text) as T,
-              text,
-            });
-          });
-        },
-      );
-      outgoing.on("error", reject);
-      outgoing.end(body);
-    });
-  }
-
-  /**
-   * As `avn` asks: without a body it still names a type; with one it is JSON.
-   * @see the client's `aiven/client/client.py`
-   */
-  async avn<T = Refusal>(method: string, path: string, body?: unknown): Promise<Answer<T>> {
-    const common = { authorization: `aivenv1 ${this.token}`, "user-agent": "aiven-client/4.16.0", accept: "*/*" };
-    if (body === undefined) {
-      const empty: Record<string, string> = method === "POST" || method === "PUT" ? { "content-length": "0" } : {};
-      return await this.send<T>(method, `/v1${path}`, {
-        headers: { ...common, "content-type": "application/octet-stream", ...empty },
-      });
-    }
-    const text = JSON.stringify(body);
-    return await this.send<T>(method, `/v1${path}`, {
-      headers: {
-        ...common,
-        "content-type": "application/json",
-        "content-length": String(Buffer.byteLength(text)),
-      },
-      body: text,
-    });
-  }
-
-  /** As the Go clients of Terraform and Kubernetes ask: with `limit=999` whatever the request. */
-  async terraform<T = Refusal>(method: string, path: string, body?: unknown): Promise<Answer<T>> {
-    const text = body === undefined ? undefined : JSON.stringify(body);
-    const separator = path.includes("?") ? "&" : "?";
-    return await this.send<T>(method, `/v1${path}${separator}limit=999`, {
-      headers: {
-        authorization: `aivenv1 ${this.token}`,
-        "user-agent": "terraform-provider-aiven/4.40.0",
-        "content-type": "application/json",
-        ...(text === undefined ? {} : { "content-length": String(Buffer.byteLength(text)) }),
-      },
-      ...(text === undefined ? {} : { body: text }),
-    });
   }
 
   async close(): Promise<void> {

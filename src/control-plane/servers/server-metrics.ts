@@ -20,7 +20,10 @@ export async function serverMetrics(context: ControlPlaneContext, row: ServiceRo
 }
 
 /** Keeps a year of samples, the older the coarser. */
-export async function thinServerMetrics({ catalog, clock }: ControlPlaneContext): Promise<void> {
+export async function thinServerMetrics({
+  catalog,
+  clock,
+}: Pick<ControlPlaneContext, "catalog" | "clock">): Promise<void> {
   const before = (seconds: number) => new Date(clock.now().getTime() - seconds * 1000);
   await catalog.db.deleteFrom("metric_sample").where("at", "<", before(keepSamplesSeconds)).execute();
   for (const { olderThanSeconds, everySeconds } of sampleResolutions) {
