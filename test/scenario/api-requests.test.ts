@@ -53,7 +53,7 @@ const bodies: Readonly<Record<string, object>> = {
   "PUT /v1/project/{project}/service/{service}/user/{user}": { operation: "reset-credentials" },
   "POST /v1/project/{project}/service/{service}/db": { database: "d1" },
   "PUT /v1/project/{project}/service/{service}/backups/{backup}": { kept: true },
-  "PUT /v1/project/{project}/service/{service}/btar/locations/{cloud}": { retention_days: 3 },
+  "PUT /v1/project/{project}/service/{service}/btar/locations/{cloud}": { paused: true },
   "POST /v1/project/{project}/service/{service}/btar/verify": { location: "local-north" },
   "POST /v1/project/{project}/service/{service}/restore": { location: "local-north", directory: "/srv/x" },
   "POST /v1/project/{project}/service/{service}/logs": { sort_order: "asc" },
