@@ -101,6 +101,11 @@ export function isCatalogUnreachable(error: unknown): boolean {
   return unreachableCodes.has(code) || code.startsWith("08") || unreachableMessages.test(error.message);
 }
 
+/** Whether a query failed because a row that it refers to is not there (foreign_key_violation): it was deleted meanwhile. */
+export function isReferenceMissing(error: unknown): boolean {
+  return error instanceof Error && "code" in error && error.code === "23503";
+}
+
 async function migrate(db: CatalogDatabase): Promise<void> {
   const migrator = new Migrator({ db, provider: { getMigrations: async () => migrations } });
   const { error } = await migrator.migrateToLatest();

@@ -26,3 +26,10 @@ test("a catalog that does not answer is told apart from a failure of btar's own"
   }
   assert.equal(errorAnswer(Object.assign(new Error("x"), { code: "23505" }), "r1").status, 500);
 });
+
+test("what was deleted while a request built on it is a conflict, not a failure", () => {
+  const error = Object.assign(new Error('insert or update on table "service" violates …'), { code: "23503" });
+  const { status, answer } = errorAnswer(error, "r1");
+  assert.equal(status, 409);
+  assert.equal(answer.message, "What the request builds on was deleted meanwhile");
+});

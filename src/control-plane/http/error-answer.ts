@@ -1,6 +1,6 @@
 import type { FastifyError } from "fastify";
 import type { Static } from "typebox";
-import { isCatalogUnreachable } from "../../catalog/catalog.ts";
+import { isCatalogUnreachable, isReferenceMissing } from "../../catalog/catalog.ts";
 import type { refusal } from "../../contract/refusals.ts";
 import { BtarError, describeError, type ErrorKind } from "../../domain/errors.ts";
 
@@ -33,6 +33,9 @@ export function errorAnswer(
   }
   if (isCatalogUnreachable(error)) {
     return answerOf(503, "The catalog database does not answer; try again later", "catalog_unreachable");
+  }
+  if (isReferenceMissing(error)) {
+    return answerOf(409, "What the request builds on was deleted meanwhile", "wrong_state");
   }
   const fastifyError = error as Partial<FastifyError>;
   if (fastifyError.validation) return answerOf(400, `Invalid input: ${validationText(fastifyError)}`, "invalid_input");
