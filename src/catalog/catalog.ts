@@ -8,6 +8,7 @@ import * as verification from "./migrations/0003-verification.ts";
 import * as gtids from "./migrations/0004-gtids.ts";
 import * as peopleAndMetrics from "./migrations/0005-people-and-metrics.ts";
 import * as rebuiltServices from "./migrations/0006-rebuilt-services.ts";
+import * as copiesByService from "./migrations/0008-copies-by-service.ts";
 import type { Tables } from "./schema.ts";
 
 /** The catalog's tables, typed. */
@@ -27,6 +28,7 @@ const migrations = {
   "0004-gtids": gtids,
   "0005-people-and-metrics": peopleAndMetrics,
   "0006-rebuilt-services": rebuiltServices,
+  "0008-copies-by-service": copiesByService,
 };
 
 /** Sizes and counts fit a number; commit times stay text. */

@@ -17,6 +17,7 @@ const sampleEveryMs = 30_000;
 const cleanEveryMs = 3_600_000;
 const collectEveryMs = 3_600_000;
 const verifyEveryMs = 5000;
+const backUpEveryMs = 2000;
 const lostRangesEveryMs = 5000;
 
 /** Expired tokens are kept for a while, so that who still uses one is told that it has expired. */
@@ -47,7 +48,7 @@ export class Scheduler {
     const collections = new CollectionSchedule(context);
     this.#tasks = [
       { name: "settle ended jobs", everyMs: 0, run: () => settleEndedJobs(context) },
-      { name: "schedule backups", everyMs: 0, run: () => scheduleBackups(context) },
+      { name: "schedule backups", everyMs: backUpEveryMs, run: () => scheduleBackups(context) },
       { name: "schedule copies", everyMs: 0, run: () => scheduleCopies(context) },
       { name: "move the clock of retention", everyMs: 0, run: () => collections.moveClock() },
       { name: "collect after changes", everyMs: 0, run: () => collections.collectAfterChanges() },
