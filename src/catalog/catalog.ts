@@ -9,6 +9,7 @@ import * as gtids from "./migrations/0004-gtids.ts";
 import * as peopleAndMetrics from "./migrations/0005-people-and-metrics.ts";
 import * as rebuiltServices from "./migrations/0006-rebuilt-services.ts";
 import * as copiesByService from "./migrations/0008-copies-by-service.ts";
+import * as regionChanges from "./migrations/0009-region-changes.ts";
 import type { Tables } from "./schema.ts";
 
 /** The catalog's tables, typed. */
@@ -29,6 +30,7 @@ const migrations = {
   "0005-people-and-metrics": peopleAndMetrics,
   "0006-rebuilt-services": rebuiltServices,
   "0008-copies-by-service": copiesByService,
+  "0009-region-changes": regionChanges,
 };
 
 /** Sizes and counts fit a number; commit times stay text. */

@@ -127,6 +127,8 @@ export interface ServiceTable {
   updated_at: Moment;
   /** When it was rebuilt from a store: btar runs no server of it, and removes nothing of it by itself. */
   rebuilt_at: MomentOrNull;
+  /** When an additional cloud was added last. */
+  regions_changed_at: MomentOrNull;
   /** Set when it is being deleted; its name is free again at once. */
   deleted_at: MomentOrNull;
 }
@@ -190,6 +192,8 @@ export interface LocationTable {
   cloud: string;
   role: LocationRole;
   state: "active" | "deleting";
+  /** Since when it is not wanted any more, and still serves until others have what it has; null: it is wanted. */
+  retiring_since: MomentOrNull;
   is_paused: Flag;
   pause_reason: string | null;
   /** When the copies go, for a location in state `deleting`. */

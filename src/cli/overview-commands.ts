@@ -59,6 +59,7 @@ function locationRow(service: Protection, location: Protection["locations"][numb
   const notes: string[] = [location.role];
   if (location.paused) notes.push("paused");
   if (location.bandwidth_limit !== null) notes.push(`at most ${formatBytes(location.bandwidth_limit)}/s`);
+  if (location.state === "retiring") notes.push("retiring");
   if (location.state === "deleting") {
     notes.push(location.delete_after ? `kept until ${formatTime(location.delete_after)}` : "being deleted");
   }
@@ -88,6 +89,7 @@ function warningsOf(service: Protection): readonly string[] {
     ...about(service.service_name, service.reservation_warning),
     ...service.locations.flatMap((location) => [
       ...about(`${service.service_name} in ${location.cloud}`, pauseText(location) ?? location.trouble),
+      ...about(`${service.service_name} in ${location.cloud}`, retiringText(location)),
       ...location.verification.damaged.flatMap(({ object, kind, what }) =>
         about(`${service.service_name} in ${location.cloud}`, `${object} is ${kind}: ${what}`),
       ),
@@ -97,6 +99,10 @@ function warningsOf(service: Protection): readonly string[] {
 
 function pauseText({ paused, pause_reason }: Protection["locations"][number]): string | null {
   return paused ? `copying is paused: ${pause_reason ?? ""}` : null;
+}
+
+function retiringText({ state, awaits }: Protection["locations"][number]): string | null {
+  return state === "retiring" ? `it stays for now: ${awaits.join(", ") || "it goes at any moment"}` : null;
 }
 
 async function listClouds({ api, output }: CommandContext): Promise<void> {

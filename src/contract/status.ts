@@ -4,7 +4,10 @@ import { moment, nullable, nullableMoment, nullableText } from "./schema-parts.t
 const location = Type.Object({
   cloud: Type.String({ description: "Name of the cloud" }),
   role: Type.Enum(["primary", "secondary"]),
-  state: Type.Enum(["active", "deleting"]),
+  state: Type.Enum(["active", "retiring", "deleting"], {
+    description: "retiring: it is not wanted any more, and serves until others have what it has; then, deleting",
+  }),
+  awaits: Type.Array(Type.String(), { description: "What is still to happen before one that is retiring goes" }),
   paused: Type.Boolean({ description: "Copying to it is paused" }),
   pause_reason: nullableText("Why"),
   bandwidth_limit: nullable(

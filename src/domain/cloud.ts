@@ -17,6 +17,20 @@ export function regionOf(cloud: string): string {
   return cloud.slice(cloud.indexOf("-") + 1);
 }
 
+/** Where a cloud is, degrees. */
+export interface CloudPosition {
+  readonly latitude: number;
+  readonly longitude: number;
+}
+
+/** A measure of how far two clouds are apart, which grows with the distance. */
+export function distanceMeasure(a: CloudPosition, b: CloudPosition): number {
+  const radians = (degrees: number) => (degrees * Math.PI) / 180;
+  const [height, width] = [radians(b.latitude - a.latitude), radians(b.longitude - a.longitude)];
+  const parallels = Math.cos(radians(a.latitude)) * Math.cos(radians(b.latitude));
+  return Math.sin(height / 2) ** 2 + parallels * Math.sin(width / 2) ** 2;
+}
+
 /**
  * Checks the clouds that a service's backup is to be copied to (E3, E4).
  * @throws {BtarError} INVALID_BACKUP_REGION, saying which rule was broken and which clouds would do
@@ -24,6 +38,7 @@ export function regionOf(cloud: string): string {
 export function checkBackupRegions(request: {
   readonly wanted: readonly string[];
   readonly primary: string;
+  /** In the order in which they are proposed. */
   readonly configured: readonly string[];
   readonly maxRegions: number;
 }): void {

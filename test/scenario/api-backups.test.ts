@@ -505,7 +505,9 @@ test("a service without a copy has an empty report", async () => {
 
 test("a base backup is only asked for in locations that are active", async () => {
   await protectedService("active");
-  await api.avn("PUT", "/project/demo/service/active", { user_config: { additional_backup_regions: ["local-east"] } });
+  for (const clouds of [[], ["local-east"]]) {
+    await api.avn("PUT", "/project/demo/service/active", { user_config: { additional_backup_regions: clouds } });
+  }
   const row = await api.catalog.db
     .selectFrom("service")
     .selectAll()

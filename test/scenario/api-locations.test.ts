@@ -17,8 +17,12 @@ const ago = (ms: number) => new Date(Math.floor((start - ms) / 1000) * 1000);
 let api: RunningApi;
 let agent: SimulatedAgent;
 before(async () => {
-  const { services, ...rest } = testConfiguration();
-  api = await RunningApi.start({ ...rest, services: { ...services, ports: { first: 20_000, last: 20_099 } } });
+  const { services, limits, ...rest } = testConfiguration();
+  api = await RunningApi.start({
+    ...rest,
+    services: { ...services, ports: { first: 20_000, last: 20_099 } },
+    limits: { ...limits, regionChangeHours: 12 },
+  });
   agent = new SimulatedAgent(api);
 });
 after(async () => {
@@ -32,10 +36,11 @@ async function service(
   name: string,
   backups: Readonly<Record<string, readonly string[]>>,
   config: object = { additional_backup_regions: ["local-south"] },
+  type = "pg",
 ): Promise<void> {
   const created = await api.avn("POST", "/project/demo/service", {
     service_name: name,
-    service_type: "pg",
+    service_type: type,
     plan: "business-4",
     cloud: "local-north",
     user_config: config,
@@ -79,6 +84,43 @@ async function openCopies(name: string): Promise<readonly string[]> {
 function refused(answer: Answer<Refusal>, status: number, message: RegExp): void {
   assert.equal(answer.status, status, answer.text);
   assert.match(answer.body.message, message);
+}
+
+for (const type of ["pg", "mysql"] as const) {
+  test(`E1-E4: ${type}: a region that will not do is refused at creation, later and when attaching, with those that would`, async () => {
+    await service(`regions-${type}`, {}, {}, type);
+    const create = { service_name: "x", service_type: type, plan: "startup-4", cloud: "local-north" };
+    const attach = {
+      service_name: "x",
+      cloud: "local-north",
+      uri: `${type === "pg" ? "postgres" : "mysql"}://a:b@127.0.0.1:1/`,
+    };
+    const asks = (clouds: readonly string[]) => {
+      const user_config = { additional_backup_regions: clouds };
+      return [
+        api.avn("POST", "/project/demo/service", { ...create, user_config }),
+        api.avn("PUT", pathOf(`regions-${type}`), { user_config }),
+        api.avn("POST", "/project/demo/service/attach", { ...attach, user_config }),
+      ];
+    };
+    const refusals: readonly (readonly [clouds: readonly string[], told: RegExp])[] = [
+      [["local-west"], /'local-west': there is no such cloud.*clouds that would do: local-south, local-east/],
+      [["local-north"], /'local-north': it holds the primary backup already.*local-south, local-east/],
+      [["aws-eu-west-1"], /'aws-eu-west-1': it is of provider aws, the primary backup is in local-north.*local-south/],
+      [["local-south", "local-south"], /additional_backup_regions/],
+      [["local-south", "local-east", "aws-eu-west-1"], /additional_backup_regions.*more than 2/],
+    ];
+    for (const [clouds, told] of refusals) {
+      for (const answer of await Promise.all(asks(clouds))) refused(answer, 400, told);
+    }
+    assert.deepEqual(await states(`regions-${type}`), {});
+    const { status, text } = await api.avn("PUT", pathOf(`regions-${type}`), {
+      user_config: { additional_backup_regions: ["local-south", "local-east"] },
+    });
+    assert.equal(status, 200, text);
+    assert.deepEqual(await states(`regions-${type}`), { "local-east": "active", "local-south": "active" });
+    assert.deepEqual(await agent.jobs(`regions-${type}`, "apply"), [], "E6: the server has nothing to do with it");
+  });
 }
 
 test("C7: copying to a cloud is paused with a reason and resumed: copies under way end, the lag and the reason are shown", async () => {
@@ -172,4 +214,153 @@ test("C7, D1: a copy whose agent died while it was cancelled is not waited for",
     const jobs = await agent.jobs("abandoned", "copy");
     return jobs.map(({ state }) => state).join() === "cancelled,queued";
   });
+});
+
+/** When an additional cloud was added to a service last; null: nothing hinders another. */
+async function lastAddedAt(name: string, regions_changed_at: Date | null): Promise<void> {
+  await api.catalog.db.updateTable("service").set({ regions_changed_at }).where("name", "=", name).execute();
+}
+
+async function setRegions(name: string, clouds: readonly string[]): Promise<Answer<Refusal>> {
+  await lastAddedAt(name, null);
+  return await askForRegions(name, clouds);
+}
+
+async function askForRegions(name: string, clouds: readonly string[]): Promise<Answer<Refusal>> {
+  return await api.avn("PUT", pathOf(name), { user_config: { additional_backup_regions: clouds } });
+}
+
+/** The states of a service's additional clouds. */
+async function states(name: string): Promise<Readonly<Record<string, string>>> {
+  const { body } = await api.avn<Protection>("GET", `${pathOf(name)}/btar`);
+  const additional = body.locations.filter(({ role }) => role === "secondary");
+  return Object.fromEntries(additional.map(({ cloud, state }) => [cloud, state]));
+}
+
+async function becomes(name: string, expected: Readonly<Record<string, string>>): Promise<void> {
+  await until(`${name} is ${JSON.stringify(expected)}`, async () => {
+    return JSON.stringify(await states(name)) === JSON.stringify(expected);
+  });
+}
+
+/** What an agent records of a copy that is complete, with its log up to `until`. */
+async function copied(name: string, id: string, cloud: string, until: Date): Promise<void> {
+  const { db } = api.catalog;
+  const service_id = await agent.serviceId(name);
+  await agent.ends(name, ["copy"]);
+  const copy = { state: "complete" as const, role: "secondary" as const, completed_at: new Date() };
+  await db
+    .insertInto("backup_location")
+    .values({ backup_id: id, service_id, cloud, ...copy })
+    .onConflict((conflict) => conflict.columns(["backup_id", "cloud"]).doUpdateSet(copy))
+    .execute();
+  const from = await db
+    .selectFrom("log_range")
+    .selectAll()
+    .where("service_id", "=", service_id)
+    .executeTakeFirstOrThrow();
+  const end = { end_position: String(until.getTime()).padStart(16, "0"), covered_until: until };
+  await db
+    .insertInto("log_range")
+    .values({ ...from, newest_commit_micros: null, cloud, ...end })
+    .onConflict((conflict) => conflict.columns(["service_id", "cloud", "stream", "start_position"]).doUpdateSet(end))
+    .execute();
+}
+
+test("M1: the old cloud stays, is copied to and is forked from until the new one has a complete copy; then it goes after the grace time", async () => {
+  await service("moved", { "moved-1": ["local-north", "local-south"] });
+  assert.equal((await setRegions("moved", ["local-east"])).status, 200);
+  await becomes("moved", { "local-east": "active", "local-south": "retiring" });
+  const told = async () => (await location("moved", "local-south"))?.awaits;
+  assert.deepEqual(await told(), [
+    "local-east has nothing that can be restored yet",
+    "local-east is still to get 1 base backup",
+  ]);
+  const listed = async () => {
+    const { backups } = (await api.avn<Backups>("GET", `${pathOf("moved")}/backups`)).body;
+    return backups.map(({ additional_regions }) => additional_regions.map(({ cloud }) => cloud).join());
+  };
+  assert.deepEqual(await listed(), ["local-south"]);
+  const forked = await api.avn("POST", "/project/demo/service", {
+    service_name: "moved-fork",
+    cloud: "local-south",
+    user_config: { service_to_fork_from: "moved" },
+  });
+  assert.equal(forked.status, 200, forked.text);
+
+  // What is taken meanwhile goes to both, and is not waited for.
+  await api.avn("POST", `${pathOf("moved")}/backups`);
+  const [newer] = (await api.avn<Backups>("GET", `${pathOf("moved")}/backups?all=true`)).body.backups;
+  assert.deepEqual(newer?.locations.map(({ cloud }) => cloud).toSorted(), ["local-east", "local-north", "local-south"]);
+
+  // Its log is still too far behind.
+  await copied("moved", "moved-1", "local-east", ago(20 * minute));
+  await until("it is said how far", async () => /^local-east is 11\d\d s behind$/.test((await told())?.join() ?? ""));
+  await copied("moved", "moved-1", "local-east", ago(minute));
+  await becomes("moved", { "local-east": "active", "local-south": "deleting" });
+  assert.ok((await location("moved", "local-south"))?.delete_after);
+  assert.deepEqual(await listed(), ["local-east"]);
+  assert.deepEqual(
+    (await events("moved", "location_enabled", "location_retiring", "location_disabled")).map((text) =>
+      text.replace(/\d{4}-\S+Z/, "TIME"),
+    ),
+    [
+      "location_enabled: backups of moved are copied to local-east (admin@btar.local)",
+      "location_retiring: backups of moved stay in local-south, and are copied there, until local-east has them (admin@btar.local)",
+      "location_disabled: backups of moved in local-south are kept until TIME: the clouds in its place have them (btar)",
+    ],
+  );
+});
+
+test("M1: changing back takes the old cloud back without copying, and the new one goes at once", async () => {
+  await service("back", { "back-1": ["local-north", "local-south"] });
+  await setRegions("back", ["local-east"]);
+  await until("it is copied to the new cloud", async () => (await openCopies("back")).includes("local-east"));
+  await setRegions("back", ["local-south"]);
+  assert.deepEqual(await states("back"), { "local-east": "deleting", "local-south": "active" });
+  await until("no copy is under way", async () => (await openCopies("back")).length === 0);
+  assert.ok((await events("back", "location_enabled")).at(-1)?.includes("stay, and are copied there as before"));
+});
+
+test("M1, E4: of several clouds one is exchanged while the other stays; without any, all go at once", async () => {
+  await service(
+    "several",
+    { "several-1": ["local-north", "local-south", "local-east"] },
+    {
+      additional_backup_regions: ["local-south", "local-east"],
+    },
+  );
+  refused(await setRegions("several", ["local-south", "local-east", "local-west"]), 400, /more than 2 items/);
+  // Nothing else is to have what it has: it goes at once.
+  await setRegions("several", ["local-south"]);
+  assert.deepEqual(await states("several"), { "local-east": "deleting", "local-south": "active" });
+  await setRegions("several", ["local-south", "local-east"]);
+  assert.deepEqual(await states("several"), { "local-east": "active", "local-south": "active" });
+  // A copy that would be the only one stays until another one is there.
+  await api.catalog.db
+    .deleteFrom("backup_location")
+    .where("cloud", "=", "local-east")
+    .where("backup_id", "=", "several-1")
+    .execute();
+  await setRegions("several", ["local-east"]);
+  assert.deepEqual(await states("several"), { "local-east": "active", "local-south": "retiring" });
+  await setRegions("several", []);
+  assert.deepEqual(await states("several"), { "local-east": "deleting", "local-south": "deleting" });
+});
+
+test("M2: a cloud cannot be added before the minimum time since the last one; taking away and back always can", async () => {
+  await service("often", { "often-1": ["local-north", "local-south"] });
+  refused(await askForRegions("often", ["local-east"]), 409, /additional_backup_regions of often were changed at/);
+  const hours = (count: number) => ago(count * 3_600_000);
+  await lastAddedAt("often", hours(11));
+  const allowedAt = new Date(hours(11).getTime() + 12 * 3_600_000).toISOString();
+  const message = `were changed at ${hours(11).toISOString()}: local-east can be added from ${allowedAt} on`;
+  refused(await askForRegions("often", ["local-south", "local-east"]), 409, new RegExp(message));
+  assert.deepEqual(await states("often"), { "local-south": "active" });
+  assert.equal((await askForRegions("often", [])).status, 200);
+  refused(await askForRegions("often", ["local-east"]), 409, /can be added from/);
+  assert.equal((await askForRegions("often", ["local-south"])).status, 200);
+  await lastAddedAt("often", hours(12));
+  assert.equal((await askForRegions("often", ["local-east"])).status, 200);
+  assert.equal((await states("often"))["local-east"], "active");
 });

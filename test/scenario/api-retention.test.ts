@@ -180,7 +180,11 @@ test("M3: a location may keep backups for longer than the service, and what it i
   const row = await db.selectFrom("service").selectAll().where("id", "=", id).executeTakeFirstOrThrow();
   const expired = await markExpired(db, row, { now: new Date(), defaultDays: 2, cloud: north });
   assert.deepEqual(expired, ["longer-6"]);
-  refused(await api.avn("PUT", "/project/demo/service/longer/btar/locations/none", {}), 404, /no backups in none/);
+  refused(
+    await api.avn("PUT", "/project/demo/service/longer/btar/locations/none", { retention_days: 9 }),
+    404,
+    /no backups in none/,
+  );
 });
 
 test("what open work needs does not expire: a copy that has begun, a restore, a backup that builds on the newest", async () => {

@@ -1,16 +1,16 @@
 import assert from "node:assert/strict";
 import { objectNames } from "../../src/repository/object-names.ts";
 import { countAt, forkShop } from "../support/fork-shop.ts";
-import { north, south, TestRegions, until } from "../support/regions.ts";
+import { east, north, south, TestRegions, until } from "../support/regions.ts";
 import { startShop, testEachEngine } from "../support/shops.ts";
 
 const shopPath = "/project/demo/service/shop";
 
 testEachEngine(
-  "C7: a copy that is paused stops at once, base backups and log, is restored from meanwhile, and goes on where it was",
+  "C7: a copy that is paused stops at once, base backups and log, is restored from meanwhile, and goes on where it was; M1: another takes its place",
   async (engine) => {
     await using shop = await startShop(engine);
-    await using regions = await TestRegions.create();
+    await using regions = await TestRegions.create({ clouds: [north, south, east] });
     const setPaused = (body: object) => regions.api.request("PUT", `${shopPath}/btar/locations/${south}`, body);
     await shop.addRows(1, 2000);
     await regions.attachShop(shop);
@@ -62,6 +62,20 @@ testEachEngine(
       [],
       "log that was there is not sent again",
     );
-    assert.equal(await countAt(await forkShop(regions, "after", { cloud: south })), 7010);
+
+    // M1: another cloud takes its place, which serves until that has all of it.
+    const other = regions.store(east);
+    other.stall({ operations: ["put"], afterCalls: 1 });
+    await regions.api.request("PUT", shopPath, { user_config: { additional_backup_regions: [east] } });
+    assert.equal((await regions.location(south))?.state, "retiring");
+    await shop.addRows(30_000, 5, "on the way");
+    const onTheWay = await shop.clock();
+    await regions.reaches(south, onTheWay);
+    assert.deepEqual((await regions.location(south))?.state, "retiring");
+    other.heal();
+    await until("the old cloud has made way", async () => (await regions.location(south))?.state === "deleting");
+    assert.equal((await regions.location(east))?.complete_backups, 2);
+    await regions.reaches(east, onTheWay);
+    assert.equal(await countAt(await forkShop(regions, "after", { cloud: east })), 7015);
   },
 );

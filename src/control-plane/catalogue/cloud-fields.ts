@@ -1,6 +1,6 @@
 import type { BtarConfiguration, CloudConfiguration } from "../../contract/configuration.ts";
 import { knownClouds, providerDescriptions } from "../../contract/known-clouds.ts";
-import { providerOf, regionOf } from "../../domain/cloud.ts";
+import { type CloudPosition, distanceMeasure, providerOf, regionOf } from "../../domain/cloud.ts";
 
 /** A cloud as the API tells it: what the configuration says, else what is publicly known. */
 export function cloudFields(cloud: CloudConfiguration) {
@@ -23,4 +23,19 @@ export function cloudFields(cloud: CloudConfiguration) {
 export function cloudDescription(configuration: BtarConfiguration, name: string): string {
   const cloud = configuration.clouds.find((configured) => configured.name === name);
   return cloud ? cloudFields(cloud).cloud_description : name;
+}
+
+/** Names of the configured clouds, the nearest to one of them first; those of which no position is known are last. */
+export function cloudsNearTo(configuration: BtarConfiguration, name: string): readonly string[] {
+  const positions = new Map(configuration.clouds.map((cloud) => [cloud.name, positionOf(cloud)]));
+  const from = positions.get(name);
+  const distance = (cloud: string) => {
+    const to = positions.get(cloud);
+    return from && to ? distanceMeasure(from, to) : Number.MAX_VALUE;
+  };
+  return configuration.clouds.map((cloud) => cloud.name).toSorted((a, b) => distance(a) - distance(b));
+}
+
+function positionOf({ name, geo }: CloudConfiguration): CloudPosition | undefined {
+  return geo ?? knownClouds[name];
 }

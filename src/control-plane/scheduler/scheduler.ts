@@ -2,6 +2,7 @@ import { sql } from "kysely";
 import { describeError } from "../../domain/errors.ts";
 import type { ControlPlaneContext } from "../context.ts";
 import { thinServerMetrics } from "../servers/server-metrics.ts";
+import { retireReplacedLocations } from "../locations/retire-locations.ts";
 import { agentSilenceMs } from "../status/cloud-states.ts";
 import { sampleLag, thinSamples } from "./lag-samples.ts";
 import { scheduleBackups } from "./schedule-backups.ts";
@@ -50,6 +51,7 @@ export class Scheduler {
       { name: "settle ended jobs", everyMs: 0, run: () => settleEndedJobs(context) },
       { name: "schedule backups", everyMs: backUpEveryMs, run: () => scheduleBackups(context) },
       { name: "schedule copies", everyMs: 0, run: () => scheduleCopies(context) },
+      { name: "retire locations", everyMs: 0, run: () => retireReplacedLocations(context) },
       { name: "move the clock of retention", everyMs: 0, run: () => collections.moveClock() },
       { name: "collect after changes", everyMs: 0, run: () => collections.collectAfterChanges() },
       { name: "collect what has expired", everyMs: collectEveryMs, run: () => collections.collectExpired() },

@@ -10,7 +10,8 @@ import { BtarError } from "../../domain/errors.ts";
 import type { Plan } from "../../domain/plan.ts";
 import { parseServiceUri } from "../../domain/service-uri.ts";
 import type { PreflightFinding, ServerAddress, ServerIdentity } from "../../engine/engine.ts";
-import { cloudNames, type ControlPlaneContext } from "../context.ts";
+import { cloudsNearTo } from "../catalogue/cloud-fields.ts";
+import type { ControlPlaneContext } from "../context.ts";
 import { findProject } from "../projects/find-project.ts";
 import { chosenCloud, chosenPlan } from "./choices.ts";
 import { insertLocations, refuseTakenName } from "./service-rows.ts";
@@ -51,7 +52,12 @@ export async function attachService(
   const rules = { engine, versions: [], maxRegions, kind: "attached" } as const;
   const config = changedConfig({}, body.user_config ?? {}, rules);
   const regions = backupRegionsOf(config);
-  checkBackupRegions({ wanted: regions, primary: cloud, configured: cloudNames(context.configuration), maxRegions });
+  checkBackupRegions({
+    wanted: regions,
+    primary: cloud,
+    configured: cloudsNearTo(context.configuration, cloud),
+    maxRegions,
+  });
   await refuseTakenName(context.catalog.db, project, body.service_name);
   const findings = await preflight(context, body);
   const missing = findings.filter(({ severity }) => severity === "error");

@@ -3,8 +3,9 @@ import type { createServiceBody } from "../../contract/services.ts";
 import { checkBackupRegions } from "../../domain/cloud.ts";
 import { type EngineName, productNames } from "../../domain/engine-name.ts";
 import { BtarError } from "../../domain/errors.ts";
+import { cloudsNearTo } from "../catalogue/cloud-fields.ts";
 import { runnableVersions, serviceTypes } from "../catalogue/service-types.ts";
-import { cloudNames, type ControlPlaneContext } from "../context.ts";
+import type { ControlPlaneContext } from "../context.ts";
 import { findProject } from "../projects/find-project.ts";
 import { cloudStates } from "../status/cloud-states.ts";
 import { chosenCloud, chosenPlan, chosenServiceType, refuseNotOffered } from "./choices.ts";
@@ -61,7 +62,7 @@ export async function createService(context: ControlPlaneContext, request: NewSe
     kind: "managed",
   });
   const regions = backupRegionsOf(config);
-  const configured = cloudNames(context.configuration);
+  const configured = cloudsNearTo(context.configuration, cloud);
   checkBackupRegions({ wanted: regions, primary: cloud, configured, maxRegions: additionalClouds });
   const version = textOf(config, serviceTypes[type].versionKey) ?? usual;
   if (fork && version !== fork.source.version) throw otherVersion(fork.source, version);

@@ -28,4 +28,6 @@ export async function insertLocations(
       ...regions.map((region) => ({ ...common, cloud: region, role: "secondary" as const })),
     ])
     .execute();
+  if (regions.length > 0)
+    await trx.updateTable("service").set({ regions_changed_at: now }).where("id", "=", id).execute();
 }

@@ -34,6 +34,7 @@ const running: ServiceRow = {
   created_at: now,
   updated_at: now,
   rebuilt_at: null,
+  regions_changed_at: null,
   deleted_at: null,
 };
 const plan = (row: ServiceRow, body: UpdateBody) =>

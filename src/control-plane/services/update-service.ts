@@ -3,8 +3,9 @@ import { recordEvent } from "../../catalog/events.ts";
 import { openServiceSecrets } from "../../catalog/service-secrets.ts";
 import { checkBackupRegions } from "../../domain/cloud.ts";
 import { BtarError } from "../../domain/errors.ts";
+import { cloudsNearTo } from "../catalogue/cloud-fields.ts";
 import { runnableVersions } from "../catalogue/service-types.ts";
-import { cloudNames, type ControlPlaneContext } from "../context.ts";
+import type { ControlPlaneContext } from "../context.ts";
 import { cancelJobs } from "../locations/open-copies.ts";
 import { setRegions } from "../locations/set-regions.ts";
 import type { ServiceRow } from "./find-service.ts";
@@ -29,7 +30,7 @@ export async function updateService(
     checkBackupRegions({
       wanted: regions,
       primary: row.cloud,
-      configured: cloudNames(context.configuration),
+      configured: cloudsNearTo(context.configuration, row.cloud),
       maxRegions: additionalClouds,
     });
     if (plan.changed.length === 0) return [];

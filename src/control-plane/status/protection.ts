@@ -1,10 +1,18 @@
 import { type Selectable, sql } from "kysely";
-import { type BackupRecords, backupRecordsOf, byService, ofServices } from "../../catalog/backup-records.ts";
+import {
+  type BackupRecords,
+  backupRecordsOf,
+  byService,
+  type LocationRow,
+  ofServices,
+} from "../../catalog/backup-records.ts";
 import { type LocationRecovery, recoveryOf } from "../../catalog/recovery.ts";
 import { locationRetentionDays } from "../../catalog/retention.ts";
 import type { VerificationTable } from "../../catalog/schema.ts";
 import type { DamagedObject } from "../../catalog/verification.ts";
 import type { ControlPlaneContext } from "../context.ts";
+import { type AwaitedOptions, awaitedCopies } from "../locations/awaited-copies.ts";
+import { retirementRules } from "../locations/retire-locations.ts";
 import type { ServiceRow } from "../services/find-service.ts";
 
 /** Is a service safe in a second region, how far behind, and what could be restored now? */
@@ -22,18 +30,19 @@ export async function protectionsFields(
   if (rows.length === 0) return [];
   const { db } = context.catalog;
   const ids = rows.map(({ id }) => id);
-  const [records, verified, warnings, forks] = await Promise.all([
+  const [records, verified, warnings, forks, rules] = await Promise.all([
     backupRecordsOf(db, ids),
     db.selectFrom("verification").selectAll().where(ofServices(ids)).execute(),
     reservationWarnings(context, ids),
     forksOf(context, ids),
+    retirementRules(context),
   ]);
   const [verifiedOf, forksFrom] = [byService(verified), Map.groupBy(forks, ({ sourceId }) => sourceId)];
   return rows.map((row) => {
     const known = records.get(row.id);
     return oneProtection(row, {
       warning: warnings.get(row.id) ?? null,
-      locations: known ? locationsOf(context, row, known, verifiedOf.get(row.id) ?? []) : [],
+      locations: known ? locationsOf(context, row, { known, verified: verifiedOf.get(row.id) ?? [], rules }) : [],
       forks: (forksFrom.get(row.id) ?? []).map(({ fork }) => fork),
     });
   });
@@ -64,9 +73,13 @@ function oneProtection(row: ServiceRow, { warning, locations, forks }: LoadedPro
 function locationsOf(
   context: ControlPlaneContext,
   service: ServiceRow,
-  records: BackupRecords,
-  verified: readonly Selectable<VerificationTable>[],
+  loaded: {
+    readonly known: BackupRecords;
+    readonly verified: readonly Selectable<VerificationTable>[];
+    readonly rules: AwaitedOptions;
+  },
 ) {
+  const { known: records, verified, rules } = loaded;
   const defaultDays = context.configuration.backups.retentionDays;
   const now = context.clock.now();
   const { copies, damaged } = records;
@@ -79,7 +92,7 @@ function locationsOf(
     return {
       cloud: row.cloud,
       role: row.role,
-      state: row.state,
+      ...locationState(service, row, records, rules),
       paused: row.is_paused,
       pause_reason: row.pause_reason,
       bandwidth_limit: bandwidthLimit(context, { from: primary, to: row.cloud }),
@@ -103,6 +116,16 @@ function locationsOf(
       },
     };
   });
+}
+
+function locationState(
+  service: ServiceRow,
+  { state, retiring_since: retiringSince }: LocationRow,
+  records: BackupRecords,
+  rules: AwaitedOptions,
+) {
+  if (state !== "active" || !retiringSince) return { state, awaits: [] };
+  return { state: "retiring" as const, awaits: [...awaitedCopies(service, records, { retiringSince }, rules)] };
 }
 
 /** Bytes a second of all copies from one cloud to another (C7). */
