@@ -8,6 +8,7 @@ import * as verification from "./migrations/0003-verification.ts";
 import * as gtids from "./migrations/0004-gtids.ts";
 import * as peopleAndMetrics from "./migrations/0005-people-and-metrics.ts";
 import * as rebuiltServices from "./migrations/0006-rebuilt-services.ts";
+import * as readBy from "./migrations/0007-read-by.ts";
 import * as copiesByService from "./migrations/0008-copies-by-service.ts";
 import * as regionChanges from "./migrations/0009-region-changes.ts";
 import type { Tables } from "./schema.ts";
@@ -29,6 +30,7 @@ const migrations = {
   "0004-gtids": gtids,
   "0005-people-and-metrics": peopleAndMetrics,
   "0006-rebuilt-services": rebuiltServices,
+  "0007-read-by": readBy,
   "0008-copies-by-service": copiesByService,
   "0009-region-changes": regionChanges,
 };

@@ -35,6 +35,7 @@ export interface FoundBackup {
   readonly completedAt: Date;
   readonly log: { readonly stream: string; readonly start: string; readonly end: string };
   readonly gtids: { readonly atLeast: string; readonly atMost: string } | undefined;
+  readonly readBy: string | undefined;
   readonly dataBytes: number;
   readonly storedBytes: number;
   readonly fileCount: number;
@@ -179,6 +180,7 @@ async function insertBackup(
       ...{ started_at: backup.startedAt, consistent_at: backup.consistentAt, completed_at: completedAt },
       ...{ log_stream: log.stream, log_start: log.start, log_end: log.end },
       ...{ gtids_at_least: gtids?.atLeast ?? null, gtids_at_most: gtids?.atMost ?? null },
+      read_by: backup.readBy ?? null,
       ...{ data_bytes: backup.dataBytes, stored_bytes: bytes, file_count: backup.fileCount },
     })
     .onConflict((conflict) => conflict.doNothing())

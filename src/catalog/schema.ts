@@ -232,6 +232,8 @@ export interface BaseBackupTable {
   /** Transactions of MySQL that its files hold: all of `gtids_at_least`, no others than those of `gtids_at_most`. */
   gtids_at_least: string | null;
   gtids_at_most: string | null;
+  /** What read it, when that was not btar itself, and why. */
+  read_by: string | null;
   /** Bytes of the database's files. */
   data_bytes: Count;
   /** Bytes that this backup added to the store. */

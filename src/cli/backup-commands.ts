@@ -53,7 +53,10 @@ async function listBackups({ api, output }: CommandContext, service: string): Pr
       oneLine(backup.trouble ?? ""),
     ]);
     const table = formatTable(["backup", "state", "time", "data", "stored", "locations", "expires", "trouble"], rows);
-    return `${table}\n\n${windowsText(answer)}`;
+    const detours = answer.backups.flatMap(({ backup_name, read_by }) =>
+      read_by === null ? [] : [`${backup_name} was read by ${oneLine(read_by)}`],
+    );
+    return [[table, ...detours].join("\n"), windowsText(answer)].join("\n\n");
   });
 }
 
@@ -95,6 +98,7 @@ function backupText(backup: Backup): string {
     ["reason", backup.reason],
   ];
   if (backup.engine_version !== null) pairs.push(["version", backup.engine_version]);
+  if (backup.read_by !== null) pairs.push(["read by", oneLine(backup.read_by)]);
   if (backup.consistent_time !== null) pairs.push(["restorable from", formatMoment(backup.consistent_time)]);
   const expiry = expiryText(backup);
   if (expiry !== "") pairs.push(["expires", expiry]);

@@ -95,6 +95,7 @@ export const backup = Type.Object({
   stored_size: bytes("Added to the primary's store"),
   file_count: Type.Integer({ description: "The database's files" }),
   engine_version: nullableText("Version of the server, such as 18.4"),
+  read_by: nullableText("What read it where that was not btar itself, such as a MySQL on the agent's host, and why"),
   kept: Type.Boolean({ description: "It stays beyond its retention" }),
   keep_until: nullableMoment("Until when it stays at least; null: without end"),
   locations: Type.Array(backupLocation, { description: "Where it is, or is to be" }),

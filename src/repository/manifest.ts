@@ -17,6 +17,8 @@ export interface ManifestHead {
   readonly log: { readonly stream: string; readonly start: string; readonly end: string };
   /** The engine's own facts that a restore needs. */
   readonly engineFacts: Readonly<Record<string, unknown>>;
+  /** What read it, when that was not btar itself, and why; for people. */
+  readonly readBy?: string;
   /** Name of the description of the service (below `service/`) at that time. */
   readonly descriptionVersion: string;
   readonly dataBytes: number;
@@ -41,6 +43,7 @@ const manifestSchema = Type.Object({
   identity: Type.Object({ version: Type.String(), majorVersion: Type.String(), systemId: Type.String() }),
   log: Type.Object({ stream: Type.String(), start: Type.String(), end: Type.String() }),
   engineFacts: Type.Record(Type.String(), Type.Unknown()),
+  readBy: Type.Optional(Type.String()),
   descriptionVersion: Type.String(),
   dataBytes: count,
   storedBytes: count,

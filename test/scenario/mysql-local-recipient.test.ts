@@ -8,14 +8,20 @@ import { type TestContext, test } from "node:test";
 import type { BackupReading } from "../../src/engine/engine.ts";
 import { MemoryObjectStore } from "../../src/object-store/memory/memory-object-store.ts";
 import { createAuthority, issueCertificate } from "../../src/platform/certificates.ts";
+import type { Static } from "typebox";
+import type { backupsAnswer } from "../../src/contract/backups.ts";
 import { rejectsWith } from "../support/assert-error.ts";
 import { onTopOf, openFixture } from "../support/backup-fixture.ts";
+import { btar } from "../support/btar-process.ts";
+import { forkShop, rowsAt } from "../support/fork-shop.ts";
 import { leftovers, localRecipient } from "../support/local-recipient.ts";
 import { backUp, checkRestored } from "../support/mysql-backup.ts";
 import { basedirWithKeyring } from "../support/mysql-keyring.ts";
 import { createTables, MysqlLoad } from "../support/mysql-load.ts";
 import { mysqlBasedir, startMysql } from "../support/mysql-server.ts";
 import { ownByServerUser } from "../support/postgres-server.ts";
+import { south, TestRegions } from "../support/regions.ts";
+import { mysqlClock } from "../support/shops.ts";
 import { TcpProxy } from "../support/tcp-proxy.ts";
 import { temporaryDirectory } from "../support/temporary-directory.ts";
 
@@ -217,4 +223,39 @@ test("a clone by a local MySQL that is broken off, or cannot begin, leaves nothi
       assert.deepEqual(await leftovers(work), []);
     },
   );
+});
+
+test("the details of a base backup tell that a MySQL of the agent's host has read it, and why; a fork of it is whole", async () => {
+  await using server = await startMysql();
+  await server.sql("CREATE DATABASE shop; CREATE TABLE shop.t (id INT PRIMARY KEY); INSERT INTO shop.t VALUES (1)");
+  await using proxy = await TcpProxy.start(server.address.port);
+  await using regions = await TestRegions.create();
+  refuseStreaming(proxy);
+  await regions.attachShop({ engine: "mysql", address: { ...server.address, port: proxy.port } });
+  await regions.hasBackups(south, 1);
+  await server.sql("INSERT INTO shop.t VALUES (2)");
+  await regions.reaches(south, await mysqlClock(server));
+
+  const path = "/project/demo/service/shop/backups";
+  const [backup] = (await regions.api.request<Static<typeof backupsAnswer>>("GET", path)).backups;
+  const told =
+    /a MySQL 9\.7\.4 on the agent's host, since MySQL at \S+ cannot be cloned by streaming: it sent .* 0x104/;
+  assert.match(backup?.read_by ?? "", told);
+  const name = backup?.backup_name ?? "";
+  const manifest = await (await regions.repository(south)).manifest(name);
+  assert.equal(manifest.readBy, backup?.read_by);
+  const complete = (await regions.events()).find(({ event_type }) => event_type === "backup_complete");
+  assert.match(complete?.event_desc ?? "", told);
+  const { url, token } = regions.wire;
+  const environment = { BTAR_URL: url, BTAR_TOKEN: token, BTAR_PROJECT: "demo" };
+  for (const args of [
+    ["list", "shop"],
+    ["get", "shop", name],
+  ]) {
+    const { stdout } = await btar(["backup", ...args], { directory: regions.directory, environment });
+    assert.match(stdout, told);
+  }
+
+  const fork = await forkShop(regions, "latest", { cloud: south });
+  assert.deepEqual(await rowsAt(fork, "SELECT id FROM t ORDER BY id"), [[1], [2]]);
 });

@@ -99,6 +99,7 @@ function oneBackup(service: BackedUpService, { backup, copies, locations, damage
     stored_size: backup.stored_bytes,
     file_count: backup.file_count,
     engine_version: backup.engine_version,
+    read_by: backup.read_by,
     kept: isKept(backup),
     keep_until: isKept(backup) ? (backup.kept_until?.toISOString() ?? null) : null,
     locations: copies.flatMap((copy) => {

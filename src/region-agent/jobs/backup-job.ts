@@ -5,6 +5,7 @@ import { endOfLogFrom, markSecondariesLacking, newestLogRange } from "../../cata
 import { damagedPacks } from "../../catalog/verification.ts";
 import { BtarError, describeError, isBtarError } from "../../domain/errors.ts";
 import type {
+  BackupReading,
   BaseBackupFacts,
   ChangedFileSink,
   EarlierBackup,
@@ -79,26 +80,25 @@ async function takeBackup(run: BackupRun): Promise<TakenBackup> {
   const descriptionVersion = await repository.putDescription(description, { signal });
   const previous = await openPrevious(run, identity);
   const writer = repository.baseBackupWriter({ workers: env.workers, previous, signal });
-  const remarks: string[] = [];
+  const notes: ReadingNotes = { remarks: [], readBy: undefined };
   const facts = await source.takeBaseBackup(address, writer, {
     label: `btar ${backupId}`,
     signal,
     since: previous && earlierBackup(run, previous, writer),
     storedLog: await newestStoredLog(run),
-    onReading: (reading) => {
-      if (reading.kind === "changes") remarks.push("the server sent what changed since the previous backup");
-      else if (reading.reason !== undefined) remarks.push(`everything was read: ${reading.reason}`);
-    },
-    onProgress: ({ doneBytes, totalBytes }) =>
-      job.progress({ phase: "reading files", done: doneBytes, total: Math.max(doneBytes, totalBytes), unit: "bytes" }),
+    onReading: (reading) => noteReading(notes, reading),
+    onProgress: ({ phase = "reading files", doneBytes: done, totalBytes }) =>
+      job.progress({ phase, done, total: Math.max(done, totalBytes), unit: "bytes" }),
   });
   job.progress({ phase: "storing files", done: writer.dataBytes, total: writer.dataBytes, unit: "bytes" });
   const { stored, dataBytes, storedBytes, damage } = await writer.finish();
+  const { remarks, readBy } = notes;
   for (const error of damage) remarks.push(`stored anew what the previous backup should hold: ${error.message}`);
   await waitForLog(run, facts);
   const manifest: BackupManifest = {
     ...facts,
     ...stored,
+    ...(readBy !== undefined && { readBy }),
     identity,
     backupId,
     serviceId: job.serviceId,
@@ -112,6 +112,24 @@ async function takeBackup(run: BackupRun): Promise<TakenBackup> {
   await checkNamedObjects(repository, manifest, { signal });
   await repository.putManifest(manifest, { signal });
   return { manifest, remarks };
+}
+
+/** What is to be told of how a base backup is read. */
+interface ReadingNotes {
+  readonly remarks: string[];
+  readBy: string | undefined;
+}
+
+function noteReading(notes: ReadingNotes, reading: BackupReading): void {
+  const { remarks } = notes;
+  if (reading.kind === "changes") {
+    remarks.push("the server sent what changed since the previous backup");
+    return;
+  }
+  if (reading.reason !== undefined) remarks.push(`everything was read: ${reading.reason}`);
+  if (reading.by === undefined) return;
+  remarks.push(`it was read by ${reading.by}`);
+  notes.readBy = reading.by;
 }
 
 async function newestStoredLog({ env, job, repository }: BackupRun): Promise<StoredLog | undefined> {
@@ -201,6 +219,7 @@ async function recordComplete(
         state: "complete",
         trouble: null,
         engine_version: manifest.identity.version,
+        read_by: manifest.readBy ?? null,
         started_at: manifest.startedAt,
         consistent_at: manifest.consistentAt,
         completed_at: manifest.completedAt,

@@ -125,7 +125,7 @@ function foundBackup(env: AgentEnvironment, engine: EngineName, manifest: Backup
   return {
     ...{ id: backupId, reason, engineVersion: identity.version, startedAt, consistentAt, completedAt, log },
     gtids: gtids && { atLeast: gtids.atLeast.format(), atMost: gtids.atMost.format() },
-    ...{ dataBytes, storedBytes, fileCount: manifest.files.length },
+    ...{ readBy: manifest.readBy, dataBytes, storedBytes, fileCount: manifest.files.length },
   };
 }
 

@@ -52,7 +52,9 @@ const refusalReason = "streaming-clone";
 export function streamingRefused(address: ServerAddress, why: string, cause?: unknown): BtarError {
   return new BtarError("SERVER_REFUSED", {
     message: `MySQL at ${formatAddress(address)} cannot be cloned by streaming: ${why}`,
-    hint: "give btar MySQL programs of the server's version (engines.mysql.basedir), which can then receive the clone",
+    hint:
+      "a MySQL of the server's series on the agent's host can receive the clone: let engines.mysql.clone be auto, and " +
+      "engines.mysql.basedir name its directory",
     details: { reason: refusalReason },
     ...(cause !== undefined && { cause }),
   });

@@ -31,8 +31,9 @@ interface SurveyOptions {
  */
 export async function surveyDonor(address: ServerAddress, options: SurveyOptions): Promise<DonorSurvey> {
   return await asking(address, options, async (session) => {
-    await refuseExternal(session, options.reason);
     const configs = await configsOf(session);
+    refuseOtherSystem(configs["version_compile_os"] ?? "", options.reason);
+    await refuseExternal(session, options.reason);
     const parameters = { configs, plugins: await pluginsOf(session) };
     const settings = {
       innodb_page_size: configs["innodb_page_size"] ?? "",
@@ -63,6 +64,15 @@ async function asking<T>(
   } catch (error) {
     throw errnoOf(error) === cloneErrno.noPrivilege ? mayNotSee(address, reason, error) : error;
   }
+}
+
+/** MySQL takes clones of its own system only; those of Windows it would not even name files as others do. */
+function refuseOtherSystem(system: string, reason: string): void {
+  if (!/^win/i.test(system)) return;
+  throw new BtarError("SERVER_REFUSED", {
+    message: `${reason}; and a MySQL of this host cannot receive its clone either, since the server runs on ${system}`,
+    hint: "btar backs up MySQL servers that run on Linux or another Unix",
+  });
 }
 
 /** MySQL's recipient writes them to the same paths of its own host: they would be missing in the clone's directory. */
