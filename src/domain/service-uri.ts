@@ -106,5 +106,10 @@ export function parseServiceUri(text: string): ServiceUri {
 }
 
 function defaultTlsMode(host: string): TlsMode {
-  return host === "localhost" || host === "::1" || /^127\./.test(host) ? "disable" : "verify-full";
+  return isLoopback(host) ? "disable" : "verify-full";
+}
+
+/** Whether a host is this one, by a name or address that no network carries. */
+export function isLoopback(host: string): boolean {
+  return host === "localhost" || host === "::1" || /^127\./.test(host);
 }

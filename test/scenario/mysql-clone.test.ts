@@ -107,14 +107,18 @@ test("a server whose data is all encrypted is backed up over TLS only, and opens
       SELECT SHA2(i, 512) FROM n;
     INSERT INTO packed (text) SELECT text FROM secrets`);
   const repository = await openFixture(new MemoryObjectStore("encrypted"));
+  await server.sql(`CREATE USER copier IDENTIFIED BY 'secret';
+    GRANT BACKUP_ADMIN, REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO copier`);
+  const account = { ...server.address, user: "copier", password: "secret" }; // which does not see what is encrypted
+  // The same host by an address that a network could carry.
   const refused = await rejectsWith("SERVER_REFUSED", () =>
-    backUp(server.address, repository, { backupId: "backup-1" }),
+    backUp({ ...account, host: "0.0.0.0" }, repository, { backupId: "backup-1" }),
   );
   assert.equal(refused.details["errno"], 3872);
   assert.match(refused.hint ?? "", /only over TLS: use tls mode require/);
 
   let number = 0;
-  const backup = await backUp({ ...server.address, tls: { mode: "require" } }, repository, {
+  const backup = await backUp(account, repository, {
     backupId: "backup-2",
     onSettle: async () => {
       number += 1;

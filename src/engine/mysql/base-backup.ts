@@ -1,16 +1,16 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { isBtarError } from "../../domain/errors.ts";
 import { systemClock } from "../../platform/clock.ts";
-import { isSocketFile } from "../connection-error.ts";
 import type { BaseBackupFacts, BaseBackupOptions, BaseBackupSink, ServerAddress } from "../engine.ts";
 import { BackupLog } from "./binlog/backup-log.ts";
-import { isStreamingRefused } from "./clone/clone-error.ts";
+import { cloneErrno, isStreamingRefused } from "./clone/clone-error.ts";
 import { type CompleteClone, factsOfClone } from "./clone/clone-facts.ts";
 import { type Donor, describeDonor, executedGtids, serverTime } from "./clone/donor.ts";
 import type { LocalRecipient } from "./clone/local-recipient.ts";
 import { streamClone } from "./clone/streaming-clone.ts";
 import { MysqlConnection } from "./connection.ts";
-import { encryptedFileVariables, hasEncryptedTables } from "./encryption.ts";
+import { addressForKeys, encryptedFileVariables, hasEncryptedTables } from "./encryption.ts";
+import { errnoOf } from "./server-error.ts";
 
 /** More gain nothing on two cores, and each is a connection that others may want. */
 const defaultStreamCount = 2;
@@ -73,10 +73,25 @@ async function receive(start: BackupStart, sink: BaseBackupSink, options: Receiv
     return await receiveLocally(start, sink, { ...options, recipient, reason: "engines.mysql.clone is local" });
   }
   try {
-    return await receiveStream(start, sink, options);
+    return await receiveStreamOverTls(start, sink, options);
   } catch (error) {
     if (choice === "streaming" || !recipient || !isStreamingRefused(error)) throw error;
     return await receiveLocally(start, sink, { ...options, recipient, reason: error.message });
+  }
+}
+
+/** The server may have encrypted data that the account cannot see, or have it since a moment. */
+async function receiveStreamOverTls(
+  start: BackupStart,
+  sink: BaseBackupSink,
+  options: ReceiveOptions,
+): Promise<ReceivedClone> {
+  try {
+    return await receiveStream(start, sink, options);
+  } catch (error) {
+    const cloneAddress = addressForKeys(start.cloneAddress);
+    if (errnoOf(error) !== cloneErrno.needsTls || !cloneAddress || cloneAddress === start.cloneAddress) throw error;
+    return await receiveStream({ ...start, cloneAddress }, sink, options);
   }
 }
 
@@ -142,13 +157,12 @@ async function startOf(
   return { address, cloneAddress, log, donor, at: await serverTime(session), gtids: await executedGtids(session) };
 }
 
-/** A server sends keys only over TLS, even to who comes by its socket. */
 async function cloneAddressOf(session: MysqlConnection, donor: Donor): Promise<ServerAddress> {
   const { address } = session;
-  if (address.tls.mode !== "disable" || !isSocketFile(address)) return address;
+  const other = addressForKeys(address);
+  if (!other || other === address) return address;
   const isEncrypted = encryptedFileVariables.some((name) => donor.encryptionSettings.includes(name));
-  if (!isEncrypted && !(await hasEncryptedTables(session))) return address;
-  return { ...address, tls: { mode: "require" } };
+  return isEncrypted || (await hasEncryptedTables(session)) ? other : address;
 }
 
 async function factsOf(

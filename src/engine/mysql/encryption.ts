@@ -1,3 +1,6 @@
+import { isLoopback } from "../../domain/service-uri.ts";
+import { isSocketFile } from "../connection-error.ts";
+import type { ServerAddress } from "../engine.ts";
 import type { MysqlConnection } from "./connection.ts";
 import { errnoOf } from "./server-error.ts";
 
@@ -16,6 +19,16 @@ export const encryptedFileVariables: readonly EncryptionVariable[] = [
   "innodb_redo_log_encrypt",
   "innodb_undo_log_encrypt",
 ];
+
+/**
+ * Where a server sends the keys of encrypted data: over TLS only, which nobody need ask for on this host.
+ * @returns undefined when the address asks for none, and leads away from here
+ */
+export function addressForKeys(address: ServerAddress): ServerAddress | undefined {
+  if (address.tls.mode !== "disable") return address;
+  const isHere = isSocketFile(address) || isLoopback(address.host);
+  return isHere ? { ...address, tls: { mode: "require" } } : undefined;
+}
 
 /** ER_SPECIFIC_ACCESS_DENIED_ERROR */
 const noPrivilege = 1227;

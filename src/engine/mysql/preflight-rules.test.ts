@@ -24,7 +24,7 @@ const healthy: PreflightFacts = {
   logFilters: [],
   otherTables: [],
   hasEncryptedTables: false,
-  usesTls: true,
+  canSendKeys: true,
 };
 
 function checksOf(changes: Partial<PreflightFacts>, variables: Readonly<Record<string, string>> = {}) {
@@ -80,11 +80,15 @@ test("logs that the server does not remove by itself need no time to be kept", (
 });
 
 test("encrypted data is cloned over TLS only, so it must be used", () => {
-  assert.deepEqual(checksOf({ usesTls: false }), []);
-  assert.equal(checksOf({ usesTls: false, hasEncryptedTables: true })[0]?.[0], "tls");
+  const privileges = new Set([...healthy.privileges, "PROCESS"]);
+  assert.deepEqual(checksOf({ canSendKeys: false, privileges }), []);
+  assert.equal(checksOf({ canSendKeys: false, hasEncryptedTables: true })[0]?.[1], "error");
   for (const name of ["innodb_redo_log_encrypt", "innodb_undo_log_encrypt", "default_table_encryption"]) {
-    assert.equal(checksOf({ usesTls: false }, { [name]: "ON" })[0]?.[0], "tls", name);
+    assert.deepEqual(checksOf({ canSendKeys: false }, { [name]: "ON" })[0]?.slice(0, 2), ["tls", "error"], name);
   }
+  const [finding] = findingsOf({ ...healthy, canSendKeys: false });
+  assert.equal(finding?.severity, "warning");
+  assert.match(finding?.fix ?? "", /^attach it with ssl-mode=.*; or, .* GRANT PROCESS ON \*\.\* TO 'btar'@'%';$/);
 });
 
 test("of many tables that no clone carries, some are named", () => {

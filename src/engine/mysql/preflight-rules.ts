@@ -26,7 +26,8 @@ export interface PreflightFacts {
   /** Tables with rows that no clone carries, with their engines. */
   readonly otherTables: readonly { readonly name: string; readonly engine: string }[];
   readonly hasEncryptedTables: boolean;
-  readonly usesTls: boolean;
+  /** Whether it would send the keys of encrypted data: over TLS, or within this host. */
+  readonly canSendKeys: boolean;
 }
 
 /** Everything that a server lacks for backups, or endangers them with. */
@@ -216,9 +217,9 @@ function durabilityFindings(facts: PreflightFacts): readonly PreflightFinding[] 
 }
 
 function tlsFindings(facts: PreflightFacts): readonly PreflightFinding[] {
-  if (facts.usesTls) return [];
+  if (facts.canSendKeys) return [];
   const encrypting = ["default_table_encryption", ...encryptedFileVariables].filter((name) => isOn(facts, name));
-  if (encrypting.length === 0 && !facts.hasEncryptedTables) return [];
+  if (encrypting.length === 0 && !facts.hasEncryptedTables) return unseenFindings(facts);
   const what = encrypting.length > 0 ? `${encrypting.join(" and ")} is ON` : "some tables are encrypted";
   return [
     {
@@ -226,6 +227,18 @@ function tlsFindings(facts: PreflightFacts): readonly PreflightFinding[] {
       severity: "error",
       message: `${what}, and MySQL clones encrypted data over TLS only`,
       fix: "attach it with ssl-mode=VERIFY_IDENTITY, VERIFY_CA or REQUIRED in the URI",
+    },
+  ];
+}
+
+function unseenFindings({ account, privileges }: PreflightFacts): readonly PreflightFinding[] {
+  if (privileges.has("PROCESS") || privileges.has("ALL PRIVILEGES")) return [];
+  return [
+    {
+      check: "tls",
+      severity: "warning",
+      message: `MySQL clones encrypted data over TLS only, and ${account} cannot see whether there is any`,
+      fix: `attach it with ssl-mode=VERIFY_IDENTITY in the URI; or, to have it looked for, GRANT PROCESS ON *.* TO ${account};`,
     },
   ];
 }

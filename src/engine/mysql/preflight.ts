@@ -1,7 +1,7 @@
 import { isBtarError } from "../../domain/errors.ts";
 import type { PreflightFinding, ServerAddress } from "../engine.ts";
 import { MysqlConnection } from "./connection.ts";
-import { encryptedFileVariables, hasEncryptedTables } from "./encryption.ts";
+import { addressForKeys, encryptedFileVariables, hasEncryptedTables } from "./encryption.ts";
 import { findingsOf, type PreflightFacts } from "./preflight-rules.ts";
 import { errnoOf, formatAddress } from "./server-error.ts";
 
@@ -61,7 +61,7 @@ async function readFacts(session: MysqlConnection): Promise<PreflightFacts> {
     logFilters: privileges.has("REPLICATION CLIENT") ? await readLogFilters(session) : [],
     otherTables: otherTables.map(({ name, engine }) => ({ name: name ?? "", engine: engine ?? "" })),
     hasEncryptedTables: await hasEncryptedTables(session),
-    usesTls: session.address.tls.mode !== "disable",
+    canSendKeys: addressForKeys(session.address) !== undefined,
   };
 }
 
