@@ -89,12 +89,15 @@ function foundLines(lost: LostRange): readonly string[] {
   const { service_name: fork, source_service_name: source, transactions } = lost;
   if (transactions === null) return [];
   const lines: string[] = [];
-  if (transactions === 0 && lost.gaps.length === 0)
+  const accounts = lost.account_transactions ?? 0;
+  if (transactions + accounts + lost.gaps.length === 0)
     lines.push(`nothing was lost: ${fork} holds all that ${source} has committed`);
   else
     lines.push(
       `${transactions} ${transactions === 1 ? "transaction" : "transactions"} of ${source} not in ${fork}${spanText(lost)}`,
     );
+  if (accounts > 0)
+    lines.push(`${accounts} more changed users, roles and rights alone, as btar does when it applies settings`);
   if ((lost.transactions_after_fork ?? 0) > 0) {
     lines.push(`${lost.transactions_after_fork} of them committed after ${fork} was made: both were written to`);
   }

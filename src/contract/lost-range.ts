@@ -36,6 +36,7 @@ export const lostRangeResult = Type.Object({
   cloud: Type.String(),
   state: Type.Enum(["none", "present"]),
   transactions: Type.Integer(),
+  accountTransactions: Type.Integer(),
   otherTransactions: Type.Integer(),
   partialTransactions: Type.Integer(),
   transactionsOnServerOnly: Type.Integer(),
@@ -86,6 +87,11 @@ export const lostRangeAnswer = Type.Object({
     transactions_on_server_only: nullable(counted("Of these, those that are not in the store")),
     transactions_after_fork: nullable(counted("Of these, those that were committed after the fork was made")),
     partial_transactions: nullable(counted("Of these, those of which some changes could not be counted")),
+    account_transactions: nullable(
+      counted(
+        "Transactions beside these that changed users, roles and rights alone, as btar does when it applies settings",
+      ),
+    ),
     other_transactions: nullable(counted("Transactions beside these that changed nothing that people have made")),
     first_commit_time: nullableMoment("Of the first of them"),
     last_commit_time: nullableMoment("Of the last of them"),

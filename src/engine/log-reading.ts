@@ -113,9 +113,12 @@ export interface TableName {
   readonly name: string;
   /** `catalog`: of the server itself. `part`: of a table, whose name it has, such as PostgreSQL's TOAST. */
   readonly kind: "table" | "catalog" | "part";
-  /** Holds what the server counts for its own plans. */
-  readonly isStatistics: boolean;
+  /** `statistics`: what the server counts for its own plans. `accounts`: users, roles and their rights. */
+  readonly holds: "data" | "statistics" | "accounts";
 }
+
+/** What a transaction is about. btar changes accounts itself when it applies settings of a service. */
+export type TransactionSubject = "data" | "accounts" | "nothing";
 
 /** Finds what tables are called, by the names that logged changes give them. */
 export interface TableNames extends AsyncDisposable {
@@ -154,6 +157,8 @@ export interface LogReadingDriver {
     readonly history: ReadonlyMap<string, Uint8Array>;
   }): LogRoute;
   reader(options: LogReaderOptions): LogReader;
+  /** @param names of the tables that it changed, where known */
+  subjectOf(transaction: LoggedTransaction, names: ReadonlyMap<string, TableName>): TransactionSubject;
   /** @param address of the server; undefined: it cannot be asked */
   tableNames(address: ServerAddress | undefined, options: { readonly signal: AbortSignal }): TableNames;
   /**

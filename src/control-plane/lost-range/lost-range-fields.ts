@@ -59,6 +59,7 @@ export async function lostRangeFields(context: ControlPlaneContext, row: Service
     transactions_on_server_only: found?.transactionsOnServerOnly ?? null,
     transactions_after_fork: found?.transactionsAfterFork ?? null,
     partial_transactions: found?.partialTransactions ?? null,
+    account_transactions: found?.accountTransactions ?? null,
     other_transactions: found?.otherTransactions ?? null,
     first_commit_time: found?.firstCommitAt ?? null,
     last_commit_time: found?.lastCommitAt ?? null,

@@ -18,7 +18,7 @@ export function summaryText(summary: LostRangeSummary): string {
 }
 
 function verdict(summary: LostRangeSummary): readonly string[] {
-  const { transactions, fork, source, gaps, otherTransactions } = summary;
+  const { transactions, fork, source, gaps, accountTransactions, otherTransactions } = summary;
   if (summary.state === "none") return [`Nothing was lost: no transaction of ${source} is missing in ${fork}.`];
   const lines = [
     `${transactions} transaction${transactions === 1 ? "" : "s"} of ${source} ${transactions === 1 ? "is" : "are"} not in ${fork}.`,
@@ -35,6 +35,11 @@ function verdict(summary: LostRangeSummary): readonly string[] {
   if (summary.partialTransactions > 0) {
     lines.push(
       `Of ${summary.partialTransactions} of them not all changes could be counted; they are marked "in part".`,
+    );
+  }
+  if (accountTransactions > 0) {
+    lines.push(
+      `${accountTransactions} more changed users, roles and rights alone, as btar does when it applies settings.`,
     );
   }
   if (otherTransactions > 0) lines.push(`${otherTransactions} more changed nothing that people have made.`);
@@ -82,18 +87,32 @@ function totalCells({ name, inserts, updates, deletes, transactions }: TableTota
   return [name, ...[inserts, updates, deletes, transactions].map(String)];
 }
 
-function legend({ transactions }: LostRangeSummary): string {
-  return transactions === 0 ? ": none" : ": when, which, where in the log; + inserted, ~ updated, - deleted rows";
+function legend({ transactions, accountTransactions }: LostRangeSummary): string {
+  return transactions + accountTransactions === 0
+    ? ": none"
+    : ": when, which, where in the log; + inserted, ~ updated, - deleted rows";
 }
 
 /** One transaction on a line, with statements below it. */
 export function transactionText(transaction: ToldTransaction): string {
-  const { committedAt, id, position, tables, moreTables, statements = [], partial, from } = transaction;
+  const {
+    committedAt,
+    id,
+    position,
+    tables,
+    moreTables,
+    statements = [],
+    partial,
+    afterFork,
+    accounts,
+    from,
+  } = transaction;
   const told = tables.filter(({ kind }) => kind === "table");
   const parts = told.map(changeText);
   if (moreTables !== undefined) parts.push(`and ${moreTables} more tables`);
-  if (told.length === 0 && statements.length === 0) parts.push("definitions only");
+  if (told.length === 0 && statements.length === 0) parts.push(accounts ? "accounts" : "definitions only");
   if (from === "server") parts.push("(only on the server)");
+  if (afterFork) parts.push("(after the fork)");
   if (partial) parts.push("(in part)");
   const line = `${committedAt}  ${id}  ${position}  ${parts.join(", ")}`;
   return [line.trimEnd(), ...statements.map((statement) => `    ${statement.replaceAll(/\s+/g, " ")}`)].join("\n");

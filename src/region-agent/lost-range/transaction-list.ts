@@ -33,7 +33,12 @@ export interface ToldTransaction {
   readonly tables: readonly ToldTable[];
   readonly moreTables?: number;
   readonly statements?: readonly string[];
+  /** Some of its changes may not be counted. */
   readonly partial?: true;
+  /** It was committed when the fork had been made. */
+  readonly afterFork?: true;
+  /** It changed nothing but users, roles and rights. */
+  readonly accounts?: true;
 }
 
 export interface TableTotal extends Omit<ToldTable, "made" | "dropped"> {
@@ -43,6 +48,8 @@ export interface TableTotal extends Omit<ToldTable, "made" | "dropped"> {
 export interface TransactionTotals {
   /** Those that changed something. */
   readonly transactions: number;
+  /** Those that changed nothing but users, roles and rights. */
+  readonly accounts: number;
   /** Those that changed nothing, or only what the server counts for its own plans. */
   readonly others: number;
   /** Of the first. */
@@ -65,7 +72,7 @@ export class TransactionList implements AsyncDisposable {
   readonly #forkedAtMicros: bigint;
   readonly #file: FileHandle | undefined;
   #arrived: LoggedTransaction[] = [];
-  #counts = { transactions: 0, others: 0, partial: 0, onServerOnly: 0, committedAfterFork: 0 };
+  #counts = { transactions: 0, accounts: 0, others: 0, partial: 0, onServerOnly: 0, committedAfterFork: 0 };
   #first: bigint | undefined;
   #last: bigint | undefined;
   readonly #tables = new Map<string, { -readonly [K in keyof TableTotal]: TableTotal[K] }>();
@@ -131,19 +138,14 @@ export class TransactionList implements AsyncDisposable {
 
   #take(transaction: LoggedTransaction, names: ReadonlyMap<string, TableName>): ToldTransaction | undefined {
     const { committedAtMicros: at, place, isPartial, statements, moreTables } = transaction;
-    if (isWithoutChanges(transaction, names)) {
-      this.#counts.others += 1;
-      return undefined;
-    }
-    this.#counts.transactions += 1;
-    if (isPartial) this.#counts.partial += 1;
-    if (transaction.from === "server") this.#counts.onServerOnly += 1;
-    if (at > this.#forkedAtMicros) this.#counts.committedAfterFork += 1;
-    if (this.#first === undefined || at < this.#first) this.#first = at;
-    if (this.#last === undefined || at > this.#last) this.#last = at;
+    const subject = this.#driver.subjectOf(transaction, names);
+    const isAfterFork = at > this.#forkedAtMicros;
+    if (subject === "nothing") this.#counts.others += 1;
+    else if (subject === "accounts") this.#counts.accounts += 1;
+    else this.#count(transaction, { isAfterFork });
+    if (subject === "nothing") return undefined;
     const tables = transaction.tables.map((table) => this.#tell(table, names.get(table.table)));
     this.#sum(tables);
-    if (moreTables > 0) this.#moreTables = true;
     return {
       id: transaction.id,
       committedAt: formatMicros(at),
@@ -154,7 +156,22 @@ export class TransactionList implements AsyncDisposable {
       ...(moreTables > 0 ? { moreTables } : {}),
       ...(statements.length > 0 ? { statements } : {}),
       ...(isPartial ? { partial: true } : {}),
+      ...(isAfterFork ? { afterFork: true } : {}),
+      ...(subject === "accounts" ? { accounts: true } : {}),
     };
+  }
+
+  #count(
+    { committedAtMicros: at, isPartial, from, moreTables }: LoggedTransaction,
+    { isAfterFork }: { readonly isAfterFork: boolean },
+  ): void {
+    this.#counts.transactions += 1;
+    if (isPartial) this.#counts.partial += 1;
+    if (from === "server") this.#counts.onServerOnly += 1;
+    if (isAfterFork) this.#counts.committedAfterFork += 1;
+    if (this.#first === undefined || at < this.#first) this.#first = at;
+    if (this.#last === undefined || at > this.#last) this.#last = at;
+    if (moreTables > 0) this.#moreTables = true;
   }
 
   #tell(changes: TableChanges, name: TableName | undefined): ToldTable {
@@ -187,13 +204,4 @@ export class TransactionList implements AsyncDisposable {
       total.transactions += 1;
     }
   }
-}
-
-/** Such as one that only locked rows, or that an ANALYZE made. */
-function isWithoutChanges(transaction: LoggedTransaction, names: ReadonlyMap<string, TableName>): boolean {
-  const { tables, statements, isPartial, moreTables } = transaction;
-  if (isPartial || moreTables > 0 || statements.length > 0) return false;
-  return tables.every(
-    ({ table, isMade, isDropped }) => !isMade && !isDropped && names.get(table)?.isStatistics === true,
-  );
 }

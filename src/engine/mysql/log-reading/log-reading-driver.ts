@@ -2,18 +2,24 @@ import type { ServerAddress, StoredLog } from "../../engine.ts";
 import type {
   EndedRecovery,
   LogLeg,
+  LoggedTransaction,
   LogPlace,
   LogReader,
   LogReaderOptions,
   LogReadingDriver,
   LogRoute,
   TableNames,
+  TransactionSubject,
   UnstoredLog,
 } from "../../log-reading.ts";
 import { formatPosition, packPosition, parsePosition, unpackPosition } from "../binlog/binlog-position.ts";
 import { parseStreamName } from "../stream-name.ts";
 import { BinlogTransactions } from "./binlog-transactions.ts";
 import { readUnstoredBinlogs } from "./unstored-binlogs.ts";
+
+/** Statements about users, roles and rights; the schema that they were given in stands before them. */
+const ofAccounts =
+  /^(?:\/\* .* \*\/ )?(?:(?:CREATE|ALTER|DROP|RENAME)\s+(?:USER|ROLE)|GRANT|REVOKE|SET\s+(?:PASSWORD|DEFAULT\s+ROLE))\b/i;
 
 /** Reads the binary logs of MySQL 8.0 and later. */
 export class MysqlLogReadingDriver implements LogReadingDriver {
@@ -45,12 +51,18 @@ export class MysqlLogReadingDriver implements LogReadingDriver {
     return new BinlogTransactions(options);
   }
 
+  subjectOf({ tables, statements, isPartial, moreTables }: LoggedTransaction): TransactionSubject {
+    if (isPartial || tables.length + moreTables > 0) return "data";
+    if (statements.length === 0) return "nothing";
+    return statements.every((statement) => ofAccounts.test(statement)) ? "accounts" : "data";
+  }
+
   /** The log itself says what tables are called. */
   tableNames(): TableNames {
     return {
       trouble: undefined,
       find: async (tables) =>
-        new Map(tables.map((table) => [table, { name: table, kind: "table", isStatistics: false } as const])),
+        new Map(tables.map((table) => [table, { name: table, kind: "table", holds: "data" } as const])),
       [Symbol.asyncDispose]: async () => undefined,
     };
   }

@@ -2,12 +2,15 @@ import { formatLsn, lsnFromSortable, lsnToSortable, parseLsn } from "../../../do
 import type { BaseBackupFacts, ServerAddress, StoredLog } from "../../engine.ts";
 import type {
   EndedRecovery,
+  LoggedTransaction,
   LogPlace,
   LogReader,
   LogReaderOptions,
   LogReadingDriver,
   LogRoute,
+  TableName,
   TableNames,
+  TransactionSubject,
   UnstoredLog,
 } from "../../log-reading.ts";
 import { lastStream, recoveryFacts } from "../server/backup-facts.ts";
@@ -38,6 +41,15 @@ export class PostgresLogReadingDriver implements LogReadingDriver {
 
   reader(options: LogReaderOptions): LogReader {
     return new WalReader(options, recoveryFacts(options.facts).walSegmentBytes);
+  }
+
+  subjectOf(transaction: LoggedTransaction, names: ReadonlyMap<string, TableName>): TransactionSubject {
+    if (transaction.isPartial || transaction.moreTables > 0) return "data";
+    const subjects = transaction.tables.map(({ table, isMade, isDropped }) =>
+      isMade || isDropped ? "data" : (names.get(table)?.holds ?? "data"),
+    );
+    if (subjects.includes("data")) return "data";
+    return subjects.includes("accounts") ? "accounts" : "nothing"; // such as locks alone, or an ANALYZE
   }
 
   tableNames(address: ServerAddress | undefined, options: { readonly signal: AbortSignal }): TableNames {

@@ -5,8 +5,10 @@ import { SqlSession } from "../session.ts";
 
 /** Names that are kept; those of more relations are asked for again. */
 const mostNamesKept = 100_000;
-/** OIDs of catalogs that hold what ANALYZE counts. */
+/** OIDs of catalogs that hold what ANALYZE counts: pg_statistic, pg_statistic_ext_data. */
 const statistics: ReadonlySet<string> = new Set(["2619", "3429"]);
+/** Those of roles: pg_authid, pg_auth_members, pg_db_role_setting, pg_shdepend, pg_shdescription, pg_shseclabel. */
+const accounts: ReadonlySet<string> = new Set(["1260", "1261", "2964", "1214", "2396", "3592"]);
 /** Below it are catalogs, whose files are called as their OIDs until they are rewritten: transam.h. */
 const firstOidOfUsers = 16_384;
 const tableKinds = "rpm";
@@ -105,7 +107,7 @@ async function databasesOf(address: ServerAddress, signal: AbortSignal): Promise
 function catalogOf(table: string): TableName | undefined {
   const file = table.split("/")[2] ?? "";
   if (Number(file) >= firstOidOfUsers) return undefined;
-  return { name: table, kind: "catalog", isStatistics: statistics.has(file) };
+  return { name: table, kind: "catalog", holds: contentOf(file) };
 }
 
 function placeOf(table: string): string {
@@ -116,5 +118,10 @@ function placeOf(table: string): string {
 function nameOf(row: Readonly<Record<string, string | null>>, database: string): TableName {
   const { name, relkind, is_catalog: isCatalog, owner, oid } = row;
   const kind = isCatalog === "t" ? "catalog" : tableKinds.includes(relkind ?? "") ? "table" : "part";
-  return { name: `${database}.${owner ?? name}`, kind, isStatistics: statistics.has(oid ?? "") };
+  return { name: `${database}.${owner ?? name}`, kind, holds: contentOf(oid ?? "") };
+}
+
+function contentOf(oid: string): TableName["holds"] {
+  if (statistics.has(oid)) return "statistics";
+  return accounts.has(oid) ? "accounts" : "data";
 }
