@@ -45,9 +45,9 @@ function sizeOf(sample: Uint8Array, level: number): number {
   return length;
 }
 
-/** Room for a content that does not become smaller: zstd then compresses it in one go, from where it lies. */
-function roomFor(plainBytes: number): number {
-  return plainBytes + (plainBytes >> 8) + 1024;
+/** Room for a content that does not become smaller (ZSTD_COMPRESSBOUND, rounded up). */
+export function compressedRoom(plainBytes: number): number {
+  return plainBytes + Math.ceil(plainBytes / 256) + 64;
 }
 
 /**
@@ -57,7 +57,8 @@ function roomFor(plainBytes: number): number {
 function zstd(plain: Uint8Array, level: number): Buffer {
   const usesTwoTables = level === 3 || level === 4;
   return zstdCompressSync(plain, {
-    chunkSize: roomFor(plain.length),
+    // With room for anything, zstd compresses in one go, from where the content lies.
+    chunkSize: compressedRoom(plain.length),
     params: {
       [constants.ZSTD_c_compressionLevel]: level,
       [constants.ZSTD_c_windowLog]: Math.log2(extentBytes),

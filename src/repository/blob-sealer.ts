@@ -1,9 +1,9 @@
+import { sealedRoom } from "./blob.ts";
 import { type BlobWorkers, sealBufferBytes, type SealedBlobs } from "./blob-workers.ts";
 import type { PackPlace, PackWriter } from "./pack-writer.ts";
 
 /** Room in the last buffer that is enough for one more write of an engine: an extent, and what a read brings. */
 const writeRoomBytes = 1024 * 1024 + 256 * 1024;
-const alignment = 8;
 
 /** Where a blob went. */
 export interface SealedPlace extends PackPlace {
@@ -23,7 +23,7 @@ interface WaitingBlob {
 }
 
 /**
- * Brings plain bytes into packs: they are gathered in buffers that move to worker threads, and what comes back is
+ * Brings plain bytes into packs: they are gathered in buffers that worker threads seal, and what becomes of them is
  * appended in order. Memory is bounded by the number of buffers and of packs on their way.
  */
 export class BlobSealer {
@@ -64,7 +64,7 @@ export class BlobSealer {
 
   /** Room for `bytes`, at most a MiB, to be filled and then kept, or given up by the next call. */
   reserve(bytes: number): Buffer {
-    if (this.#buffer && this.#used + bytes > sealBufferBytes) this.#submit();
+    if (this.#buffer && this.#used + sealedRoom(bytes) > sealBufferBytes) this.#submit();
     this.#buffer ??= this.#takeBuffer();
     this.#reserved = bytes;
     return this.#buffer.subarray(this.#used, this.#used + bytes);
@@ -75,7 +75,7 @@ export class BlobSealer {
     const bytes = this.#reserved;
     this.#reserved = 0;
     this.#waiting.push({ role, offset: this.#used, bytes, fingerprints, onStored });
-    this.#used += Math.ceil(bytes / alignment) * alignment;
+    this.#used += sealedRoom(bytes);
   }
 
   /** A promise when no more may be reserved yet; it rejects when something could not be stored. */
@@ -152,12 +152,13 @@ export class BlobSealer {
     if (this.#failure) return;
     const { firstSequence, sealed: result, buffer } = sealed;
     await this.#packs.room();
+    const all = Buffer.from(buffer);
     let at = 0;
     for (const [index, blob] of blobs.entries()) {
       const sealedBytes = result.sealedBytes[index] ?? 0;
       const fingerprints = blob.fingerprints === "made-when-sealed" ? result.fingerprints[index] : blob.fingerprints;
       const packed = { role: blob.role, plainBytes: blob.bytes, sequence: firstSequence + index };
-      const place = this.#packs.append(packed, [result.sealed.subarray(at, at + sealedBytes)], fingerprints);
+      const place = this.#packs.append(packed, [all.subarray(at, at + sealedBytes)], fingerprints);
       at += sealedBytes;
       blob.onStored({ ...place, plainBytes: packed.plainBytes, sequence: packed.sequence });
     }

@@ -1,12 +1,14 @@
 import { Worker } from "node:worker_threads";
 import { BtarError } from "../domain/errors.ts";
 import { collectGarbage } from "../platform/release-memory.ts";
+import { sealedRoom } from "./blob.ts";
+import { extentBytes } from "./file-map.ts";
 import type { CompareRequest, RestoreReply, RestoreRequest } from "./restore-requests.ts";
 import type { VerifyPackRequest } from "./verify-pack.ts";
 
 /**
- * Seal parts of `buffer`, which both threads see. Moving buffers from thread to thread would be as fast, but the
- * garbage collector counts them as new memory each time, and runs far more often.
+ * Seal parts of `buffer`, which both threads see; the sealed blobs take its place. Moving buffers from thread to thread
+ * would be as fast, but the garbage collector counts them as new memory each time, and runs far more often.
  */
 export interface SealRequest {
   readonly kind: "seal";
@@ -15,6 +17,7 @@ export interface SealRequest {
   readonly buffer: SharedArrayBuffer;
   readonly firstSequence: number;
   readonly fingerprintSeed: bigint;
+  /** Each has room for `sealedRoom` of its bytes, up to the next. */
   readonly blobs: readonly {
     readonly role: "extent" | "delta";
     readonly offset: number;
@@ -43,15 +46,14 @@ export type BlobReply =
   | RestoreReply;
 
 export interface SealedBlobs {
-  /** All blobs, one after the other. */
-  readonly sealed: Uint8Array;
+  /** Of the blobs, which lie one after the other from the beginning of the buffer. */
   readonly sealedBytes: readonly number[];
   /** Of those that were to be fingerprinted. */
   readonly fingerprints: readonly (BigUint64Array | undefined)[];
 }
 
-/** Buffers of this size travel to the workers: fewer, larger messages are faster. */
-export const sealBufferBytes = 4 * 1024 * 1024;
+/** Buffers of this size are sealed at a time, four extents: fewer, larger messages are faster. */
+export const sealBufferBytes = 4 * sealedRoom(extentBytes);
 
 interface Pending {
   readonly resolve: (reply: BlobReply) => void;
@@ -94,7 +96,7 @@ export class BlobWorkers {
     return this.#size * 2 + 2;
   }
 
-  /** Seals blobs; `buffer` must not change until the result is there. */
+  /** Seals blobs in `buffer`, which nobody else may touch until the result is there. */
   async seal(request: Omit<SealRequest, "kind">): Promise<SealedBlobs> {
     const reply = await this.#leastBusy().ask({ ...request, kind: "seal" }, []);
     if (reply.kind !== "sealed") throw otherAnswer();

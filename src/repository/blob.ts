@@ -1,7 +1,7 @@
 import { createCipheriv, createDecipheriv, hkdfSync } from "node:crypto";
 import { zstdDecompressSync } from "node:zlib";
 import { releaseMemory } from "../platform/release-memory.ts";
-import { BlobCompressor } from "./blob-compression.ts";
+import { BlobCompressor, compressedRoom } from "./blob-compression.ts";
 import { strideBytes, TupleFilter, undoTupleFilter } from "./tuple-filter.ts";
 
 /**
@@ -25,6 +25,14 @@ const tagBytes = 16;
 /** First byte of what is sealed: whether pages went through the tuple filter before they were compressed. */
 const asItIs = Buffer.of(0);
 const filtered = Buffer.of(1);
+
+const alignment = 8;
+
+/** Room for a plain blob and for what it becomes, whatever that is; a multiple of eight bytes. */
+export function sealedRoom(plainBytes: number): number {
+  const text = asItIs.length + compressedRoom(plainBytes + strideBytes(plainBytes));
+  return Math.ceil((text + tagBytes) / alignment) * alignment;
+}
 
 /** A thread's own: what it returns is compressed before it is used again. */
 const filter = new TupleFilter();

@@ -1,15 +1,20 @@
-import { createHash, type Hash, randomBytes } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import { BtarError } from "../domain/errors.ts";
 import type { ObjectStore } from "../object-store/object-store.ts";
-import { type BlobRef, type BlobRole, openBlob, packKey, sealBlob } from "./blob.ts";
+import { pageAlignedBuffer } from "../platform/page-aligned-buffer.ts";
+import { releaseMemory } from "../platform/release-memory.ts";
+import { type BlobRef, type BlobRole, openBlob, packKey } from "./blob.ts";
 import type { DataKey } from "./data-keys.ts";
 import type { MappedPack } from "./file-map.ts";
 import { objectNames } from "./object-names.ts";
-import { encodePackFooter, encodePackHeader, encodePackIndex, type PackEntry } from "./pack-layout.ts";
+import { type FinishedPack, OpenPack } from "./open-pack.ts";
+import type { PackEntry } from "./pack-layout.ts";
 import { missingObject } from "./repository.ts";
 
 /** A pack is closed once it holds this much. */
 const packTargetBytes = 16 * 1024 * 1024;
+/** Room for a pack of whole extents and what it says of them. */
+const packRoomBytes = packTargetBytes + 2 * 1024 * 1024;
 /** Packs on their way to the store; more would only take memory. */
 const maxPacksInFlight = 2;
 
@@ -43,6 +48,8 @@ export class PackWriter {
   readonly key: Buffer;
   #nextSequence = 1;
   #open: OpenPack | undefined;
+  /** Used again: until they are collected, new ones would be as much memory once more. */
+  readonly #spareRooms: Buffer[] = [];
   readonly #stored: Promise<StoredPack>[] = [];
   readonly #inFlight = new Set<Promise<unknown>>();
 
@@ -67,11 +74,11 @@ export class PackWriter {
   }
 
   /**
-   * Appends a sealed blob; its bytes are kept until the pack is stored.
+   * Appends a sealed blob; its bytes may be used again after the call.
    * @param fingerprints of a whole extent's pages
    */
   append(blob: PackedBlob, parts: readonly Uint8Array[], fingerprints?: BigUint64Array): PackPlace {
-    this.#open ??= new OpenPack(this.#dataKey.id, this.session);
+    this.#open ??= this.#begin();
     const firstFingerprint = this.#open.fingerprintCount;
     if (fingerprints) this.#open.addFingerprints(fingerprints);
     const offset = this.#open.sizeBytes;
@@ -131,7 +138,14 @@ export class PackWriter {
   /** Closes the pack that is being filled, and waits until every pack is stored. */
   async flush(): Promise<readonly StoredPack[]> {
     if (this.#open) this.#close(this.#open);
-    return await Promise.all(this.#stored);
+    const stored = await Promise.all(this.#stored);
+    for (const room of this.#spareRooms.splice(0)) releaseMemory(room);
+    return stored;
+  }
+
+  #begin(): OpenPack {
+    const room = this.#spareRooms.pop() ?? pageAlignedBuffer(packRoomBytes);
+    return new OpenPack(room, { keyId: this.#dataKey.id, session: this.session });
   }
 
   #close(pack: OpenPack): void {
@@ -144,67 +158,9 @@ export class PackWriter {
     settled.catch(() => undefined);
   }
 
-  async #put({ sha256, parts, sizeBytes, fingerprints }: FinishedPack): Promise<StoredPack> {
+  async #put({ sha256, parts, room, sizeBytes, fingerprints }: FinishedPack): Promise<StoredPack> {
     await this.#store.put(objectNames.pack(this.#serviceId, sha256), parts, { signal: this.#signal, sha256 });
+    this.#spareRooms.push(room);
     return { sha256, session: this.session.toString("hex"), keyId: this.#dataKey.id, sizeBytes, fingerprints };
   }
-}
-
-interface FinishedPack {
-  readonly sha256: string;
-  readonly parts: readonly Uint8Array[];
-  readonly sizeBytes: number;
-  readonly fingerprints: MappedPack["fingerprints"];
-}
-
-class OpenPack {
-  readonly index: PackEntry[] = [];
-  sizeBytes = 0;
-  readonly #parts: Uint8Array[] = [];
-  readonly #hash: Hash = createHash("sha256");
-  readonly #fingerprints: BigUint64Array[] = [];
-  fingerprintCount = 0;
-
-  constructor(keyId: string, session: Uint8Array) {
-    this.add(encodePackHeader(keyId, session));
-  }
-
-  add(part: Uint8Array): void {
-    this.#parts.push(part);
-    this.#hash.update(part);
-    this.sizeBytes += part.length;
-  }
-
-  addFingerprints(fingerprints: BigUint64Array): void {
-    this.#fingerprints.push(fingerprints);
-    this.fingerprintCount += fingerprints.length;
-  }
-
-  /** @param sequence the first of two */
-  finish(key: Uint8Array, sequence: number): FinishedPack {
-    const fingerprints = this.#sealFingerprints(key, sequence);
-    const plain = encodePackIndex(this.index);
-    const indexAt = this.sizeBytes;
-    for (const part of sealBlob(key, { role: "index", sequence: sequence + 1, plain, level: 1 })) this.add(part);
-    const sealedBytes = this.sizeBytes - indexAt;
-    this.add(encodePackFooter({ sealedBytes, plainBytes: plain.length, sequence: sequence + 1 }));
-    return { sha256: this.#hash.digest("hex"), parts: this.#parts, sizeBytes: this.sizeBytes, fingerprints };
-  }
-
-  #sealFingerprints(key: Uint8Array, sequence: number): MappedPack["fingerprints"] {
-    if (this.fingerprintCount === 0) return { offset: 0, sealedBytes: 0, plainBytes: 0, sequence: 0 };
-    const plain = encodeFingerprints(this.#fingerprints, this.fingerprintCount);
-    const offset = this.sizeBytes;
-    for (const part of sealBlob(key, { role: "fingerprints", sequence, plain, level: 1 })) this.add(part);
-    const place = { offset, sealedBytes: this.sizeBytes - offset, plainBytes: plain.length, sequence };
-    this.index.push({ role: "fingerprints", ...place });
-    return place;
-  }
-}
-
-function encodeFingerprints(parts: readonly BigUint64Array[], count: number): Buffer {
-  const bytes = Buffer.alloc(count * 8);
-  let at = 0;
-  for (const part of parts) for (const value of part) at = bytes.writeBigUInt64LE(value, at);
-  return bytes;
 }

@@ -1,10 +1,11 @@
 import { xxh64 } from "@node-rs/xxhash";
+import { pageAlignedBuffer } from "../platform/page-aligned-buffer.ts";
 import { releaseMemory } from "../platform/release-memory.ts";
 import { openBlob } from "./blob.ts";
 import { extentBytes, pageBytes, pageLength } from "./file-map.ts";
 import type { RestoredExtent } from "./restore-plan.ts";
 import type { CompareRequest, RestoreReply, RestoreRequest } from "./restore-requests.ts";
-import { pageAlignedBuffer, RestoredFiles } from "./restored-files.ts";
+import { RestoredFiles } from "./restored-files.ts";
 
 /** What a worker thread does of a restore. */
 export class RestoreWork {

@@ -82,11 +82,6 @@ export class RestoredFiles {
   }
 }
 
-/** Memory that begins at a page boundary, which writing past the page cache needs: resizable buffers do. */
-export function pageAlignedBuffer(lengthBytes: number): Buffer {
-  return Buffer.from(new ArrayBuffer(lengthBytes, { maxByteLength: lengthBytes }));
-}
-
 function openAsItShallBe({ path, mode, sizeBytes, owner }: RestoredFile): number {
   const permissions = mode & 0o777;
   const handle = openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, permissions);
