@@ -1,10 +1,6 @@
 import { constants } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
-import { throwIfCancelled } from "../../platform/clock.ts";
 import { isErrno } from "../../platform/errno.ts";
-
-/** Bytes that are written between two looks at the signal. */
-const writtenAtATime = 16 * 1024 * 1024;
 
 /** An object's file, open for reading. */
 export interface ObjectFile extends AsyncDisposable {
@@ -50,25 +46,6 @@ export async function readExactly(
   return buffer.subarray(0, filled);
 }
 
-/** Writes a file that does not exist yet, for this user alone, and waits until the disk has it. */
-export async function writeNewFile(
-  file: string,
-  buffers: readonly Uint8Array[],
-  signal: AbortSignal | undefined,
-): Promise<void> {
-  const handle = await open(file, "wx", 0o600);
-  try {
-    for (const batch of batches(buffers)) {
-      throwIfCancelled(signal);
-      await writeAll(handle, batch);
-    }
-    throwIfCancelled(signal);
-    await handle.datasync();
-  } finally {
-    await handle.close();
-  }
-}
-
 /** Has a file that was written by other means closed to others and on the disk. */
 export async function syncFile(file: string): Promise<void> {
   const handle = await open(file, "r+");
@@ -77,33 +54,5 @@ export async function syncFile(file: string): Promise<void> {
     await handle.sync();
   } finally {
     await handle.close();
-  }
-}
-
-function* batches(buffers: readonly Uint8Array[]): Generator<Uint8Array[]> {
-  let batch: Uint8Array[] = [];
-  let batchBytes = 0;
-  for (const buffer of buffers) {
-    if (buffer.byteLength === 0) continue;
-    batch.push(buffer);
-    batchBytes += buffer.byteLength;
-    if (batchBytes < writtenAtATime) continue;
-    yield batch;
-    batch = [];
-    batchBytes = 0;
-  }
-  if (batch.length > 0) yield batch;
-}
-
-/** One call of the system for all buffers, unless it writes only a part. */
-async function writeAll(handle: FileHandle, buffers: readonly Uint8Array[]): Promise<void> {
-  let rest = [...buffers];
-  while (rest.length > 0) {
-    let { bytesWritten } = await handle.writev(rest);
-    rest = rest.flatMap((buffer) => {
-      const written = Math.min(bytesWritten, buffer.byteLength);
-      bytesWritten -= written;
-      return written < buffer.byteLength ? [buffer.subarray(written)] : [];
-    });
   }
 }
