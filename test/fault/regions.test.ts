@@ -216,7 +216,7 @@ testEachEngine(
   "P5: another database at the same address is noticed, and its backups are kept apart",
   async (engine) => {
     await using shop = await startShop(engine);
-    await using other = await startShop(engine);
+    await using other = await startShop(engine, { isAnother: true });
     await using regions = await TestRegions.create();
     await shopWithBackup(regions, shop);
     await regions.reaches(south, await shop.clock());

@@ -23,14 +23,16 @@ export interface Shop extends AsyncDisposable {
   crash(): Promise<void>;
 }
 
-export async function startShop(engine: EngineName): Promise<Shop> {
-  const shop = engine === "pg" ? await startPostgresShop() : await startMysqlShop();
+/** @param options.isAnother it is no copy of the cluster that shops usually are (PostgreSQL: system identifier) */
+export async function startShop(engine: EngineName, options: { readonly isAnother?: boolean } = {}): Promise<Shop> {
+  const shop = engine === "pg" ? await startPostgresShop(options) : await startMysqlShop();
   await shop.sql("CREATE TABLE t (id int PRIMARY KEY, note varchar(500))");
   return shop;
 }
 
-async function startPostgresShop(): Promise<Shop> {
-  const server = await startPostgres({ majorVersion: "18" });
+async function startPostgresShop({ isAnother = false }: { readonly isAnother?: boolean }): Promise<Shop> {
+  const initdbArgs = isAnother ? ["--no-instructions"] : [];
+  const server = await startPostgres({ majorVersion: "18", initdbArgs });
   return {
     engine: "pg",
     address: server.address,
