@@ -49,6 +49,7 @@ test("files of the source become relay logs, byte for byte, with all that tells 
       lastCommitMicros: 1003n,
       lastGtid: `${uuid}:3`,
       events: [],
+      namesDirectories: false,
     },
   );
   for (const [index, name] of relayed.files.entries()) {

@@ -37,6 +37,8 @@ export interface RelayedLog {
   readonly lastGtid: string | undefined;
   /** Scheduled events that it makes or changes. */
   readonly events: readonly ChangedEvent[];
+  /** Whether it may put tables into directories of the source's (`DATA DIRECTORY`). */
+  readonly namesDirectories: boolean;
 }
 
 /** Kept beside the files, for whoever replays them later. */
@@ -59,6 +61,7 @@ const summarySchema = Type.Object({
       was: Type.Optional(Type.Object(eventName)),
     }),
   ),
+  namesDirectories: Type.Boolean(),
 });
 
 /** What is in a directory of relay logs. @throws {BtarError} WRONG_STATE when it was not finished */
@@ -184,6 +187,7 @@ export class RelayLogRestorer implements LogRestorer {
 class LogContent {
   readonly #gtids = new GtidSet();
   readonly #events = new EventStatements();
+  #namesDirectories = false;
   #transactionCount = 0;
   #last: BinlogTransaction | undefined;
 
@@ -209,11 +213,15 @@ class LogContent {
       lastCommitMicros: this.#last ? String(this.#last.commitMicros) : null,
       lastGtid: this.#last?.gtid ? formatGtid(this.#last.gtid) : null,
       events: this.#events.changed().map((event) => ({ ...event })),
+      namesDirectories: this.#namesDirectories,
     };
   }
 
   #statementReader(): StatementReader {
-    return new StatementReader((schema, text) => this.#events.add(schema, text));
+    return new StatementReader((schema, text) => {
+      this.#events.add(schema, text);
+      this.#namesDirectories ||= /\bdirectory\b/i.test(text);
+    });
   }
 }
 

@@ -32,8 +32,6 @@ export function replaySettings(): Readonly<Record<string, string>> {
     relay_log_recovery: "OFF",
     relay_log_purge: "OFF",
     replica_parallel_workers: String(workers),
-    // Tables that the source made in directories of its own are made in the data directory.
-    sql_mode: "NO_DIR_IN_CREATE",
     // What the source took may have been by settings of its sessions, which its log does not tell.
     innodb_strict_mode: "OFF",
     loose_restrict_fk_on_non_standard_key: "OFF",
@@ -50,11 +48,19 @@ export function replayOptions(): readonly string[] {
   ];
 }
 
+/** Statements that a server is prepared for a log with. */
+export function replayStatements({ namesDirectories }: Pick<RelayedLog, "namesDirectories">): readonly string[] {
+  if (!namesDirectories) return [passOverMissingRows];
+  // Tables that the source made in directories of its own are made in the data directory. Programs that the log makes
+  // keep the mode, so that it is taken only where it is needed.
+  return [passOverMissingRows, "SET GLOBAL sql_mode = 'NO_DIR_IN_CREATE'"];
+}
+
 /**
  * Tables that InnoDB does not hold come empty. Where there are any, changes of rows that are not there are passed over
  * instead of ending the replay.
  */
-export const passOverMissingRows = `SET GLOBAL replica_exec_mode = (
+const passOverMissingRows = `SET GLOBAL replica_exec_mode = (
   SELECT IF(COUNT(*) > 0, 'IDEMPOTENT', 'STRICT') FROM information_schema.tables
   WHERE table_type = 'BASE TABLE' AND engine <> 'InnoDB'
     AND table_schema NOT IN ('mysql', 'sys', 'performance_schema', 'information_schema'))`;
@@ -88,7 +94,7 @@ export async function replayRelayLogs(directory: string, replay: Replay): Promis
   await moveInto(directory, replay);
   await session.query(`CHANGE REPLICATION SOURCE TO SOURCE_HOST='btar', RELAY_LOG_FILE='${first}', RELAY_LOG_POS=4`);
   const eventsBefore = await scheduledEvents(session);
-  await session.query(passOverMissingRows);
+  for (const statement of replayStatements(relayed)) await session.query(statement);
   await session.query("START REPLICA SQL_THREAD");
   for (;;) {
     throwIfCancelled(signal);

@@ -5,7 +5,7 @@ import type { RecoveryFacts } from "./recovery-facts.ts";
 import { keyringComponent } from "../server/installations.ts";
 import { fileSettings, needsKeyring } from "./prepare-files.ts";
 import type { RelayedLog } from "./relay-logs.ts";
-import { passOverMissingRows, replaySettings } from "./replay.ts";
+import { replaySettings, replayStatements } from "./replay.ts";
 
 /**
  * Writes how restored files become a server: MySQL does not replay a log by itself. One run of the server does so, with
@@ -57,14 +57,15 @@ const keyringGuide = [
   `#     ${JSON.stringify({ path: "/var/lib/mysql-keyring/keys", read_only: false })}`,
 ];
 
-function statements({ files, gtids, transactionCount }: RelayedLog): string {
+function statements(relayed: RelayedLog): string {
+  const { files, gtids, transactionCount } = relayed;
   const [first] = files;
   if (first === undefined) return "-- There is no log to replay: the files are complete.\nSHUTDOWN;\n";
   return [
     `-- Written by btar: replays the log, ${transactionCount} transactions at most. Those that the files hold are passed over.`,
     `CHANGE REPLICATION SOURCE TO SOURCE_HOST='btar', RELAY_LOG_FILE='${first}', RELAY_LOG_POS=4;`,
     "-- Tables that InnoDB does not hold have come empty: changes of rows that they lack are passed over.",
-    `${passOverMissingRows.replaceAll(/\s+/g, " ")};`,
+    ...replayStatements(relayed).map((statement) => `${statement.replaceAll(/\s+/g, " ")};`),
     "START REPLICA SQL_THREAD;",
     "-- Waits until all of it is applied. When it does not end, what the server logs says why.",
     `SELECT WAIT_FOR_EXECUTED_GTID_SET('${gtids.format()}');`,
