@@ -5,6 +5,8 @@ const wordBytes = 4;
 const pageWords = pageBytes / wordBytes;
 /** A page's header stays as it is: by it the others are recognised. */
 const headerWords = 8;
+/** Where a page's header has the upper byte of the page's size. */
+const sizeByteAt = 19;
 /** Longer tuples are rare, and few of them lie in a page. */
 const maxStride = 255;
 const fewestTuples = 8;
@@ -26,6 +28,7 @@ export class TupleFilter {
    * @returns the filtered pages and their strides, until the next call; undefined when no page is fit for it
    */
   apply(plain: Uint8Array): Buffer | undefined {
+    if (!hasPages(plain)) return undefined;
     const pages = Math.floor(plain.length / pageBytes);
     // From memory that threads share, `fill` is several times as fast as `set` and `copy`.
     this.#bytes.fill(plain, 0, plain.length);
@@ -40,6 +43,12 @@ export class TupleFilter {
     }
     return isFiltered ? this.#bytes.subarray(0, plain.length + pages) : undefined;
   }
+}
+
+/** Whether any page claims to be one of PostgreSQL's size: MySQL's are not copied for a closer look. */
+function hasPages(plain: Uint8Array): boolean {
+  for (let at = sizeByteAt; at < plain.length; at += pageBytes) if (plain[at] === pageBytes >> 8) return true;
+  return false;
 }
 
 /** Bytes that a filtered blob has for its pages' strides. */
