@@ -104,7 +104,7 @@ async function rebuild(run: ForkRun): Promise<Rebuilt> {
   const recovery = await serverOf(run).recover(run.directory, specOf(env, fork), {
     facts: source.facts,
     plan: source.plan,
-    feedLog: (restorer, signal) => restoreLog({ repository, source, restorer, signal }),
+    feedLog: (restorer, signal) => restoreLog({ repository, source, restorer, signal, onProgress: showFetched }),
     signal,
     onProgress: showReplayed,
   });
