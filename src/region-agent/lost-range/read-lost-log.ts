@@ -10,6 +10,7 @@ import type {
   LogReadingDriver,
   LogReadingResult,
 } from "../../engine/log-reading.ts";
+import { throwIfCancelled } from "../../platform/clock.ts";
 import type { LogPiece } from "../../repository/log-piece.ts";
 import { widestPieces } from "../../repository/log-cover.ts";
 import { objectNames } from "../../repository/object-names.ts";
@@ -183,6 +184,7 @@ class LostLogRun {
       const isLast = offset + bytes.length === part.bytes.length;
       const end = isLast ? part.end : positionAfter(part.start, offset + bytes.length);
       await this.#request.reader.feed({ ...part, start: positionAfter(part.start, offset), end, bytes });
+      throwIfCancelled(this.#request.signal);
       this.#readBytes += bytes.length;
       await this.#request.onRead(this.#readBytes);
     }

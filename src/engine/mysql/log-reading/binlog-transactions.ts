@@ -205,8 +205,8 @@ export class BinlogTransactions implements LogReader {
 
 function isUnreadable(error: unknown): boolean {
   if (isBtarError(error)) return error.code === "OBJECT_DAMAGED";
-  const isOfZstd = error instanceof Error && "code" in error && String(error.code).startsWith("ZSTD");
-  return error instanceof RangeError || isOfZstd;
+  const isOfZlib = error instanceof Error && "code" in error && /^Z(?:STD)?_/.test(String(error.code));
+  return error instanceof RangeError || isOfZlib;
 }
 
 /** The format description event at a file's beginning, and what it says. */

@@ -26,12 +26,12 @@ export class TransactionPayload {
     if (rest.length === 0) return;
     const decompress = this.#decompress;
     if (!decompress) return this.#events.feed(rest);
-    await new Promise<void>((resolve, reject) => {
-      decompress.once("error", reject);
-      decompress.write(rest, (error) => {
-        decompress.removeListener("error", reject);
-        if (error) reject(error);
-        else resolve();
+    await new Promise<void>((resolve) => {
+      // When it fails, it is closed, and calls nobody back.
+      decompress.once("close", resolve);
+      decompress.write(rest, () => {
+        decompress.removeListener("close", resolve);
+        resolve();
       });
     });
     if (this.#failure !== undefined) throw this.#failure;
@@ -41,9 +41,8 @@ export class TransactionPayload {
   async end(): Promise<void> {
     const decompress = this.#decompress;
     if (decompress) {
-      const ended = finished(decompress);
       decompress.end();
-      await ended;
+      await finished(decompress, { error: false });
     }
     if (this.#failure !== undefined) throw this.#failure;
     this.#events.end();
@@ -65,6 +64,9 @@ export class TransactionPayload {
 
   #decompressor(): ReturnType<typeof createZstdDecompress> {
     const decompress = createZstdDecompress();
+    decompress.on("error", (error) => {
+      this.#failure ??= error;
+    });
     decompress.on("data", (part: Buffer) => {
       try {
         this.#events.feed(part);
