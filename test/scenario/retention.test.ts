@@ -48,12 +48,17 @@ async function age(regions: TestRegions, days: Readonly<Record<string, number>>)
   }
 }
 
-async function collected(regions: TestRegions, cloud: string): Promise<Readonly<Record<string, unknown>>> {
-  const service = { id: (await regions.serviceId("shop")) ?? "", name: "shop" };
+/** Each base backup that is complete makes its region look for what has expired. */
+async function collectionsHaveEnded(regions: TestRegions): Promise<void> {
   await until("earlier collections have ended", async () => {
     const jobs = await regions.jobs();
     return jobs.every(({ kind, state }) => kind !== "collect" || state === "complete");
   });
+}
+
+async function collected(regions: TestRegions, cloud: string): Promise<Readonly<Record<string, unknown>>> {
+  const service = { id: (await regions.serviceId("shop")) ?? "", name: "shop" };
+  await collectionsHaveEnded(regions);
   const id = await regions.queue.enqueue({ kind: "collect", cloud, project: "demo", service, input: {} });
   const find = async () => (await regions.jobs()).find((job) => job.id === id);
   await until(`the collection in ${cloud} has ended`, async () => {
@@ -136,8 +141,9 @@ test("M3: nothing expires in a region while the primary cannot be reached; a dam
   await regions.hasBackups(south, 1);
   const first = (await backups(regions))[0]?.backup_name ?? "";
   const second = await takeBackup(regions, shop);
-  await age(regions, { [first]: 9, [second]: 8 });
+  await collectionsHaveEnded(regions);
   await regions.stopAgent(north);
+  await age(regions, { [first]: 9, [second]: 8 });
   const result = await collected(regions, south);
   assert.match(String(result["remarks"]), /primary cannot be reached/);
   assert.deepEqual(await (await regions.repository(south)).backupIds(), [first, second]);
@@ -215,6 +221,7 @@ test("D1, D3: copies go after the grace time, unless they are wanted again meanw
 
   // Enabled again while the removal is going on: it ends, and what is gone is copied again.
   await setRegions([]);
+  await collectionsHaveEnded(regions);
   const store = regions.store(south);
   store.stall({ operations: ["delete"], afterCalls: 2 });
   await endGrace(south);

@@ -47,21 +47,32 @@ interface Collection {
  * and the grace time is over (D1, D3). Run twice, or cut off, it goes on where it was.
  */
 export async function runCollectJob(env: AgentEnvironment, job: RunningJob): Promise<Record<string, unknown>> {
-  const location = await env.catalog.db
-    .updateTable("location")
-    .set({ collected_at: await checkClocks(env) })
-    .where("service_id", "=", job.serviceId)
-    .where("cloud", "=", env.cloud)
-    .returning(["role", "state", "delete_after"])
+  const { db } = env.catalog;
+  const collectedAt = await checkClocks(env);
+  const isLocation = { service_id: job.serviceId, cloud: env.cloud };
+  const location = await db
+    .selectFrom("location")
+    .select(["role", "state", "delete_after"])
+    .where((eb) => eb.and(isLocation))
     .executeTakeFirst();
   if (!location) return { skipped: "the location is gone" };
+  const isEnding = location.state === "deleting";
+  const isDue = isEnding && (await isOver(env, location.delete_after));
+  // What was asked for before the location was turned off is no look at it: the one that is due must not wait for long.
+  if (isEnding && !isDue) return { skipped: "its grace time is not over" };
+  await db
+    .updateTable("location")
+    .set({ collected_at: collectedAt })
+    .where((eb) => eb.and(isLocation))
+    .execute();
   const service = await loadService(env, job.serviceId);
-  if (location.state === "deleting") {
-    const now = await retentionNow(env.catalog.db);
-    const isDue = now !== undefined && location.delete_after !== null && location.delete_after <= now;
-    return isDue ? await removeLocation(env, job, service) : { skipped: "its grace time is not over" };
-  }
+  if (isDue) return await removeLocation(env, job, service);
   return await collectLocation({ env, job, service, location });
+}
+
+async function isOver(env: AgentEnvironment, graceEnd: Date | null): Promise<boolean> {
+  const now = await retentionNow(env.catalog.db);
+  return now !== undefined && graceEnd !== null && graceEnd <= now;
 }
 
 /** @returns the catalog's time. @throws {BtarError} CLOCKS_DIFFER */
