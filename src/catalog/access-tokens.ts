@@ -1,5 +1,6 @@
 import { createHash, randomBytes } from "node:crypto";
-import type { Selectable } from "kysely";
+import { type Selectable, sql } from "kysely";
+import type { ProjectRole } from "../domain/roles.ts";
 import type { CatalogDatabase } from "./catalog.ts";
 import type { AccessTokenTable } from "./schema.ts";
 
@@ -12,6 +13,13 @@ export interface NewAccessToken {
   readonly row: Selectable<AccessTokenTable>;
 }
 
+/** A token, and what its person may do. */
+export interface PersonalToken extends Selectable<AccessTokenTable> {
+  readonly is_super_admin: boolean;
+  /** Roles of the person by project. */
+  readonly roles: Readonly<Record<string, ProjectRole>>;
+}
+
 /** Makes a token; only its SHA-256 is stored. */
 export async function createAccessToken(
   db: CatalogDatabase,
@@ -22,6 +30,10 @@ export async function createAccessToken(
     readonly extendWhenUsed: boolean;
     /** False for one that a login makes; true by default. */
     readonly isManual?: boolean;
+    /** It may do no more than this role, … */
+    readonly role?: ProjectRole | undefined;
+    /** … and only there. */
+    readonly project?: string | undefined;
     readonly now: Date;
     /** The text, when the operator chose it; a random one otherwise. */
     readonly text?: string;
@@ -42,6 +54,8 @@ export async function createAccessToken(
       max_age_seconds: maxAgeSeconds,
       extend_when_used: options.extendWhenUsed,
       created_manually: options.isManual ?? true,
+      role: options.role ?? null,
+      project: options.project ?? null,
     })
     .returningAll()
     .executeTakeFirstOrThrow();
@@ -57,10 +71,7 @@ function randomText(): string {
 }
 
 /** Finds a token by its text; expired ones too. */
-export async function findAccessToken(
-  db: CatalogDatabase,
-  text: string,
-): Promise<Selectable<AccessTokenTable> | undefined> {
+export async function findAccessToken(db: CatalogDatabase, text: string): Promise<PersonalToken | undefined> {
   const [row] = await findAccessTokens(db, [text]);
   return row;
 }
@@ -69,11 +80,17 @@ export async function findAccessToken(
 export async function findAccessTokens(
   db: CatalogDatabase,
   texts: readonly string[],
-): Promise<readonly (Selectable<AccessTokenTable> | undefined)[]> {
+): Promise<readonly (PersonalToken | undefined)[]> {
   const hashes = texts.map(hash);
   const rows = await db
     .selectFrom("access_token")
-    .selectAll()
+    .innerJoin("person", "person.email", "access_token.user_email")
+    .selectAll("access_token")
+    .select("person.is_super_admin")
+    .select(
+      sql<Record<string, ProjectRole>>`coalesce((select jsonb_object_agg(project, role) from project_member
+        where person_id = person.id), '{}')`.as("roles"),
+    )
     .where("sha256", "in", [...new Set(hashes)])
     .execute();
   const byHash = new Map(rows.map((row) => [row.sha256, row]));

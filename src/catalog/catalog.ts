@@ -11,6 +11,7 @@ import * as rebuiltServices from "./migrations/0006-rebuilt-services.ts";
 import * as readBy from "./migrations/0007-read-by.ts";
 import * as copiesByService from "./migrations/0008-copies-by-service.ts";
 import * as regionChanges from "./migrations/0009-region-changes.ts";
+import * as roles from "./migrations/0010-roles.ts";
 import type { Tables } from "./schema.ts";
 
 /** The catalog's tables, typed. */
@@ -33,6 +34,7 @@ const migrations = {
   "0007-read-by": readBy,
   "0008-copies-by-service": copiesByService,
   "0009-region-changes": regionChanges,
+  "0010-roles": roles,
 };
 
 /** Sizes and counts fit a number; commit times stay text. */

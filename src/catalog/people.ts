@@ -21,12 +21,21 @@ export async function requirePerson(db: CatalogDatabase, email: string): Promise
 /** @throws {BtarError} ALREADY_EXISTS */
 export async function insertPerson(
   db: CatalogDatabase,
-  person: { readonly email: string; readonly realName: string; readonly passwordHash: string | null },
+  person: {
+    readonly email: string;
+    readonly realName: string;
+    readonly passwordHash: string | null;
+    /** False by default. */
+    readonly isSuperAdmin?: boolean | undefined;
+  },
 ): Promise<Person> {
   const email = person.email.toLowerCase();
   const row = await db
     .insertInto("person")
-    .values({ id: randomUUID(), email, real_name: person.realName, password_hash: person.passwordHash })
+    .values({
+      ...{ id: randomUUID(), email, real_name: person.realName, password_hash: person.passwordHash },
+      is_super_admin: person.isSuperAdmin ?? false,
+    })
     .onConflict((conflict) => conflict.doNothing())
     .returningAll()
     .executeTakeFirst();
@@ -46,16 +55,18 @@ export async function changePerson(
     readonly realName?: string | undefined;
     readonly passwordHash?: string | undefined;
     readonly state?: PersonState | undefined;
+    readonly isSuperAdmin?: boolean | undefined;
   },
   keptToken?: string,
 ): Promise<void> {
-  const { realName, passwordHash, state } = change;
+  const { realName, passwordHash, state, isSuperAdmin } = change;
   await db
     .updateTable("person")
     .set({
       real_name: realName ?? person.real_name,
       password_hash: passwordHash ?? person.password_hash,
       state: state ?? person.state,
+      is_super_admin: isSuperAdmin ?? person.is_super_admin,
     })
     .where("id", "=", person.id)
     .execute();

@@ -4,6 +4,7 @@
  */
 import type { ColumnType, Generated, JSONColumnType } from "kysely";
 import type { EngineName } from "../domain/engine-name.ts";
+import type { ProjectRole } from "../domain/roles.ts";
 
 /** Written as Date or ISO text, read as Date. */
 type Moment = ColumnType<Date, Date | string, Date | string>;
@@ -17,6 +18,7 @@ type JsonOrNull<T extends object> = ColumnType<T | null, string | null | undefin
 export interface Tables {
   project: ProjectTable;
   person: PersonTable;
+  project_member: ProjectMemberTable;
   access_token: AccessTokenTable;
   service: ServiceTable;
   service_user: ServiceUserTable;
@@ -60,10 +62,20 @@ export interface PersonTable {
   /** Of argon2id; null: nobody can log in with a password. */
   password_hash: string | null;
   state: ColumnType<PersonState, PersonState | undefined, PersonState>;
+  /** May do everything, in all projects. */
+  is_super_admin: Flag;
   created_at: ColumnType<Date, Date | undefined, never>;
 }
 
 export type PersonState = "active" | "disabled";
+
+/** What somebody may do in a project. */
+export interface ProjectMemberTable {
+  project: string;
+  person_id: string;
+  role: ProjectRole;
+  created_at: ColumnType<Date, Date | undefined, never>;
+}
 
 /** Tokens are stored as SHA-256; the text is shown once. */
 export interface AccessTokenTable {
@@ -78,6 +90,10 @@ export interface AccessTokenTable {
   extend_when_used: Flag;
   /** False for tokens that a login made. */
   created_manually: Flag;
+  /** No more than this, whatever its person may do; null: all of that. */
+  role: ColumnType<ProjectRole | null, ProjectRole | null | undefined, never>;
+  /** In this project only; null: wherever its person may. */
+  project: ColumnType<string | null, string | null | undefined, never>;
   last_used_at: MomentOrNull;
   last_user_agent: string | null;
   last_ip: string | null;

@@ -13,6 +13,7 @@ import type {
 import type { cloudsAnswer } from "../contract/clouds.ts";
 import type { cancelAnswer, job, jobAnswer, jobsAnswer } from "../contract/jobs.ts";
 import type { lostRangeAnswer } from "../contract/lost-range.ts";
+import type { membersAnswer } from "../contract/members.ts";
 import type { loginAnswer, newPersonAnswer, peopleAnswer, personAnswer } from "../contract/people.ts";
 import type { eventsAnswer, projectAnswer, projectsAnswer } from "../contract/projects.ts";
 import type { rebuildAnswer } from "../contract/rebuild.ts";
@@ -52,6 +53,7 @@ export type PersonAnswer = Static<typeof personAnswer>;
 export type NewPersonAnswer = Static<typeof newPersonAnswer>;
 export type TokensAnswer = Static<typeof tokensAnswer>;
 export type NewTokenAnswer = Static<typeof newTokenAnswer>;
+export type MembersAnswer = Static<typeof membersAnswer>;
 export type ProjectAnswer = Static<typeof projectAnswer>;
 export type ProjectsAnswer = Static<typeof projectsAnswer>;
 export type LogsAnswer = Static<typeof logsAnswer>;

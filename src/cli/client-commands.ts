@@ -5,6 +5,7 @@ import type { FindAccess } from "./command-context.ts";
 import { addJobCommands } from "./job-commands.ts";
 import { addLocationCommands } from "./location-commands.ts";
 import { addLoginCommands, type LoginMachine } from "./login-commands.ts";
+import { addMemberCommands } from "./member-commands.ts";
 import { addOverviewCommands } from "./overview-commands.ts";
 import { addProjectCommands } from "./project-commands.ts";
 import { addRebuildCommand } from "./rebuild-commands.ts";
@@ -42,5 +43,6 @@ export function addClientCommands(program: Command, machine: ClientMachine): voi
   addLoginCommands(program, findAccess, machine);
   addUserCommands(program.command("user").description("users of the API"), findAccess, machine.readPassword);
   addTokenCommands(program.command("token").description("tokens of programs that use the API"), findAccess);
+  addMemberCommands(program.command("member").description("who may do what in the project"), findAccess);
   addProjectCommands(program.command("project").description("projects: services that belong together"), findAccess);
 }

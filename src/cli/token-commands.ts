@@ -1,4 +1,5 @@
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
+import { projectRoles } from "../domain/roles.ts";
 import type { NewTokenAnswer, TokensAnswer } from "./api-answers.ts";
 import { clientCommand, type FindAccess, segment } from "./command-context.ts";
 import { formatMoment, formatTable, formatTime, oneLine } from "./format.ts";
@@ -7,6 +8,8 @@ import { count } from "./setting-options.ts";
 interface CreateOptions {
   readonly maxAge?: number;
   readonly extendWhenUsed?: boolean;
+  readonly role?: string;
+  readonly onlyProject?: string;
 }
 
 /** @param token the command `token` */
@@ -15,10 +18,13 @@ export function addTokenCommands(token: Command, findAccess: FindAccess): void {
     .command("create <description>")
     .description("make a token; it is shown once")
     .option("--max-age <seconds>", "it expires after this time, 600 to 315360000; never by default", count)
-    .option("--extend-when-used", "the time until it expires begins anew with each use");
+    .option("--extend-when-used", "the time until it expires begins anew with each use")
+    .addOption(new Option("--role <role>", "it may do no more than this").choices([...projectRoles]))
+    .option("--only-project <name>", "it is for this project only");
   clientCommand(create, findAccess, async ({ api, output }, [description = ""]) => {
-    const { maxAge = null, extendWhenUsed = false } = create.opts<CreateOptions>();
-    const body = { description, max_age_seconds: maxAge, extend_when_used: extendWhenUsed };
+    const { maxAge = null, extendWhenUsed = false, role = null, onlyProject = null } = create.opts<CreateOptions>();
+    const narrowed = { role, project: onlyProject };
+    const body = { description, max_age_seconds: maxAge, extend_when_used: extendWhenUsed, ...narrowed };
     const answer = await api.request<NewTokenAnswer>("POST", "/access_token", body);
     output.answer(answer, () => `token, shown once: ${answer.full_token}`);
   });
@@ -27,10 +33,11 @@ export function addTokenCommands(token: Command, findAccess: FindAccess): void {
     const answer = await api.request<TokensAnswer>("GET", "/access_token");
     output.answer(answer, () =>
       formatTable(
-        ["prefix", "description", "expires (UTC)", "last used", "from"],
+        ["prefix", "description", "narrowed to", "expires (UTC)", "last used", "from"],
         answer.tokens.map((each) => [
           each.token_prefix,
           oneLine(each.description) + (each.currently_active ? " (this one)" : ""),
+          [each.role, each.project].filter((part) => part !== null).join(" in "),
           each.expiry_time === null ? "never" : formatTime(each.expiry_time),
           each.last_used_time === null ? "never" : formatMoment(each.last_used_time),
           each.last_ip ?? "",

@@ -1,7 +1,13 @@
 import Type from "typebox";
-import { alwaysNull, closed, ignored, moment, nullable, nullableMoment, nullableText } from "./schema-parts.ts";
+import { type ProjectRole, projectRoles } from "../domain/roles.ts";
+import { alwaysNull, closed, ignored, moment, nullable, nullableMoment, nullableText, text } from "./schema-parts.ts";
 
 const description = Type.String({ description: "What it is for", maxLength: 1000 });
+
+const narrowedRole = Type.Unsafe<ProjectRole | null>({
+  enum: [...projectRoles, null],
+  description: "It may do no more than this role",
+});
 
 export const updateTokenBody = Type.Object({ description }, closed);
 
@@ -16,6 +22,8 @@ export const createTokenBody = Type.Object(
     extend_when_used: Type.Optional(
       nullable(Type.Boolean({ description: "The time until it expires begins anew with each use" })),
     ),
+    role: Type.Optional(narrowedRole),
+    project: Type.Optional(nullable(text("It is for this project only", 63))),
     scopes: ignored,
     ip_allowlist: ignored,
   },
@@ -31,6 +39,8 @@ export const tokenAnswer = Type.Object({
   expiry_time: nullableMoment("When it ends; null: never"),
   extend_when_used: Type.Boolean({ description: "The time until it expires begins anew with each use" }),
   max_age_seconds: nullable(Type.Integer({ description: "Its life; null: without end" })),
+  role: nullableText("It may do no more than this role; null: what its user may"),
+  project: nullableText("It is for this project only; null: for all of its user's"),
   last_ip: nullableText("Address that used it last"),
   last_used_time: nullableMoment("When it was used last"),
   last_user_agent: nullableText("Program that used it last"),

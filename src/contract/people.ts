@@ -4,6 +4,8 @@ import { alwaysNull, closed, ignored, moment, nullable, text, textsByName } from
 const password = (description: string) => Type.String({ description, minLength: 8, maxLength: 256 });
 const realName = Type.String({ description: "Name for people", minLength: 1, maxLength: 256 });
 
+const superAdmin = Type.Boolean({ description: "Whether it may do everything, in all projects" });
+
 const email = Type.String({
   description: "E-mail, in any case of letters",
   maxLength: 254,
@@ -35,6 +37,7 @@ export const meAnswer = Type.Object({
     state: Type.Enum(["active", "disabled"]),
     auth: Type.Array(Type.String(), { description: "Ways to log in: password, or none" }),
     create_time: moment("When the user was made"),
+    is_super_admin: superAdmin,
     projects: Type.Array(Type.String(), { description: "Names of the projects" }),
     project_membership: textsByName("Role, by project"),
     project_memberships: Type.Record(Type.String(), Type.Array(Type.String()), { description: "Roles, by project" }),
@@ -54,6 +57,7 @@ export const createPersonBody = Type.Object(
     email,
     real_name: Type.Optional(nullable(realName)),
     password: Type.Optional(nullable(password("A random one by default, which the answer tells"))),
+    is_super_admin: Type.Optional(superAdmin),
   },
   closed,
 );
@@ -65,6 +69,7 @@ export const changePersonBody = Type.Object(
     state: Type.Optional(
       Type.Enum(["active", "disabled"], { description: "disabled: cannot log in, and has no tokens" }),
     ),
+    is_super_admin: Type.Optional(superAdmin),
   },
   closed,
 );
@@ -73,6 +78,8 @@ const person = Type.Object({
   email: Type.String({ description: "E-mail, in lower case" }),
   real_name: Type.String({ description: "Name for people" }),
   state: Type.Enum(["active", "disabled"]),
+  is_super_admin: superAdmin,
+  projects: Type.Record(Type.String(), Type.String(), { description: "Roles, by project" }),
   has_password: Type.Boolean({ description: "Whether one can log in as this user" }),
   create_time: moment("When it was made"),
 });

@@ -63,7 +63,7 @@ export const createDatabaseBody = Type.Object(
 export const user = Type.Object({
   username: Type.String({ description: "Name" }),
   type: Type.Enum(["primary", "normal"], { description: "primary is the administrator" }),
-  password: Type.String({ description: "As btar set it" }),
+  password: nullableText("As btar set it; null for who must not see it"),
   access_cert: alwaysNull,
   access_key: alwaysNull,
   access_cert_not_valid_after_time: alwaysNull,

@@ -50,7 +50,12 @@ export async function bootstrap(
     }
     const admin =
       (await findPerson(trx, adminEmail)) ??
-      (await insertPerson(trx, { email: adminEmail, realName: "btar administrator", passwordHash: null }));
+      (await insertPerson(trx, {
+        email: adminEmail,
+        realName: "btar administrator",
+        passwordHash: null,
+        isSuperAdmin: true,
+      }));
     const isPasswordTaken = adminPassword !== undefined && (await takePassword(trx, admin, adminPassword));
     return { newAdminToken: await ensureToken(trx, admin, adminToken), isPasswordTaken };
   });

@@ -82,7 +82,7 @@ test("aiven_pg_user and aiven_pg_database", async () => {
   await terraform.call("POST", user, { username: "bob", access_control: {} });
   const got = async () =>
     (await terraform.call<Static<typeof userAnswer>>("GET", `${user}/bob?include_secrets=true`)).user;
-  assert.ok((await got()).password.length > 0);
+  assert.ok(((await got()).password ?? "").length > 0);
   await terraform.call("PUT", `${user}/bob`, { operation: "reset-credentials", new_password: "bobs-secret" });
   const access = (pg_allow_replication: boolean) =>
     terraform.ask("PUT", `${user}/bob`, { operation: "set-access-control", access_control: { pg_allow_replication } });

@@ -95,8 +95,10 @@ test("users are made, listed, disabled, given another password and deleted, and 
   const own = await as<Static<typeof newTokenAnswer>>(token, "POST", "/access_token", { description: "script" });
   const path = "/btar/user/ann@example.test";
 
-  refused(await as(token, "PUT", path, { state: "disabled" }), 409, /cannot be disabled by itself/);
-  refused(await as(token, "DELETE", path), 409, /cannot be deleted by itself/);
+  refused(await as(token, "PUT", path, { state: "disabled" }), 403, /is for super admins; ann@example.test is none/);
+  const first = `/btar/user/${adminEmail}`;
+  refused(await as(api.token, "PUT", first, { state: "disabled" }), 409, /cannot be disabled by itself/);
+  refused(await as(api.token, "DELETE", first), 409, /cannot be deleted by itself/);
   await as(api.token, "PUT", path, { password });
   refused(await as(token, "GET", "/me"), 401, /Invalid token/);
   assert.equal((await as(own.body.full_token, "GET", "/me")).status, 200, "what was made by hand stays");
@@ -122,9 +124,15 @@ test("users are made, listed, disabled, given another password and deleted, and 
 
 test("the first administrator is disabled, not deleted, and a start does not bring its token back", async () => {
   const email = "ben@example.test";
-  await as(api.token, "POST", "/btar/user", { email, password });
+  await as(api.token, "POST", "/btar/user", { email, password, is_super_admin: true });
   const { token } = (await logIn(email, password)).body;
   const first = `/btar/user/${adminEmail}`;
+  refused(await as(token, "PUT", first, { is_super_admin: false }), 409, /stays super admin.*disable it instead/);
+  refused(
+    await as(token, "PUT", "/btar/user/ben@example.test", { is_super_admin: false }),
+    409,
+    /made less.* by itself/,
+  );
   refused(await as(token, "DELETE", first), 409, /makes the first administrator again.*disable it instead/);
   await as(token, "PUT", first, { state: "disabled" });
   refused(await as(api.token, "GET", "/me"), 401, /Invalid token/);

@@ -39,6 +39,8 @@ const bodies: Readonly<Record<string, object>> = {
   "PUT /v1/project/{project}": { tags: {} },
   "PUT /v1/project/{project}/tags": { tags: {} },
   "PATCH /v1/project/{project}/tags": { tags: {} },
+  "POST /v1/project/{project}/invite": { user_email: "nobody@example.test" },
+  "PUT /v1/project/{project}/user/{email}": { member_type: "admin" },
   "POST /v1/project/{project}/service": { service_name: "x", service_type: "pg", plan: "startup-4" },
   "PUT /v1/project/{project}/service/{service}": { user_config: {} },
   "POST /v1/project/{project}/service/attach": {

@@ -44,6 +44,7 @@ async function service(
     {
       project: "demo",
       actor: "test",
+      roleIn: () => "admin",
       body: {
         service_name: name,
         service_type: "pg",
@@ -187,7 +188,7 @@ test("R2: when a lost cloud has been back for a minute, it is looked once what f
   }
   const fork = async (name: string) => {
     const body = { service_name: name, cloud: "local-south", user_config: { service_to_fork_from: "lost" } };
-    await createService({ ...opened.context, clock }, { project: "demo", actor: "test", body });
+    await createService({ ...opened.context, clock }, { project: "demo", actor: "test", roleIn: () => "admin", body });
     await agent.runs(name);
     const [row] = await db.selectFrom("service").select("forked_from").where("name", "=", name).execute();
     const origin = { ...row?.forked_from, stoppedIn: { stream: "1-00000001", position: "0000000000000001" } };

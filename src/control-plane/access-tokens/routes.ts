@@ -1,3 +1,4 @@
+import type { FastifyRequest } from "fastify";
 import type { Selectable } from "kysely";
 import { createAccessToken, describeAccessToken, revokeAccessToken } from "../../catalog/access-tokens.ts";
 import type { AccessTokenTable } from "../../catalog/schema.ts";
@@ -15,6 +16,7 @@ import type { ControlPlaneContext } from "../context.ts";
 import { answers } from "../http/answers.ts";
 import type { ApiServer } from "../http/api-server.ts";
 import { actorOf } from "../http/authentication.ts";
+import { roleIn } from "../http/authorization.ts";
 
 export function accessTokenRoutes(app: ApiServer, context: ControlPlaneContext): void {
   const { db } = context.catalog;
@@ -43,12 +45,15 @@ export function accessTokenRoutes(app: ApiServer, context: ControlPlaneContext):
       },
     },
     async (request) => {
-      const { description, max_age_seconds, extend_when_used } = request.body;
+      const { description, max_age_seconds, extend_when_used, role, project } = request.body;
+      if (project != null) requireMembership(request, project);
       const { text, row } = await createAccessToken(db, {
         userEmail: actorOf(request),
         description,
         maxAgeSeconds: max_age_seconds ?? null,
         extendWhenUsed: extend_when_used ?? false,
+        role: role ?? undefined,
+        project: project ?? undefined,
         now: context.clock.now(),
       });
       return { ...tokenFields(row, request.token), full_token: text };
@@ -101,6 +106,11 @@ export function accessTokenRoutes(app: ApiServer, context: ControlPlaneContext):
   );
 }
 
+function requireMembership({ token }: FastifyRequest, project: string): void {
+  if (token && roleIn(token, project) !== undefined) return;
+  throw new BtarError("NOT_A_PROJECT_MEMBER", { message: "Not a project member" });
+}
+
 function noSuchToken(): BtarError {
   return new BtarError("NOT_FOUND", { message: "There is no such token" });
 }
@@ -115,6 +125,8 @@ function tokenFields(row: Selectable<AccessTokenTable>, current: Selectable<Acce
     expiry_time: row.expires_at?.toISOString() ?? null,
     extend_when_used: row.extend_when_used,
     max_age_seconds: row.max_age_seconds,
+    role: row.role,
+    project: row.project,
     last_ip: row.last_ip,
     last_used_time: row.last_used_at?.toISOString() ?? null,
     last_user_agent: row.last_user_agent,

@@ -12,7 +12,7 @@ import {
 import { engineNames } from "../../domain/engine-name.ts";
 import { plans } from "../../domain/plan.ts";
 import type { ControlPlaneContext } from "../context.ts";
-import { answers, publicAccess, publicRoute } from "../http/answers.ts";
+import { answers } from "../http/answers.ts";
 import type { ApiServer } from "../http/api-server.ts";
 import { findProject } from "../projects/find-project.ts";
 import { cloudFields } from "./cloud-fields.ts";
@@ -35,11 +35,7 @@ export function catalogueRoutes(app: ApiServer, context: ControlPlaneContext): v
 
 function cloudRoutes(app: ApiServer, context: ControlPlaneContext): void {
   const clouds = () => ({ clouds: context.configuration.clouds.map(cloudFields) });
-  app.get(
-    "/v1/clouds",
-    { ...publicRoute, schema: { ...publicAccess, summary: "Clouds", response: answers(cloudsAnswer) } },
-    async () => clouds(),
-  );
+  app.get("/v1/clouds", { schema: { summary: "Clouds", response: answers(cloudsAnswer) } }, async () => clouds());
   app.get(
     "/v1/project/:project/clouds",
     { schema: { summary: "Clouds", params: projectPath, response: answers(cloudsAnswer) } },
@@ -63,7 +59,7 @@ function serviceTypeRoutes(app: ApiServer, context: ControlPlaneContext): void {
   };
   const summary = "Service types with their plans";
   const response = answers(serviceTypesWithPlansAnswer);
-  app.get("/v1/service_types", { ...publicRoute, schema: { ...publicAccess, summary, response } }, withPlans);
+  app.get("/v1/service_types", { schema: { summary, response } }, withPlans);
   app.get(
     "/v1/project/:project/service_types",
     { schema: { summary, params: projectPath, response } },
@@ -134,6 +130,6 @@ function planRoutes(app: ApiServer, context: ControlPlaneContext): void {
 function versionRoutes(app: ApiServer, context: ControlPlaneContext): void {
   const versions = async () => ({ service_versions: await versionFields(context) });
   const [summary, response] = ["Versions of the service types", answers(versionsAnswer)];
-  app.get("/v1/service_versions", { ...publicRoute, schema: { ...publicAccess, summary, response } }, versions);
+  app.get("/v1/service_versions", { schema: { summary, response } }, versions);
   app.get("/v1/account/:account/service_versions", { schema: { summary, params: accountPath, response } }, versions);
 }

@@ -5,9 +5,3 @@ import { refusal } from "../../contract/refusals.ts";
 export function answers<T extends TSchema>(schema: T) {
   return { 200: schema, default: refusal };
 }
-
-/** Part of the options of routes that need no token. */
-export const publicRoute = { config: { isPublic: true } } as const;
-
-/** Part of their schema. */
-export const publicAccess = { security: [] };

@@ -14,6 +14,7 @@ import { loginRoutes } from "../people/login-routes.ts";
 import { peopleRoutes } from "../people/routes.ts";
 import { accountRoutes } from "../projects/account-routes.ts";
 import { projectChangeRoutes } from "../projects/change-routes.ts";
+import { memberRoutes } from "../members/routes.ts";
 import { metricsRoutes } from "../metrics/routes.ts";
 import { projectRoutes } from "../projects/routes.ts";
 import { rebuildRoutes } from "../rebuild/routes.ts";
@@ -23,10 +24,11 @@ import { attachRoutes } from "../services/attach-routes.ts";
 import { serviceRoutes } from "../services/routes.ts";
 import { healthRoutes } from "../status/health-routes.ts";
 import { statusRoutes } from "../status/routes.ts";
-import { publicRoute } from "./answers.ts";
 import { authenticate, tokenLoader } from "./authentication.ts";
+import { authorize } from "./authorization.ts";
 import { errorAnswer } from "./error-answer.ts";
 import { acceptRequestBodies, isStorable } from "./request-bodies.ts";
+import { RouteAccessTable } from "./route-access.ts";
 import { UnknownRoutes } from "./unknown-routes.ts";
 import { refuseUnreadable } from "./unreadable-requests.ts";
 
@@ -38,6 +40,7 @@ const featureRoutes = [
   accountRoutes,
   projectRoutes,
   projectChangeRoutes,
+  memberRoutes,
   catalogueRoutes,
   accessTokenRoutes,
   serviceRoutes,
@@ -72,13 +75,16 @@ export async function createApiServer(context: ControlPlaneContext) {
   }).withTypeProvider<TypeBoxTypeProvider>();
   acceptRequestBodies(app);
   app.decorateRequest("token", undefined);
+  app.decorateRequest("role", undefined);
   const tokens = tokenLoader(context);
   app.addHook("onRequest", async (request, reply) => {
     reply.header("x-request-id", request.id);
     await authenticate(context, tokens, request);
     const names = Object.values((request.params ?? {}) as Readonly<Record<string, string>>);
-    if (names.every(isStorable)) return;
-    throw new BtarError("NOT_FOUND", { message: "Nothing has a name with a NUL character" });
+    if (!names.every(isStorable)) {
+      throw new BtarError("NOT_FOUND", { message: "Nothing has a name with a NUL character" });
+    }
+    authorize(request);
   });
   app.setErrorHandler(async (error, request, reply) => {
     const { status, answer } = errorAnswer(error, request.id);
@@ -89,6 +95,8 @@ export async function createApiServer(context: ControlPlaneContext) {
     else if (status >= 500) context.logger.error({ ...about, err: error }, "a request failed");
     return await reply.status(status).send(answer);
   });
+  const access = new RouteAccessTable();
+  app.addHook("onRoute", (route) => access.add(route));
   const unknown = new UnknownRoutes();
   app.addHook("onRoute", (route) => unknown.add(route));
   app.setNotFoundHandler((request, reply) => unknown.answer(request, reply));
@@ -97,7 +105,7 @@ export async function createApiServer(context: ControlPlaneContext) {
     const typed = routes.withTypeProvider<TypeBoxTypeProvider>();
     for (const register of featureRoutes) register(typed, context);
   });
-  app.get("/v1/openapi.json", { ...publicRoute, schema: { hide: true } }, async () => app.swagger());
+  app.get("/v1/openapi.json", { schema: { hide: true } }, async () => app.swagger());
   return app;
 }
 

@@ -1,7 +1,5 @@
 import type { FastifyRequest } from "fastify";
-import type { Selectable } from "kysely";
-import { findAccessTokens, touchAccessToken } from "../../catalog/access-tokens.ts";
-import type { AccessTokenTable } from "../../catalog/schema.ts";
+import { findAccessTokens, type PersonalToken, touchAccessToken } from "../../catalog/access-tokens.ts";
 import { BtarError } from "../../domain/errors.ts";
 import { BatchLoader } from "../../platform/batch-loader.ts";
 import type { ControlPlaneContext } from "../context.ts";
@@ -9,18 +7,14 @@ import type { ControlPlaneContext } from "../context.ts";
 declare module "fastify" {
   interface FastifyRequest {
     /** The token of the request; undefined on public routes. */
-    token: Selectable<AccessTokenTable> | undefined;
-  }
-  interface FastifyContextConfig {
-    /** Answers without a token. */
-    isPublic?: boolean;
+    token: PersonalToken | undefined;
   }
 }
 
 const schemes = /^(?:aivenv1|bearer) +(\S+)$/i;
 
 /** Finds tokens by their texts, those of requests that come at once together. */
-export type TokenLoader = BatchLoader<string, Selectable<AccessTokenTable> | undefined>;
+export type TokenLoader = BatchLoader<string, PersonalToken | undefined>;
 
 export function tokenLoader({ catalog }: ControlPlaneContext): TokenLoader {
   return new BatchLoader(async (texts) => await findAccessTokens(catalog.db, texts));
@@ -32,7 +26,7 @@ export async function authenticate(
   tokens: TokenLoader,
   request: FastifyRequest,
 ): Promise<void> {
-  if (request.routeOptions.config.isPublic) return;
+  if (request.routeOptions.config.access === "public") return;
   const text = schemes.exec(request.headers.authorization ?? "")?.[1];
   if (text === undefined) {
     throw new BtarError("TOKEN_INVALID", {

@@ -5,9 +5,10 @@ import { messageAnswer } from "../../contract/schema-parts.ts";
 import { BtarError } from "../../domain/errors.ts";
 import { hashPassword, isPasswordOf } from "../../platform/password-hash.ts";
 import type { ControlPlaneContext } from "../context.ts";
-import { answers, publicAccess, publicRoute } from "../http/answers.ts";
+import { answers } from "../http/answers.ts";
 import type { ApiServer } from "../http/api-server.ts";
 import { actorOf } from "../http/authentication.ts";
+import { membershipsOf } from "../projects/memberships.ts";
 import { logIn } from "./log-in.ts";
 import { LoginLimits } from "./login-limits.ts";
 
@@ -19,9 +20,7 @@ export function loginRoutes(app: ApiServer, context: ControlPlaneContext): void 
   app.post(
     "/v1/userauth",
     {
-      ...publicRoute,
       schema: {
-        ...publicAccess,
         summary: "Log in with a password: a token for 12 hours",
         body: loginBody,
         response: answers(loginAnswer),
@@ -35,7 +34,7 @@ export function loginRoutes(app: ApiServer, context: ControlPlaneContext): void 
 
   app.get("/v1/me", { schema: { summary: "Who asks", response: answers(meAnswer) } }, async (request) => {
     const person = await whoAsks(context, request);
-    const projects = (await db.selectFrom("project").select("name").orderBy("name").execute()).map(({ name }) => name);
+    const memberships = await membershipsOf(context, request);
     return {
       user: {
         user: person.email,
@@ -44,9 +43,9 @@ export function loginRoutes(app: ApiServer, context: ControlPlaneContext): void 
         state: person.state,
         auth: person.password_hash === null ? [] : ["password"],
         create_time: person.created_at.toISOString(),
-        projects,
-        project_membership: Object.fromEntries(projects.map((name) => [name, "admin"])),
-        project_memberships: Object.fromEntries(projects.map((name) => [name, ["admin"]])),
+        is_super_admin: person.is_super_admin,
+        projects: Object.keys(memberships.project_membership),
+        ...memberships,
         token_validity_begin: null,
       },
     };

@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
-import { changePerson, insertPerson, requirePerson } from "../../catalog/people.ts";
+import { changePerson, insertPerson, type Person, requirePerson } from "../../catalog/people.ts";
+import { rolesOf } from "../../catalog/project-members.ts";
 import {
   changePersonBody,
   createPersonBody,
@@ -22,9 +23,14 @@ import { personFields } from "./person-fields.ts";
 export function peopleRoutes(app: ApiServer, context: ControlPlaneContext): void {
   const { db } = context.catalog;
 
-  app.get("/v1/btar/user", { schema: { summary: "Users of the API", response: answers(peopleAnswer) } }, async () => ({
-    users: (await db.selectFrom("person").selectAll().orderBy("email").execute()).map(personFields),
-  }));
+  app.get("/v1/btar/user", { schema: { summary: "Users of the API", response: answers(peopleAnswer) } }, async () => {
+    const people = await db.selectFrom("person").selectAll().orderBy("email").execute();
+    const roles = await rolesOf(
+      db,
+      people.map(({ id }) => id),
+    );
+    return { users: people.map((person) => personFields(person, roles.get(person.id))) };
+  });
 
   app.post(
     "/v1/btar/user",
@@ -36,12 +42,13 @@ export function peopleRoutes(app: ApiServer, context: ControlPlaneContext): void
       },
     },
     async (request) => {
-      const { email, real_name, password } = request.body;
+      const { email, real_name, password, is_super_admin } = request.body;
       const random = password == null ? randomBytes(18).toString("base64url") : undefined;
       const person = await insertPerson(db, {
         email,
         realName: real_name ?? email,
         passwordHash: await hashPassword(password ?? random ?? ""),
+        isSuperAdmin: is_super_admin,
       });
       return { user: personFields(person), ...(random === undefined ? {} : { password: random }) };
     },
@@ -59,11 +66,13 @@ export function peopleRoutes(app: ApiServer, context: ControlPlaneContext): void
     },
     async (request) => {
       const person = await requirePerson(db, request.params.email);
-      const { real_name: realName, password, state } = request.body;
+      const { real_name: realName, password, state, is_super_admin: isSuperAdmin } = request.body;
       if (state === "disabled") refuseOneself(person.email, actorOf(request), "disabled");
+      if (isSuperAdmin === false) refuseDemotion(person, actorOf(request));
       const passwordHash = password === undefined ? undefined : await hashPassword(password);
-      await changePerson(db, person, { realName, passwordHash, state }, request.token?.prefix);
-      return { user: personFields(await requirePerson(db, person.email)) };
+      await changePerson(db, person, { realName, passwordHash, state, isSuperAdmin }, request.token?.prefix);
+      const roles = await rolesOf(db, [person.id]);
+      return { user: personFields(await requirePerson(db, person.email), roles.get(person.id)) };
     },
   );
 
@@ -89,6 +98,16 @@ export function peopleRoutes(app: ApiServer, context: ControlPlaneContext): void
       return { message: `user ${email} was deleted` };
     },
   );
+}
+
+function refuseDemotion({ email, is_super_admin }: Person, actor: string): void {
+  if (!is_super_admin) return;
+  refuseOneself(email, actor, "made less than super admin");
+  if (email !== adminEmail) return;
+  throw new BtarError("WRONG_STATE", {
+    message: `User ${email} stays super admin: it is the first administrator`,
+    hint: "disable it instead",
+  });
 }
 
 /** So that somebody is always left who may do it. */

@@ -12,22 +12,16 @@ import type { ControlPlaneContext } from "../context.ts";
 import { answers } from "../http/answers.ts";
 import type { ApiServer } from "../http/api-server.ts";
 import { findProject } from "./find-project.ts";
+import { membershipFields, projectsOf } from "./memberships.ts";
 import { projectFields } from "./project-fields.ts";
 
 const defaultEventCount = 100;
 const maxEventCount = 1000;
 
 export function projectRoutes(app: ApiServer, context: ControlPlaneContext): void {
-  const { db } = context.catalog;
-
-  app.get("/v1/project", { schema: { summary: "Projects", response: answers(projectsAnswer) } }, async () => {
-    const projects = await db.selectFrom("project").selectAll().orderBy("name").execute();
-    const names = projects.map(({ name }) => name);
-    return {
-      projects: projects.map(projectFields),
-      project_membership: Object.fromEntries(names.map((name) => [name, "admin"])),
-      project_memberships: Object.fromEntries(names.map((name) => [name, ["admin"]])),
-    };
+  app.get("/v1/project", { schema: { summary: "Projects", response: answers(projectsAnswer) } }, async (request) => {
+    const own = await projectsOf(context, request);
+    return { projects: own.map(({ project }) => projectFields(project)), ...membershipFields(own) };
   });
 
   app.get(

@@ -10,7 +10,7 @@ import { findProject } from "../projects/find-project.ts";
 import { cloudStates } from "../status/cloud-states.ts";
 import { chosenCloud, chosenPlan, chosenServiceType, refuseNotOffered } from "./choices.ts";
 import type { ServiceRow } from "./find-service.ts";
-import { type ChosenBackup, chooseBackup, findForkSource, forkLocation } from "./fork-request.ts";
+import { type ChosenBackup, chooseBackup, findForkSource, forkLocation, type RoleIn } from "./fork-request.ts";
 import { insertManagedService } from "./insert-service.ts";
 import { refuseTakenName } from "./service-rows.ts";
 import { backupRegionsOf, changedConfig, refuseForkSettings, textOf, type UserConfig } from "./user-config.ts";
@@ -19,6 +19,8 @@ export interface NewService {
   readonly project: string;
   /** E-mail of whoever asks. */
   readonly actor: string;
+  /** What whoever asks may do in a project. */
+  readonly roleIn: RoleIn;
   readonly body: Static<typeof createServiceBody>;
 }
 
@@ -48,7 +50,8 @@ export async function createService(context: ControlPlaneContext, request: NewSe
   const cloud = chosenCloud(context, body.cloud ?? project.default_cloud);
   await refuseTakenName(context.catalog.db, project.name, body.service_name);
   const asked = body.user_config ?? {};
-  const fork = await forkOf(context, { project: project.name, type: askedType, cloud, config: asked });
+  const { roleIn } = request;
+  const fork = await forkOf(context, { project: project.name, type: askedType, cloud, config: asked, roleIn });
   const type = askedType ?? fork?.source.engine ?? missing("service_type");
   const plan = chosenPlan(type, body.plan ?? fork?.source.plan ?? missing("plan"));
   const versions = await runnableVersions(context, type, cloud);
@@ -80,9 +83,10 @@ async function forkOf(
     readonly type: EngineName | undefined;
     readonly cloud: string;
     readonly config: UserConfig;
+    readonly roleIn: RoleIn;
   },
 ): Promise<ForkChoice | undefined> {
-  const { config, cloud, type } = request;
+  const { config, cloud, type, roleIn } = request;
   const service = textOf(config, "service_to_fork_from");
   const time = textOf(config, "recovery_target_time");
   const gtid = textOf(config, "recovery_target_gtid");
@@ -95,7 +99,7 @@ async function forkOf(
     });
   }
   const project = textOf(config, "project_to_fork_from") ?? request.project;
-  const source = await findForkSource(context, { project, service, engine: type });
+  const source = await findForkSource(context, { project, service, engine: type, roleIn });
   const fromCloud = await forkLocation(context, source, cloud);
   const isSourceDown = (await cloudStates(context)).some(
     ({ cloud_name, is_up }) => cloud_name === source.cloud && !is_up,

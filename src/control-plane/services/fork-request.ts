@@ -4,6 +4,7 @@ import type { EngineName } from "../../domain/engine-name.ts";
 import { BtarError } from "../../domain/errors.ts";
 import { formatMicros, microsToDate, parseTargetTime } from "../../domain/recovery-target-time.ts";
 import { backupForTime, type RecoveryWindow } from "../../domain/recovery-window.ts";
+import { isAtLeast, type ProjectRole } from "../../domain/roles.ts";
 import type { ControlPlaneContext } from "../context.ts";
 import type { ServiceName, ServiceRow } from "./find-service.ts";
 import { chooseForGtid, targetGtid } from "./gtid-request.ts";
@@ -20,21 +21,34 @@ export interface ChosenBackup {
     | { readonly kind: "gtid"; readonly gtid: string };
 }
 
+/** The role of whoever asks in a project; undefined where there is none. */
+export type RoleIn = (project: string) => ProjectRole | undefined;
+
+/** A fork holds all data of its source: who may not read them there must not have one. */
+const leastRoleToFork: ProjectRole = "developer";
+
 /**
  * The service to fork from: the living one of that name, else one that was deleted and still has backups.
  * @param name.engine that the fork is to have; undefined: the source's
- * @throws {BtarError} INVALID_USER_CONFIG; not worded as what clients of the API repeat
+ * @throws {BtarError} INVALID_USER_CONFIG, not worded as what clients of the API repeat; ROLE_TOO_LOW in another project
  */
 export async function findForkSource(
   context: ControlPlaneContext,
-  name: ServiceName & { readonly engine: EngineName | undefined },
+  name: ServiceName & { readonly engine: EngineName | undefined; readonly roleIn: RoleIn },
 ): Promise<ServiceRow> {
   const { project, service, engine } = name;
+  const role = name.roleIn(project);
   const refuse = (key: string, value: string, what: string) =>
     new BtarError("INVALID_USER_CONFIG", { message: `Invalid 'user_config' ${key} '${value}': ${what}` });
   const { db } = context.catalog;
   const known = await db.selectFrom("project").select("name").where("name", "=", project).executeTakeFirst();
-  if (!known) throw refuse("project_to_fork_from", project, "there is no such project");
+  if (!known || role === undefined) throw refuse("project_to_fork_from", project, "there is no such project");
+  if (!isAtLeast(role, leastRoleToFork)) {
+    throw new BtarError("ROLE_TOO_LOW", {
+      message: `forking from project ${project} needs the role ${leastRoleToFork} there; you have ${role}`,
+      hint: "an admin of the project can give it",
+    });
+  }
   const candidates = await db
     .selectFrom("service")
     .selectAll()

@@ -13,10 +13,12 @@ import type { ControlPlaneContext } from "../context.ts";
 import { answers } from "../http/answers.ts";
 import type { ApiServer } from "../http/api-server.ts";
 import { actorOf } from "../http/authentication.ts";
+import { maySeeSecrets, roleIn } from "../http/authorization.ts";
 import { findProject } from "../projects/find-project.ts";
 import { createService } from "./create-service.ts";
 import { deleteService, deletionEvent } from "./delete-service.ts";
 import { findService, findServices, type ServiceName } from "./find-service.ts";
+import { withoutSecrets } from "./hidden-secrets.ts";
 import { listedServices, type ServiceFields, serviceFields, servicesFields } from "./service-fields.ts";
 import { updateService } from "./update-service.ts";
 
@@ -43,7 +45,11 @@ export function serviceRoutes(app: ApiServer, context: ControlPlaneContext): voi
     },
     async (request) => {
       const { project } = request.params;
-      await createService(context, { project, body: request.body, actor: actorOf(request) });
+      const { body, token } = request;
+      await createService(context, {
+        ...{ project, body, actor: actorOf(request) },
+        roleIn: (name) => (token ? roleIn(token, name) : undefined),
+      });
       return await told({ project, service: request.body.service_name });
     },
   );
@@ -60,7 +66,8 @@ export function serviceRoutes(app: ApiServer, context: ControlPlaneContext): voi
         .where("deleted_at", "is", null)
         .orderBy("name")
         .execute();
-      return { services: await listedServices(context, rows) };
+      const services = await listedServices(context, rows);
+      return { services: maySeeSecrets(request) ? services : services.map(withoutSecrets) };
     },
   );
 
@@ -68,8 +75,9 @@ export function serviceRoutes(app: ApiServer, context: ControlPlaneContext): voi
     "/v1/project/:project/service/:service",
     { schema: { summary: "One service", params: servicePath, response: answers(serviceAnswer) } },
     async (request) => {
-      const service = await askedTogether.load(request.params);
-      return service ? { service } : await told(request.params); // which says what there is instead
+      const found = await askedTogether.load(request.params);
+      const { service } = found ? { service: found } : await told(request.params); // which says what there is instead
+      return { service: maySeeSecrets(request) ? service : withoutSecrets(service) };
     },
   );
 
