@@ -55,7 +55,7 @@ type Search = Readonly<Record<number, number>>;
 const quickSearch: Search = {
   [constants.ZSTD_c_compressionLevel]: 1,
   [constants.ZSTD_c_minMatch]: 7,
-  [constants.ZSTD_c_hashLog]: 11,
+  [constants.ZSTD_c_hashLog]: 13,
 };
 
 /**
