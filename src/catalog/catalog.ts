@@ -12,6 +12,7 @@ import * as readBy from "./migrations/0007-read-by.ts";
 import * as copiesByService from "./migrations/0008-copies-by-service.ts";
 import * as regionChanges from "./migrations/0009-region-changes.ts";
 import * as roles from "./migrations/0010-roles.ts";
+import * as audit from "./migrations/0011-audit.ts";
 import type { Tables } from "./schema.ts";
 
 /** The catalog's tables, typed. */
@@ -35,6 +36,7 @@ const migrations = {
   "0008-copies-by-service": copiesByService,
   "0009-region-changes": regionChanges,
   "0010-roles": roles,
+  "0011-audit": audit,
 };
 
 /** Sizes and counts fit a number; commit times stay text. */

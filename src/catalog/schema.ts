@@ -34,6 +34,7 @@ export interface Tables {
   service_task: ServiceTaskTable;
   job: JobTable;
   event: EventTable;
+  audit: AuditTable;
   agent: AgentTable;
   cloud_state: CloudStateTable;
   duty_lease: DutyLeaseTable;
@@ -438,6 +439,25 @@ export interface EventTable {
   message: string;
   /** E-mail of whoever asked, or `btar`. */
   actor: string;
+}
+
+/** Who did what; the database takes new rows, and an outcome for those that have none. */
+export interface AuditTable {
+  id: Generated<number>;
+  at: ColumnType<Date, Date | undefined, never>;
+  /** E-mail; null for a login that failed. */
+  actor: string | null;
+  token_prefix: string | null;
+  address: string;
+  method: string;
+  route: string;
+  project: string | null;
+  service: string | null;
+  summary: string;
+  request_id: string;
+  /** Of HTTP; null: not known yet, or never. */
+  status: number | null;
+  error_code: string | null;
 }
 
 /** A living region agent. */

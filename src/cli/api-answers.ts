@@ -10,6 +10,7 @@ import type {
   newBackupAnswer,
   verifyAnswer,
 } from "../contract/backups.ts";
+import type { auditAnswer } from "../contract/audit.ts";
 import type { cloudsAnswer } from "../contract/clouds.ts";
 import type { cancelAnswer, job, jobAnswer, jobsAnswer } from "../contract/jobs.ts";
 import type { lostRangeAnswer } from "../contract/lost-range.ts";
@@ -53,6 +54,7 @@ export type PersonAnswer = Static<typeof personAnswer>;
 export type NewPersonAnswer = Static<typeof newPersonAnswer>;
 export type TokensAnswer = Static<typeof tokensAnswer>;
 export type NewTokenAnswer = Static<typeof newTokenAnswer>;
+export type AuditAnswer = Static<typeof auditAnswer>;
 export type MembersAnswer = Static<typeof membersAnswer>;
 export type ProjectAnswer = Static<typeof projectAnswer>;
 export type ProjectsAnswer = Static<typeof projectsAnswer>;

@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import { addAttachCommands } from "./attach-commands.ts";
+import { addAuditCommands } from "./audit-commands.ts";
 import { addBackupCommands } from "./backup-commands.ts";
 import type { FindAccess } from "./command-context.ts";
 import { addJobCommands } from "./job-commands.ts";
@@ -44,5 +45,6 @@ export function addClientCommands(program: Command, machine: ClientMachine): voi
   addUserCommands(program.command("user").description("users of the API"), findAccess, machine.readPassword);
   addTokenCommands(program.command("token").description("tokens of programs that use the API"), findAccess);
   addMemberCommands(program.command("member").description("who may do what in the project"), findAccess);
+  addAuditCommands(program.command("audit").description("who did what, from where, and what came of it"), findAccess);
   addProjectCommands(program.command("project").description("projects: services that belong together"), findAccess);
 }

@@ -87,6 +87,7 @@ const colours: Readonly<Record<string, "green" | "red" | "yellow">> = {
   failed: "red",
   down: "red",
   error: "red",
+  refused: "yellow",
   waiting: "yellow",
   warning: "yellow",
   REBUILDING: "yellow",

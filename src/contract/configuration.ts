@@ -58,6 +58,10 @@ export interface BtarConfiguration {
     /** One at most for each pair of clouds. */
     readonly bandwidth: readonly BandwidthLimitConfiguration[];
   };
+  readonly audit: {
+    /** Days that entries of the audit log are kept. */
+    readonly retentionDays: number;
+  };
   readonly engines: {
     /** Server programs of PostgreSQL by major version, beside the npm ones. */
     readonly pg: Readonly<Record<string, { readonly basedir: string }>>;

@@ -328,6 +328,7 @@ async function testConfiguration(directory: string, options: RegionsOptions): Pr
       ...options.limits,
     },
     engines: { pg: {}, mysql: { basedirs: [], clone: "auto", cloneDirectory: undefined } },
+    audit: { retentionDays: 400 },
     restoreRoots: undefined,
   };
 }

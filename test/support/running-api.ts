@@ -47,6 +47,7 @@ export function testConfiguration(changes: Partial<BtarConfiguration> = {}): Bta
       regionChangeHours: 0,
       bandwidth: [],
     },
+    audit: { retentionDays: 400 },
     engines: { pg: {}, mysql: { basedirs: [], clone: "auto", cloneDirectory: undefined } },
     restoreRoots: undefined,
     ...changes,

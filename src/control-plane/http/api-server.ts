@@ -4,6 +4,8 @@ import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
 import { type FastifyReply, fastify } from "fastify";
 import { BtarError, describeError } from "../../domain/errors.ts";
 import { accessTokenRoutes } from "../access-tokens/routes.ts";
+import { addAuditHooks } from "../audit/audit-hooks.ts";
+import { auditRoutes } from "../audit/routes.ts";
 import { backupRoutes } from "../backups/routes.ts";
 import { catalogueRoutes } from "../catalogue/routes.ts";
 import type { ControlPlaneContext } from "../context.ts";
@@ -26,7 +28,7 @@ import { healthRoutes } from "../status/health-routes.ts";
 import { statusRoutes } from "../status/routes.ts";
 import { authenticate, tokenLoader } from "./authentication.ts";
 import { authorize } from "./authorization.ts";
-import { errorAnswer } from "./error-answer.ts";
+import { errorAnswer, retryAfterSeconds } from "./error-answer.ts";
 import { acceptRequestBodies, isStorable } from "./request-bodies.ts";
 import { RouteAccessTable } from "./route-access.ts";
 import { UnknownRoutes } from "./unknown-routes.ts";
@@ -41,6 +43,7 @@ const featureRoutes = [
   projectRoutes,
   projectChangeRoutes,
   memberRoutes,
+  auditRoutes,
   catalogueRoutes,
   accessTokenRoutes,
   serviceRoutes,
@@ -86,8 +89,12 @@ export async function createApiServer(context: ControlPlaneContext) {
     }
     authorize(request);
   });
+  addAuditHooks(app, context);
   app.setErrorHandler(async (error, request, reply) => {
     const { status, answer } = errorAnswer(error, request.id);
+    request.errorCode = answer.errors[0]?.error_code;
+    const wait = retryAfterSeconds(error);
+    if (wait !== undefined) reply.header("retry-after", wait);
     const { method, routeOptions, id } = request;
     const about = { method, url: routeOptions.url, requestId: id };
     if (status === 503)

@@ -45,6 +45,12 @@ export function errorAnswer(
   return answerOf(500, `Internal error; the server's log tells more about request ${requestId}`, "internal");
 }
 
+/** For the header `retry-after`; undefined where nobody knows. */
+export function retryAfterSeconds(error: unknown): number | undefined {
+  const seconds = error instanceof BtarError ? error.details["retryAfterSeconds"] : undefined;
+  return typeof seconds === "number" ? seconds : undefined;
+}
+
 /** What is told of a value is told of a long one, too, but not all of it. */
 const longestMessage = 2000;
 

@@ -44,6 +44,7 @@ export const routeAccess: Readonly<Record<string, RouteAccess>> = {
   "GET /v1/account/:account": "anybody",
   "GET /v1/organizations": "anybody",
   "GET /v1/organization/:organization": "anybody",
+  "GET /v1/btar/audit": "super_admin",
   "GET /v1/btar/user": "super_admin",
   "POST /v1/btar/user": "super_admin",
   "PUT /v1/btar/user/:email": "super_admin",
@@ -73,6 +74,7 @@ export const routeAccess: Readonly<Record<string, RouteAccess>> = {
   "GET /v1/project/:project/service-types/:type/plans/:plan": "read_only",
   "GET /v1/project/:project/pricing/service-types/:type/plans/:plan/clouds/:cloud": "read_only",
   "GET /v1/project/:project/btar/status": "read_only",
+  "GET /v1/project/:project/btar/audit": "admin",
   "POST /v1/project/:project/btar/rebuild": "super_admin",
   "GET /v1/project/:project/jobs": "read_only",
   "GET /v1/project/:project/jobs/:job": "read_only",
@@ -117,6 +119,13 @@ export const routeAccess: Readonly<Record<string, RouteAccess>> = {
   "GET /v1/project/:project/service/:service/btar/lost_range": "read_only",
   "POST /v1/project/:project/service/:service/btar/lost_range": "operator",
 };
+
+/** Those that change nothing, though their method says so. */
+export const readingRoutes: ReadonlySet<string> = new Set([
+  "POST /v1/project/:project/service/:service/logs",
+  "POST /v1/project/:project/service/:service/metrics",
+  "POST /v1/project/:project/service/:service/backup_to_another_region/report",
+]);
 
 declare module "fastify" {
   interface FastifyContextConfig {

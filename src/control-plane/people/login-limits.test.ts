@@ -39,3 +39,12 @@ test("an address that tries many e-mails is held up, and so is an e-mail that is
   await rejectsWith("TOO_MANY_ATTEMPTS", () => limits.begin({ email: "x@example.test", address: "192.0.2.1" }));
   await rejectsWith("TOO_MANY_ATTEMPTS", () => limits.begin({ email: "bob@example.test", address: "192.0.2.2" }));
 });
+
+test("of IPv6, a network of 2^64 addresses counts as one", async () => {
+  const limits = new LoginLimits(new FakeClock());
+  const from = (address: string) => ({ email: "ann@example.test", address });
+  for (let time = 0; time < 10; time += 1) limits.begin(from(`2001:db8:0:1:${time}::1`));
+  await rejectsWith("TOO_MANY_ATTEMPTS", () => limits.begin(from("2001:db8::1:0:0:0:ffff")));
+  limits.begin(from("2001:db8:0:2::1"));
+  limits.begin(from("::ffff:192.0.2.1"));
+});

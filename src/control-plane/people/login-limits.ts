@@ -64,15 +64,26 @@ export class LoginLimits {
 
 function keysOf({ email, address }: LoginAttempt): readonly { readonly key: string; readonly limit: number }[] {
   return [
-    { key: `${address} ${email.toLowerCase()}`, limit: limits.pair },
-    { key: `from ${address}`, limit: limits.address },
+    { key: `${networkOf(address)} ${email.toLowerCase()}`, limit: limits.pair },
+    { key: `from ${networkOf(address)}`, limit: limits.address },
     { key: `of ${email.toLowerCase()}`, limit: limits.email },
   ];
+}
+
+/** Of IPv6, whoever has an address usually has the 2^64 around it, too. */
+function networkOf(address: string): string {
+  if (!address.includes(":") || address.includes(".")) return address;
+  const [before = "", after] = address.split("::");
+  const [head, tail] = [before, after ?? ""].map((part) => part.split(":").filter((group) => group !== ""));
+  const groups = [...(head ?? [])];
+  if (after !== undefined) while (groups.length + (tail?.length ?? 0) < 8) groups.push("0");
+  return [...groups, ...(tail ?? [])].slice(0, 4).join(":");
 }
 
 function tooMany(waitMs: number): BtarError {
   return new BtarError("TOO_MANY_ATTEMPTS", {
     message: "Too many failed attempts to log in",
     hint: `try again in ${Math.ceil(waitMs / 60_000)} min`,
+    details: { retryAfterSeconds: Math.ceil(waitMs / 1000) },
   });
 }

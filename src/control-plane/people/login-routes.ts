@@ -28,6 +28,7 @@ export function loginRoutes(app: ApiServer, context: ControlPlaneContext): void 
     },
     async (request) => {
       const { token, email, expiresAt } = await logIn(context, limits, { body: request.body, address: request.ip });
+      request.loggedIn = { email };
       return { token, state: "active" as const, user_email: email, expiry_time: expiresAt.toISOString() };
     },
   );

@@ -1,4 +1,5 @@
 import { sql } from "kysely";
+import { expireAudit } from "../../catalog/audit.ts";
 import { describeError } from "../../domain/errors.ts";
 import type { ControlPlaneContext } from "../context.ts";
 import { thinServerMetrics } from "../servers/server-metrics.ts";
@@ -61,6 +62,7 @@ export class Scheduler {
       { name: "sample lag", everyMs: sampleEveryMs, run: () => sampleLag(context) },
       { name: "thin samples", everyMs: cleanEveryMs, run: () => thinSamples(context) },
       { name: "thin metrics", everyMs: cleanEveryMs, run: () => thinServerMetrics(context) },
+      { name: "expire the audit log", everyMs: cleanEveryMs, run: () => expireOldAudit(context) },
       { name: "remove expired tokens", everyMs: cleanEveryMs, run: () => removeExpiredTokens(context) },
     ];
   }
@@ -108,6 +110,11 @@ export class Scheduler {
   #report(task: string, error: unknown): void {
     this.#context.logger.warn({ task, reason: describeError(error) }, "the scheduler could not do a task");
   }
+}
+
+async function expireOldAudit({ catalog, clock, configuration }: ControlPlaneContext): Promise<void> {
+  const { retentionDays } = configuration.audit;
+  await expireAudit(catalog.db, new Date(clock.now().getTime() - retentionDays * dayMs));
 }
 
 async function removeExpiredTokens({ catalog, clock }: ControlPlaneContext): Promise<void> {

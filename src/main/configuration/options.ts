@@ -167,6 +167,12 @@ export const configurationOptions = {
     otherwise: "as fast as it goes",
     text: "a second, of all that is copied from one cloud to the other; not of what an S3 service copies inside",
   },
+  "audit.retention_days": {
+    rule: wholeNumber(30, 36_500),
+    form: "DAYS",
+    default: "400",
+    text: "that the audit log is kept; at least 30",
+  },
   "engines.pg.VERSION.basedir": {
     rule: text,
     form: "PATH",

@@ -53,6 +53,7 @@ test("an empty file gives the defaults, with two clouds on this machine", () => 
       regionChangeHours: 0,
       bandwidth: [],
     },
+    audit: { retentionDays: 400 },
     engines: { pg: {}, mysql: { basedirs: [], clone: "auto", cloneDirectory: undefined } },
     restoreRoots: undefined,
   });

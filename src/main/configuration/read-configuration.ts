@@ -54,6 +54,7 @@ export function readConfiguration(text: string, options: ReadOptions): ReadConfi
       root,
       clouds.map(({ name }) => name),
     ),
+    audit: { retentionDays: requiredNumber(root.section("audit"), "retention_days") },
     engines: readEngines(root.section("engines"), options.baseDirectory),
     restoreRoots: root.texts("restore_roots")?.map((path) => resolve(options.baseDirectory, path)),
   };
