@@ -64,7 +64,7 @@ export async function appendServerLog(
       service_id: serviceId,
       first_line: from.nextLine,
       line_count: lines.length,
-      sealed_lines: sealSecret(masterKey, purpose(serviceId), JSON.stringify(rows)),
+      sealed_lines: sealSecret(masterKey, serverLogPurpose(serviceId), JSON.stringify(rows)),
       file_offset: fileOffset,
       stored_at: new Date(),
     })
@@ -91,7 +91,10 @@ export async function readServerLog(
     .execute();
   return rows.flatMap(({ first_line, sealed_lines, stored_at }) => {
     // Sealed by btar for this service: authentic, so its shape is what was sealed.
-    const lines = JSON.parse(openSecret(masterKey, purpose(serviceId), sealed_lines)) as [number | null, string][];
+    const lines = JSON.parse(openSecret(masterKey, serverLogPurpose(serviceId), sealed_lines)) as [
+      number | null,
+      string,
+    ][];
     let at = new Date(lines.find(([time]) => time !== null)?.[0] ?? stored_at);
     return lines.map(([time, message], index) => {
       if (time !== null) at = new Date(time);
@@ -100,6 +103,7 @@ export async function readServerLog(
   });
 }
 
-function purpose(serviceId: string): string {
+/** What the lines of a service are sealed for. */
+export function serverLogPurpose(serviceId: string): string {
   return `server-log ${serviceId}`;
 }

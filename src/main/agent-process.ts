@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { setTimeout as sleep } from "node:timers/promises";
+import { keyFromParent } from "./parent.ts";
 
 const firstPauseMs = 1000;
 const maxPauseMs = 30_000;
@@ -29,6 +30,13 @@ export interface StopMessage {
   readonly stopServers: boolean;
 }
 
+/** The master key, for an agent to work with: neither its environment nor its command line shows it. */
+export interface KeyMessage {
+  readonly kind: "key";
+  /** 64 hex digits. */
+  readonly masterKey: string;
+}
+
 /** What an agent tells its parent: that it has begun to work. */
 export interface ReadyMessage {
   readonly kind: "ready";
@@ -39,6 +47,7 @@ export interface AgentProcessOptions {
   /** Of the executable that this process runs. */
   readonly args: readonly string[];
   readonly environment: Readonly<Record<string, string>>;
+  readonly masterKey: Buffer;
   /** Takes what the agent writes. */
   readonly log: (text: string) => void;
   /** Tells the operator. */
@@ -88,12 +97,14 @@ export class AgentProcess {
 
   /** @returns how it ended, for people */
   async #runOnce(): Promise<string> {
-    const { args, environment, log } = this.#options;
+    const { args, environment, masterKey, log } = this.#options;
     const nodeArgs = [...oftenCollected, process.argv[1] ?? ""];
     const child = spawn(process.execPath, [...nodeArgs, ...args], {
       stdio: ["ignore", "pipe", "pipe", "ipc"],
-      env: { ...process.env, ...smallMemory, ...environment },
+      env: { ...withoutSecrets(process.env), ...smallMemory, ...environment, [keyFromParent]: "1" },
     });
+    // What fails is that it has ended, which is told below.
+    child.send({ kind: "key", masterKey: masterKey.toString("hex") } satisfies KeyMessage, () => undefined);
     this.#child = child;
     let lastWords = "";
     for (const stream of [child.stdout, child.stderr]) {
@@ -111,6 +122,16 @@ export class AgentProcess {
     const end = await promise;
     return lastWords === "" ? end : `${end}: ${lastWords}`;
   }
+}
+
+/** What agents need not know: they would show it in their environment. */
+const secretVariables = new Set([
+  ...["BTAR_MASTER_KEY", "BTAR_MASTER_KEY_FILE", "BTAR_KEY_PASSPHRASE", "BTAR_KEY_PASSPHRASE_FILE"],
+  ...["BTAR_ADMIN_TOKEN", "BTAR_ADMIN_PASSWORD", "BTAR_TOKEN", "BTAR_PASSWORD"],
+]);
+
+function withoutSecrets(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(environment).filter(([name]) => !secretVariables.has(name)));
 }
 
 /** What a program says when it gives up: our own message, or the first line of an error that nobody caught. */

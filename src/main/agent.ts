@@ -12,14 +12,14 @@ import { makeDataDirectory } from "./data-directory.ts";
 import { requireDatabaseUrl } from "./database-url.ts";
 import { btarVersion, buildEngines } from "./drivers.ts";
 import { type ConfigurationChoice, loadConfiguration } from "./load-configuration.ts";
-import { checkMasterKey, readMasterKey } from "./master-key.ts";
-import { leaveParent, stopOrder, tellParent } from "./parent.ts";
+import { checkMasterKey, type MasterKey, readMasterKey } from "./key/master-key.ts";
+import { hearParent, leaveParent, type Parent, tellParent } from "./parent.ts";
 
 /** `btar agent --cloud C`: acts for one cloud until it is told to end. Logs to standard error. */
 export async function runAgent(
   options: Pick<ConfigurationChoice, "config"> & { readonly cloud: string; readonly verbose?: boolean | undefined },
 ): Promise<void> {
-  const order = stopOrder();
+  const parent = hearParent();
   const { cloud } = options;
   // An agent does not listen: how the API does is no matter of its.
   const loaded = await loadConfiguration({ config: options.config, insecureListen: true });
@@ -27,7 +27,7 @@ export async function runAgent(
   requireCloud(configuration, cloud);
   const url = requireDatabaseUrl("an agent");
   await makeDataDirectory(configuration);
-  const masterKey = await readMasterKey(configuration.dataDirectory, { create: false });
+  const foundKey = await findMasterKey(parent, configuration);
   const logger = createLogger({ level: options.verbose ? "debug" : "info" });
   const onError = (error: Error) => logger.warn({ reason: describeError(error) }, "the catalog's connection failed");
 
@@ -35,7 +35,7 @@ export async function runAgent(
   opened.defer(leaveParent);
   const catalog = await openCatalog(url, { maxConnections: 8, applicationName: `btar agent ${cloud}`, onError });
   opened.defer(() => catalog.close());
-  await checkMasterKey(catalog, masterKey);
+  const masterKey = await checkMasterKey(catalog, foundKey, configuration.dataDirectory);
   const jobs = await JobQueue.open(catalog, { url, onError });
   opened.defer(() => jobs.close());
   const stores = openStores(configuration);
@@ -58,9 +58,14 @@ export async function runAgent(
   });
   logger.info({ cloud }, "the agent runs");
   tellParent();
-  const { stopServers } = await order;
+  const { stopServers } = await parent.stopOrder;
   logger.info({ cloud, stopServers }, "the agent stops");
   await agent.stop({ stopServers });
+}
+
+async function findMasterKey({ masterKey }: Parent, { dataDirectory }: BtarConfiguration): Promise<MasterKey> {
+  if (masterKey === undefined) return await readMasterKey(dataDirectory, { create: false });
+  return { key: await masterKey, file: undefined, place: "btar up", isNew: false, isProtected: false };
 }
 
 function requireCloud({ clouds }: BtarConfiguration, cloud: string): void {

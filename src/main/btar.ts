@@ -9,6 +9,7 @@ import { configurationHelp } from "./configuration/options.ts";
 import { removeCredentials, saveCredentials } from "./credentials.ts";
 import { btarVersion } from "./drivers.ts";
 import { findAccess } from "./find-access.ts";
+import { addKeyCommands } from "./key/key-commands.ts";
 import type { ConfigurationChoice } from "./load-configuration.ts";
 import { readPassword } from "./read-password.ts";
 
@@ -31,6 +32,7 @@ async function main(args: readonly string[]): Promise<void> {
     .addHelpText("after", exitCodeHelp)
     .exitOverride();
   addServerCommands(program);
+  addKeyCommands(program);
   addClientCommands(program, {
     findAccess,
     readFile: (path) => readFile(path, "utf8"),

@@ -8,6 +8,8 @@ export function dataFiles(dataDirectory: string) {
   return {
     /** Unless BTAR_MASTER_KEY_FILE names another place. */
     masterKey: join(dataDirectory, "keys", "master.key"),
+    /** When the master key was exported last, as JSON. */
+    keyExport: join(dataDirectory, "keys", "exported.json"),
     adminToken: join(dataDirectory, "admin-token"),
     adminPassword: join(dataDirectory, "admin-password"),
     /** Where the API answers, for client commands on this machine. */

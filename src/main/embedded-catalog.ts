@@ -41,7 +41,7 @@ export class EmbeddedCatalog {
   readonly #watching: Promise<void>;
 
   private constructor(driver: ServerDriver, spec: ServerSpec, options: EmbeddedCatalogOptions) {
-    this.url = `postgres://${user}:${spec.accounts.admin.password}@${host}:${spec.port}/${database}`;
+    this.url = urlOf({ password: spec.accounts.admin.password, port: spec.port });
     this.#driver = driver;
     this.#directory = dataFiles(options.dataDirectory).catalog;
     this.#spec = spec;
@@ -83,6 +83,16 @@ export class EmbeddedCatalog {
       }
     }
   }
+}
+
+/** Where the catalog of a data directory answers while it runs; undefined when none was made yet. */
+export async function embeddedCatalogUrl(dataDirectory: string): Promise<string | undefined> {
+  const secret = await readSecret(dataFiles(dataDirectory).catalogSecret);
+  return secret && urlOf(secret);
+}
+
+function urlOf({ password, port }: Pick<CatalogSecret, "password" | "port">): string {
+  return `postgres://${user}:${password}@${host}:${port}/${database}`;
 }
 
 function catalogSpec(secret: CatalogSecret): ServerSpec {

@@ -15,6 +15,11 @@ export async function readPassword(prompt: string): Promise<string> {
       hint: "set BTAR_PASSWORD",
     });
   }
+  return await askSecretly(prompt);
+}
+
+/** What is typed on the terminal, which does not show it. */
+export async function askSecretly(prompt: string): Promise<string> {
   process.stderr.write(prompt);
   // A terminal's echo is what readline writes: nowhere.
   const silent = new Writable({ write: (_chunk, _encoding, done) => done() });

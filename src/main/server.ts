@@ -11,12 +11,14 @@ import { dataFiles, makeDataDirectory } from "./data-directory.ts";
 import { requireDatabaseUrl } from "./database-url.ts";
 import { buildEngines } from "./drivers.ts";
 import { type ConfigurationChoice, type LoadedConfiguration, loadConfiguration } from "./load-configuration.ts";
-import { checkMasterKey, type MasterKey, readMasterKey } from "./master-key.ts";
+import { checkMasterKey, type MasterKey, readMasterKey } from "./key/master-key.ts";
 import { checkNewStores } from "./new-stores.ts";
 
 /** A control plane, and what it stands on. */
 export interface RunningServer {
   readonly url: string;
+  /** The one in force. */
+  readonly masterKey: MasterKey;
   /** Shown once; undefined when the installation had one already. */
   readonly newAdminToken: string | undefined;
   /** Where the first administrator's password was written to now; undefined when it was not. */
@@ -36,7 +38,7 @@ export async function startServer(
   },
 ): Promise<RunningServer> {
   const { configuration } = loaded;
-  const { databaseUrl, masterKey, logger } = options;
+  const { databaseUrl, logger } = options;
   const files = dataFiles(configuration.dataDirectory);
   const adminToken = await prepareAdminToken(files.adminToken);
   const adminPassword = await prepareAdminPassword(files.adminPassword);
@@ -45,7 +47,7 @@ export async function startServer(
   await using opened = new AsyncDisposableStack();
   const catalog = await openCatalog(databaseUrl, { maxConnections: 10, applicationName: "btar server", onError });
   opened.defer(() => catalog.close());
-  await checkMasterKey(catalog, masterKey);
+  const masterKey = await checkMasterKey(catalog, options.masterKey, configuration.dataDirectory);
   if (options.hasAllClouds) await checkNewStores(loaded, catalog);
   const { newAdminToken, isPasswordTaken } = await bootstrap(catalog, {
     configuration,
@@ -56,7 +58,7 @@ export async function startServer(
   await adminToken.settle(newAdminToken !== undefined);
   await adminPassword.settle(isPasswordTaken);
   // Once more: another server may have made the project in between, with a key of its own.
-  await checkMasterKey(catalog, masterKey);
+  await checkMasterKey(catalog, masterKey, configuration.dataDirectory);
   const jobs = await JobQueue.open(catalog, { url: databaseUrl, onError });
   opened.defer(() => jobs.close());
   const controlPlane = await startControlPlane({
@@ -71,7 +73,8 @@ export async function startServer(
   await writeFileDurably(files.url, `${controlPlane.url}\n`, { mode: 0o644 });
   const running = opened.move();
   const newPasswordFile = isPasswordTaken && !adminPassword.isChosen ? files.adminPassword : undefined;
-  return { url: controlPlane.url, newAdminToken, newPasswordFile, close: () => running.disposeAsync() };
+  const { url } = controlPlane;
+  return { url, masterKey, newAdminToken, newPasswordFile, close: () => running.disposeAsync() };
 }
 
 /** `btar server`: the control plane alone. Logs to standard error. */
@@ -85,7 +88,7 @@ export async function runServer(
   const masterKey = await readMasterKey(dataDirectory, { create: true });
   const logger = createLogger({ level: options.verbose ? "debug" : "info" });
   const server = await startServer(loaded, { databaseUrl, masterKey, logger, hasAllClouds: false });
-  for (const line of firstStartLines({ dataDirectory, masterKey, ...server })) say(line);
+  for (const line of firstStartLines({ dataDirectory, ...server })) say(line);
   say(`btar serves ${server.url}`);
   const { promise, resolve } = Promise.withResolvers<void>();
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, () => resolve());
@@ -108,8 +111,9 @@ export function firstStartLines(made: {
   }
   if (newPasswordFile !== undefined) lines.push(`password of ${adminEmail}: in ${newPasswordFile}`);
   if (masterKey.isNew) {
-    lines.push("", `  A MASTER KEY WAS MADE: ${masterKey.file}`);
-    lines.push("  Keep a copy of it elsewhere. Without it, no backup can be read.", "");
+    lines.push("", `  A MASTER KEY WAS MADE: ${masterKey.place}`);
+    lines.push("  Keep a copy of it elsewhere, away from this machine: without it, no backup can ever be read.");
+    lines.push("  `btar key export` prints it for paper or a password store.", "");
   }
   return lines;
 }

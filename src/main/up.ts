@@ -3,14 +3,14 @@ import { BtarError } from "../domain/errors.ts";
 import { lockDirectory } from "../platform/directory-lock.ts";
 import { statIfThere } from "../platform/files.ts";
 import { createLogger, type Logger, type LogLevel } from "../platform/logger.ts";
-import { AgentProcess } from "./agent-process.ts";
+import { AgentProcess, type AgentProcessOptions } from "./agent-process.ts";
 import { dataFiles, makeDataDirectory } from "./data-directory.ts";
 import { databaseUrl } from "./database-url.ts";
 import { buildEngines } from "./drivers.ts";
 import { EmbeddedCatalog } from "./embedded-catalog.ts";
 import { type ConfigurationChoice, type LoadedConfiguration, loadConfiguration } from "./load-configuration.ts";
 import { LogFile } from "./log-file.ts";
-import { readMasterKey } from "./master-key.ts";
+import { readMasterKey } from "./key/master-key.ts";
 import { firstStartLines, startServer } from "./server.ts";
 import { StopSignals } from "./stop-signals.ts";
 
@@ -67,12 +67,9 @@ async function startAll(loaded: LoadedConfiguration, starting: Starting): Promis
   const server = await startServer(loaded, { databaseUrl: url, masterKey, logger, hasAllClouds: true });
   parts.defer(() => server.close());
   signal.throwIfAborted();
-  for (const line of firstStartLines({ dataDirectory, masterKey, ...server })) say(line);
-  await startAgents(loaded, starting, {
-    BTAR_DATABASE_URL: url,
-    BTAR_MASTER_KEY_FILE: masterKey.file,
-    NODE_COMPILE_CACHE: dataFiles(dataDirectory).codeCache,
-  });
+  for (const line of firstStartLines({ dataDirectory, ...server })) say(line);
+  const environment = { BTAR_DATABASE_URL: url, NODE_COMPILE_CACHE: dataFiles(dataDirectory).codeCache };
+  await startAgents(loaded, starting, { environment, masterKey: server.masterKey.key });
   signal.throwIfAborted();
   say(`clouds: ${configuration.clouds.map(({ name }) => name).join(", ")}`);
   say(`btar is up: ${server.url} (Ctrl-C stops it)`);
@@ -96,14 +93,14 @@ async function startCatalog(
 async function startAgents(
   loaded: LoadedConfiguration,
   starting: Starting,
-  environment: Readonly<Record<string, string>>,
+  common: Pick<AgentProcessOptions, "environment" | "masterKey">,
 ): Promise<void> {
   const { configuration, file } = loaded;
   const agents = configuration.clouds.map(({ name }) => {
     const args = ["agent", "--cloud", name];
     if (file !== undefined) args.push("--config", file);
     if (starting.options.verbose) args.push("--verbose");
-    return new AgentProcess({ cloud: name, args, environment, log: openLog(`agent-${name}`, loaded, starting), say });
+    return new AgentProcess({ ...common, cloud: name, args, log: openLog(`agent-${name}`, loaded, starting), say });
   });
   starting.parts.defer(async () => {
     say("stopping agents and their database servers; jobs go on at the next start");

@@ -1,14 +1,15 @@
 import crypto, { randomBytes, timingSafeEqual } from "node:crypto";
 import { BtarError } from "../domain/errors.ts";
 
-interface Cost {
+/** What one hash takes. */
+export interface Argon2Cost {
   readonly memoryKib: number;
   readonly passes: number;
   readonly lanes: number;
 }
 
 /** @see https://cheatsheetseries.owasp.org/cheatsheets/Password_Storage_Cheat_Sheet.html */
-const usualCost: Cost = { memoryKib: 19_456, passes: 2, lanes: 1 };
+const usualCost: Argon2Cost = { memoryKib: 19_456, passes: 2, lanes: 1 };
 const saltBytes = 16;
 const tagBytes = 32;
 
@@ -39,7 +40,7 @@ export async function isPasswordOf(hash: string | undefined, password: string): 
   return hash !== undefined && isSame;
 }
 
-function parseHash(hash: string): { readonly cost: Cost; readonly salt: Buffer; readonly tag: Buffer } {
+function parseHash(hash: string): { readonly cost: Argon2Cost; readonly salt: Buffer; readonly tag: Buffer } {
   const match = /^\$argon2id\$v=19\$m=(\d+),t=(\d+),p=(\d+)\$([\w+/]+)\$([\w+/]{43})$/.exec(hash);
   if (!match) throw new BtarError("INTERNAL", { message: "a password's hash in the catalog is not one of argon2id" });
   const [, memoryKib, passes, lanes, salt = "", tag = ""] = match;
@@ -50,7 +51,15 @@ function parseHash(hash: string): { readonly cost: Cost; readonly salt: Buffer; 
   };
 }
 
-async function argon2id(password: string, salt: Buffer, { memoryKib, passes, lanes }: Cost): Promise<Buffer> {
+/**
+ * @returns 32 bytes
+ * @throws {BtarError} INVALID_CONFIGURATION when this Node cannot
+ */
+export async function argon2id(
+  password: string,
+  salt: Buffer,
+  { memoryKib, passes, lanes }: Argon2Cost,
+): Promise<Buffer> {
   const parameters = {
     message: password,
     nonce: salt,
@@ -65,7 +74,7 @@ async function argon2id(password: string, salt: Buffer, { memoryKib, passes, lan
     });
   } catch (cause) {
     throw new BtarError("INVALID_CONFIGURATION", {
-      message: `this Node (${process.version}, OpenSSL ${process.versions.openssl}) cannot hash passwords with argon2id`,
+      message: `this Node (${process.version}, OpenSSL ${process.versions.openssl}) has no argon2id, which passwords are hashed with`,
       hint: "start btar with npx btar, which brings a Node that can, or take Node 24.7 or newer with OpenSSL 3.2 or newer",
       cause,
     });

@@ -1,4 +1,12 @@
-import { createCipheriv, createDecipheriv, createSecretKey, hkdfSync, type KeyObject, randomBytes } from "node:crypto";
+import {
+  createCipheriv,
+  createDecipheriv,
+  createHash,
+  createSecretKey,
+  hkdfSync,
+  type KeyObject,
+  randomBytes,
+} from "node:crypto";
 import { BtarError } from "../domain/errors.ts";
 
 const version = "v1";
@@ -32,6 +40,11 @@ export function openSecret(masterKey: Uint8Array, purpose: string, sealed: strin
       cause,
     });
   }
+}
+
+/** Tells keys apart, and tells nothing of them: 16 hex digits of the key's hash. */
+export function keyIdOf(key: Uint8Array): string {
+  return createHash("sha256").update("btar key id 1").update(key).digest("hex").slice(0, 16);
 }
 
 /** Deriving a key costs more than to open with it, and lists of many services open the same secrets again and again. */

@@ -1,7 +1,7 @@
-import { createHash, hkdfSync, randomBytes } from "node:crypto";
+import { hkdfSync, randomBytes } from "node:crypto";
 import { BtarError } from "../domain/errors.ts";
 import type { ObjectStore } from "../object-store/object-store.ts";
-import { openSecret, sealSecret } from "../platform/secret-box.ts";
+import { keyIdOf, openSecret, sealSecret } from "../platform/secret-box.ts";
 import { keyIdPattern, objectNames } from "./object-names.ts";
 
 /** A service's data key: everything of the service is sealed with keys derived from it. */
@@ -13,14 +13,14 @@ export interface DataKey {
 }
 
 /** Whoever can unwrap a data key. `master`: btar's own master key. */
-interface KeyRecipient {
+export interface KeyRecipient {
   readonly kind: "master";
   /** 16 hex digits of the hash of the recipient's key, to tell them apart. */
   readonly id: string;
   readonly sealed: string;
 }
 
-interface KeyObject {
+export interface KeyObject {
   readonly format: 1;
   readonly keyId: string;
   readonly recipients: readonly KeyRecipient[];
@@ -70,13 +70,24 @@ export async function loadDataKeys(
   signal?: AbortSignal,
 ): Promise<DataKeys | undefined> {
   const keys: DataKey[] = [];
-  for await (const { key: name } of store.list(objectNames.keys(serviceId), { signal })) {
-    if (!keyIdPattern.test(name.slice(objectNames.keys(serviceId).length))) continue; // somebody else's
-    const bytes = await store.get(name, { signal });
-    if (bytes) keys.push(unwrap(name, bytes, serviceId, masterKey));
+  for await (const { name, content } of keyObjects(store, serviceId, signal)) {
+    keys.push(unwrap(name, content, { serviceId, masterKey }));
   }
   const [first, ...rest] = keys;
   return first && new DataKeys(serviceId, [first, ...rest]);
+}
+
+/** The wrapped keys of a service, as they lie in a store. @throws {BtarError} OBJECT_DAMAGED */
+export async function* keyObjects(
+  store: ObjectStore,
+  serviceId: string,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<{ readonly name: string; readonly content: KeyObject }> {
+  for await (const { key: name } of store.list(objectNames.keys(serviceId), { signal })) {
+    if (!keyIdPattern.test(name.slice(objectNames.keys(serviceId).length))) continue; // somebody else's
+    const bytes = await store.get(name, { signal });
+    if (bytes) yield { name, content: parseKeyObject(name, bytes) };
+  }
 }
 
 /** Opens the data keys of a service, making the first one if there is none yet. */
@@ -89,30 +100,43 @@ export async function ensureDataKeys(
   const existing = await loadDataKeys(store, serviceId, masterKey, signal);
   if (existing) return existing;
   const bytes = randomBytes(32);
-  const id = hashId(bytes);
-  const content: KeyObject = {
-    format: 1,
-    keyId: id,
-    recipients: [
-      {
-        kind: "master",
-        id: hashId(masterKey),
-        sealed: sealSecret(masterKey, purpose(serviceId, id), bytes.toString("hex")),
-      },
-    ],
-  };
-  await store.put(objectNames.key(serviceId, id), Buffer.from(`${JSON.stringify(content)}\n`), { signal });
+  const id = keyIdOf(bytes);
+  const content: KeyObject = { format: 1, keyId: id, recipients: [wrapped({ id, bytes }, serviceId, masterKey)] };
+  await store.put(objectNames.key(serviceId, id), keyObjectBytes(content), { signal });
   // Read back: when two agents made the first key at once, both go on with the same one, the first by name.
   const stored = await loadDataKeys(store, serviceId, masterKey, signal);
   return stored ?? new DataKeys(serviceId, [{ id, bytes }]);
 }
 
-function unwrap(name: string, bytes: Buffer, serviceId: string, masterKey: Uint8Array): DataKey {
-  const content = parseKeyObject(name, bytes);
-  const recipient = content.recipients.find(({ kind, id }) => kind === "master" && id === hashId(masterKey));
+/** A data key, for whoever has the master key. */
+export function wrapped({ id, bytes }: DataKey, serviceId: string, masterKey: Uint8Array): KeyRecipient {
+  const sealed = sealSecret(masterKey, purpose(serviceId, id), bytes.toString("hex"));
+  return { kind: "master", id: keyIdOf(masterKey), sealed };
+}
+
+export function isWrappedFor({ recipients }: KeyObject, masterKey: Uint8Array): boolean {
+  return recipients.some(isRecipient(masterKey));
+}
+
+export function isRecipient(masterKey: Uint8Array): (recipient: KeyRecipient) => boolean {
+  const wanted = keyIdOf(masterKey);
+  return ({ kind, id }) => kind === "master" && id === wanted;
+}
+
+export function keyObjectBytes(content: KeyObject): Buffer {
+  return Buffer.from(`${JSON.stringify(content)}\n`);
+}
+
+/** @throws {BtarError} KEY_UNAVAILABLE */
+export function unwrap(
+  name: string,
+  content: KeyObject,
+  { serviceId, masterKey }: { readonly serviceId: string; readonly masterKey: Uint8Array },
+): DataKey {
+  const recipient = content.recipients.find(isRecipient(masterKey));
   if (!recipient) {
     throw new BtarError("KEY_UNAVAILABLE", {
-      message: `${name} is sealed for another master key than the one in use (${hashId(masterKey)})`,
+      message: `${name} is sealed for another master key than the one in use (${keyIdOf(masterKey)})`,
       hint: `use the master key ${content.recipients.map(({ id }) => id).join(" or ")}; see docs/runbook.md`,
     });
   }
@@ -142,8 +166,4 @@ function isKeyObject(content: unknown): content is KeyObject {
 
 function purpose(serviceId: string, keyId: string): string {
   return `data-key ${serviceId} ${keyId}`;
-}
-
-function hashId(key: Uint8Array): string {
-  return createHash("sha256").update("btar key id 1").update(key).digest("hex").slice(0, 16);
 }

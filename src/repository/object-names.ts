@@ -61,6 +61,9 @@ function isLogName(name: string): boolean {
 /** What the name of a log piece says. */
 export type LogPieceName = Pick<LogPiece, "stream" | "start" | "end" | "newestCommitMicros">;
 
+/** The folder of a service, in the root of a store. */
+export const serviceFolder = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
 /** 16 hex digits, made of the key. */
 export const keyIdPattern = /^[0-9a-f]{16}$/;
 

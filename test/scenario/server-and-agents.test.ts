@@ -1,11 +1,42 @@
 import assert from "node:assert/strict";
-import { readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, statSync, unlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { isProcessAlive } from "../../src/platform/process.ts";
 import { BtarProcess, btar, eventually } from "../support/btar-process.ts";
 import { Installation } from "../support/installation.ts";
 import { startPostgres } from "../support/postgres-server.ts";
+
+/** By the commands, while servers and agents are stopped. */
+async function rotateTheKey(place: Installation, environment: Readonly<Record<string, string>>): Promise<void> {
+  const { directory } = place;
+  const key = async (...args: readonly string[]) => await btar(["key", ...args], { directory, environment });
+  const checked = await key("check");
+  assert.equal(checked.code, 0, checked.stdout + checked.stderr);
+  assert.match(checked.stdout, /^exported +never from this machine/m);
+  assert.match(checked.stdout, /^catalog +opens +its secrets open$/m);
+  assert.match(checked.stdout, /^local-a +opens +1 data keys of 1 services open$/m);
+  const exported = await key("export", "--output", "old.key");
+  assert.equal(exported.code, 0, exported.stderr);
+  assert.equal(statSync(join(directory, "old.key")).mode & 0o777, 0o600);
+  assert.match(readFileSync(join(directory, "old.key"), "utf8"), /^BTAR-KEY$/m);
+  assert.match((await key("export", "--output", "old.key")).stderr, /old\.key is there already/);
+  assert.match((await key("check")).stdout, /^exported +20\d\d-/m);
+
+  const rotated = await key("rotate");
+  assert.equal(rotated.code, 0, rotated.stderr);
+  assert.match(rotated.stdout, /^the earlier key opens nothing any more$/m);
+  const stale = await key("import", "old.key");
+  assert.equal(stale.code, 5, "a key that opens nothing is refused");
+  assert.match(stale.stderr, /is not the installation's: catalog: it was made with another key/);
+  const kept = await key("export", "--json");
+  const { text } = JSON.parse(kept.stdout) as { readonly text: string };
+  writeFileSync(join(directory, "new.key"), text);
+  unlinkSync(join(place.data, "keys", "master.key"));
+  const imported = await key("import", "new.key");
+  assert.equal(imported.code, 0, imported.stderr);
+  assert.match(imported.stdout, /^it opens: catalog, local-a$/m);
+}
 
 test("the parts run one by one on a catalog of one's own, as they do on many machines", async (context) => {
   await using postgres = await startPostgres({ majorVersion: "18" });
@@ -48,6 +79,7 @@ test("the parts run one by one on a catalog of one's own, as they do on many mac
   }
   const servers = place.serverPids();
   assert.deepEqual(servers.map(isProcessAlive), [true], "a service goes on without its agent");
+  await rotateTheKey(place, environment);
   const again = start("server");
   await again.says("btar serves");
   assert.doesNotMatch(again.output, /token|MASTER KEY/);

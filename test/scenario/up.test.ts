@@ -4,6 +4,7 @@ import { createServer, type Server } from "node:net";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import pg from "pg";
+import { protectedKeyText } from "../../src/platform/key-text.ts";
 import { isProcessAlive } from "../../src/platform/process.ts";
 import { type BtarProcess, btar, eventually, systemNode } from "../support/btar-process.ts";
 import { Installation } from "../support/installation.ts";
@@ -216,19 +217,23 @@ test("X1: the master key is missed, checked and guarded, and none of that change
   writeFileSync(file, `${"0".repeat(64)}\n`, { mode: 0o600 });
   await refused(/the master key in .* is not the one that the catalog was made with/);
   writeFileSync(file, "secret\n");
-  await refused(/holds no master key \(it has 64 hex digits\)/);
+  await refused(/master\.key: this is no master key \(it has 64 hex digits, or begins with BTAR-KEY\)/);
   renameSync(`${file}.aside`, file);
   const again = await place.up();
   await stop(again);
 });
 
-test("the operator's own token and key are taken", async (context) => {
+test("the operator's own token and key are taken, and a passphrase protects the key", async (context) => {
   const place = await installation(context);
   const keyFile = join(place.directory, "my.key");
-  writeFileSync(keyFile, `${"ab".repeat(32)}\n`, { mode: 0o600 });
+  writeFileSync(keyFile, await protectedKeyText(Buffer.alloc(32, 0xab), "correct horse battery"), { mode: 0o600 });
   const token = "a-token-of-the-operators-own";
   const own = { BTAR_ADMIN_TOKEN: token, BTAR_ADMIN_PASSWORD: "of-my-own", BTAR_MASTER_KEY_FILE: keyFile };
-  const up = await place.up({ environment: own });
+  const locked = await btar(["up"], { directory: place.directory, environment: own });
+  assert.match(locked.stderr, /protected by a passphrase, and nobody can be asked for it here/);
+  const passphraseFile = join(place.directory, "passphrase");
+  writeFileSync(passphraseFile, "correct horse battery\n", { mode: 0o600 });
+  const up = await place.up({ environment: { ...own, BTAR_KEY_PASSPHRASE_FILE: passphraseFile } });
   assert.doesNotMatch(
     up.output,
     /a-token-of|of-my-own|admin-password|MASTER KEY/,
@@ -242,7 +247,7 @@ test("the operator's own token and key are taken", async (context) => {
   assert.equal(answer.status, 200);
   assert.equal(existsSync(join(place.data, "keys", "master.key")), false);
   await stop(up);
-  const environment = { BTAR_ADMIN_TOKEN: "short", BTAR_MASTER_KEY_FILE: keyFile };
+  const environment = { ...own, BTAR_ADMIN_TOKEN: "short", BTAR_KEY_PASSPHRASE: "correct horse battery" };
   const short = await btar(["up"], { directory: place.directory, environment });
   assert.equal(short.code, 1);
   assert.match(short.stderr, /BTAR_ADMIN_TOKEN has 5 characters/);

@@ -215,6 +215,12 @@ export const environmentVariables: readonly { readonly name: string; readonly te
     text: "password of the first administrator, from now on; a random one at the first start",
   },
   { name: "BTAR_MASTER_KEY_FILE", text: "master key file; without it DATA_DIR/keys/master.key" },
+  { name: "BTAR_MASTER_KEY", text: "the master key itself, where no file can hold it" },
+  {
+    name: "BTAR_KEY_PASSPHRASE_FILE",
+    text: "file with the passphrase of a protected master key; else it is asked for",
+  },
+  { name: "BTAR_KEY_PASSPHRASE", text: "that passphrase itself; at the first start, the new key is protected by it" },
   { name: "BTAR_URL", text: "API that the client commands talk to" },
   { name: "BTAR_TOKEN", text: "token of the client commands" },
   { name: "BTAR_PASSWORD", text: "password for `btar login` and `btar user`, which else ask for it" },

@@ -5,11 +5,10 @@ import { BtarError, describeError, isBtarError } from "../../domain/errors.ts";
 import type { ObjectStore } from "../../object-store/object-store.ts";
 import { logRuns } from "../../repository/log-cover.ts";
 import type { BackupManifest } from "../../repository/manifest.ts";
+import { serviceFolder } from "../../repository/object-names.ts";
 import type { Repository } from "../../repository/repository.ts";
 import { type AgentEnvironment, patientStore } from "../environment.ts";
 import { repositoryForReading } from "../service-context.ts";
-
-const serviceFolder = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /** A service that was taken from the store into the catalog. */
 interface Rebuilt {
