@@ -18,14 +18,16 @@ export async function lockCreation(trx: CatalogDatabase): Promise<void> {
 
 /**
  * A port that no managed service has, nor one that was deleted and may still run. The caller holds `lockCreation`.
- * @param refused ports that something else on the host listens on
+ * @param options.refused ports that something else on the host listens on
+ * @param options.wanted is taken if it is free
  * @throws {BtarError} WRONG_STATE
  */
 export async function freeServicePort(
   db: CatalogDatabase,
   { first, last }: PortRange,
-  refused: ReadonlySet<number> = new Set(),
+  options: { readonly refused?: ReadonlySet<number>; readonly wanted?: number | undefined } = {},
 ): Promise<number> {
+  const { refused = new Set(), wanted } = options;
   const stopping = db
     .selectFrom("job")
     .select("service_id")
@@ -38,6 +40,7 @@ export async function freeServicePort(
     .where((eb) => eb.or([eb("deleted_at", "is", null), eb("id", "in", stopping)]))
     .execute();
   const taken = new Set(rows.map(({ port }) => port));
+  if (wanted !== undefined && !taken.has(wanted) && !refused.has(wanted)) return wanted;
   for (let port = first; port <= last; port += 1) if (!taken.has(port) && !refused.has(port)) return port;
   const others = refused.size > 0 ? `, and ${refused.size} by other programs` : "";
   throw new BtarError("WRONG_STATE", {

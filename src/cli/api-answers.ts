@@ -16,6 +16,7 @@ import type { cancelAnswer, job, jobAnswer, jobsAnswer } from "../contract/jobs.
 import type { lostRangeAnswer } from "../contract/lost-range.ts";
 import type { membersAnswer } from "../contract/members.ts";
 import type { loginAnswer, newPersonAnswer, peopleAnswer, personAnswer } from "../contract/people.ts";
+import type { deletedServicesAnswer } from "../contract/deleted-services.ts";
 import type { eventsAnswer, projectAnswer, projectsAnswer } from "../contract/projects.ts";
 import type { rebuildAnswer } from "../contract/rebuild.ts";
 import type { logsAnswer, metricsAnswer } from "../contract/server-reports.ts";
@@ -25,6 +26,7 @@ import type { protectionAnswer, statusAnswer } from "../contract/status.ts";
 export type Service = Static<typeof service>;
 export type ServiceAnswer = Static<typeof serviceAnswer>;
 export type ServicesAnswer = Static<typeof servicesAnswer>;
+export type DeletedServicesAnswer = Static<typeof deletedServicesAnswer>;
 export type PreflightAnswer = Static<typeof preflightAnswer>;
 export type AttachAnswer = Static<typeof attachAnswer>;
 

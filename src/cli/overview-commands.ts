@@ -32,7 +32,7 @@ async function showStatus({ api, output }: CommandContext, service: string | und
     });
   }
   output.answer(service === undefined ? status : shown[0], () => {
-    const parts = service === undefined ? [cloudTable(status)] : [];
+    const parts = service === undefined ? [cloudTable(status), ...lossesOf(status)] : [];
     if (shown.length > 0) parts.push(protectionTable(shown));
     const warnings = shown.flatMap(warningsOf);
     if (warnings.length > 0) parts.push(warnings.join("\n"));
@@ -42,9 +42,29 @@ async function showStatus({ api, output }: CommandContext, service: string | und
 
 function cloudTable({ clouds }: StatusAnswer): string {
   return formatTable(
-    ["cloud", "state", "trouble"],
-    clouds.map((cloud) => [cloud.cloud_name, paintState(cloud.is_up ? "up" : "down"), oneLine(cloud.trouble ?? "")]),
+    ["cloud", "state", "since", "trouble"],
+    clouds.map((cloud) => [
+      cloud.cloud_name,
+      paintState(cloud.is_up ? "up" : "down"),
+      cloud.down_since === null ? "" : formatMoment(cloud.down_since),
+      oneLine(cloud.trouble ?? ""),
+    ]),
   );
+}
+
+/** A paragraph for each cloud that is down: what that means for services, and what can be done. */
+function lossesOf({ clouds }: StatusAnswer): readonly string[] {
+  return clouds.flatMap(({ cloud_name, affected }) => {
+    if (affected.length === 0) return [];
+    const lines = affected.map(({ service_name, role, restorable }) => {
+      const [newest] = restorable;
+      const could = newest
+        ? `can be forked in ${newest.cloud} up to ${formatMoment(newest.latest_at)}`
+        : "cannot be restored from anywhere else";
+      return `  ${service_name} (${role === "primary" ? "primary backup" : "copy"}): ${could}`;
+    });
+    return [[`Without ${cloud_name}:`, ...lines].join("\n")];
+  });
 }
 
 function protectionTable(services: readonly Protection[]): string {
@@ -58,6 +78,7 @@ function locationRow(service: Protection, location: Protection["locations"][numb
   const { recovery_window: window, replication_lag_seconds: lag, rpo_seconds: rpo } = location;
   const notes: string[] = [location.role];
   if (location.paused) notes.push("paused");
+  if (location.is_behind) notes.push("behind");
   if (location.bandwidth_limit !== null) notes.push(`at most ${formatBytes(location.bandwidth_limit)}/s`);
   if (location.state === "retiring") notes.push("retiring");
   if (location.state === "deleting") {

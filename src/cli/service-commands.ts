@@ -2,10 +2,10 @@ import { createInterface } from "node:readline/promises";
 import { type Command, Option } from "commander";
 import { engineNames } from "../domain/engine-name.ts";
 import { BtarError } from "../domain/errors.ts";
-import type { Service, ServiceAnswer, ServicesAnswer } from "./api-answers.ts";
+import type { DeletedServicesAnswer, Service, ServiceAnswer, ServicesAnswer } from "./api-answers.ts";
 import { type CommandContext, clientCommand, type FindAccess, segment } from "./command-context.ts";
 import { connectCommand, engineText } from "./engine-commands.ts";
-import { formatMoment, formatPairs, formatTable, oneLine, paintState } from "./format.ts";
+import { formatMoment, formatPairs, formatTable, formatTime, oneLine, paintState } from "./format.ts";
 import { collect, collectPairs, type SettingOptions, seconds, userConfig } from "./setting-options.ts";
 import { answerWhenRunning } from "./wait-for-service.ts";
 
@@ -19,9 +19,12 @@ interface ServiceOptions extends SettingOptions {
   readonly powerOff?: boolean;
   readonly terminationProtection?: boolean;
   readonly yes?: boolean;
+  readonly deleted?: boolean;
+  readonly id?: string;
 }
 
 const defaultTimeoutSeconds = 600;
+const defaultRestoreTimeoutSeconds = 3600;
 
 /** @param service the command `service` */
 export function addServiceCommands(service: Command, findAccess: FindAccess): void {
@@ -48,7 +51,18 @@ export function addServiceCommands(service: Command, findAccess: FindAccess): vo
         "  btar service create shop --cloud local-north -c pg_version=17 -c pg.work_mem=16\n" +
         "  btar service create shop --type mysql --cloud local-north -c mysql.max_connections=200",
     );
-  define("list", "list services", listServices);
+  define("list", "list services", listServices)
+    .option("--deleted", "those that were deleted and still have backups")
+    .addHelpText("after", "\nExample:\n  btar service list --deleted");
+  define(
+    "undelete <name>",
+    "take a deletion back, with all backups; or attach a detached service again",
+    undeleteService,
+  )
+    .option("--id <uuid>", "which one, where several of that name were deleted; the last by default")
+    .option("--wait", "wait until it runs, and print how to connect")
+    .option("--timeout <seconds>", "for --wait", seconds, defaultRestoreTimeoutSeconds)
+    .addHelpText("after", "\nExample:\n  btar service undelete shop --wait");
   define("get <name>", "show a service, and how to connect to it", getService);
   define("update <name>", "change a service; what is not named stays", updateService)
     .option("-p, --plan <plan>", "size, and how long backups are kept")
@@ -81,7 +95,9 @@ async function createService(context: CommandContext, name: string, options: Ser
   else output.answer(answer, () => `${name} is being created; wait for it with: btar service wait ${name}`);
 }
 
-async function listServices({ api, output }: CommandContext): Promise<void> {
+async function listServices(context: CommandContext, _name: string, options: ServiceOptions): Promise<void> {
+  if (options.deleted) return await listDeletedServices(context);
+  const { api, output } = context;
   const answer = await api.inProject<ServicesAnswer>("GET", "/service");
   output.answer(answer, () => {
     if (answer.services.length === 0) return "no services yet; make one with: btar service create NAME --cloud CLOUD";
@@ -96,6 +112,34 @@ async function listServices({ api, output }: CommandContext): Promise<void> {
     ]);
     return formatTable(["name", "type", "kind", "cloud", "plan", "state", "trouble"], rows);
   });
+}
+
+async function listDeletedServices({ api, output }: CommandContext): Promise<void> {
+  const answer = await api.inProject<DeletedServicesAnswer>("GET", "/btar/deleted_services");
+  output.answer(answer, () => {
+    if (answer.services.length === 0) return "no deleted service has backups";
+    const rows = answer.services.flatMap((service) =>
+      service.locations.map(({ cloud, role, recovery_window: window }) => [
+        service.service_name,
+        `${service.service_type}, ${service.service_kind}`,
+        formatMoment(service.delete_time),
+        formatTime(service.backups_until),
+        `${cloud} (${role})`,
+        window ? `${formatTime(window.earliest_at)} to ${formatTime(window.latest_at)}` : "nothing",
+        service.service_id,
+      ]),
+    );
+    const header = ["name", "type", "deleted", "backups until (UTC)", "location", "can be restored to (UTC)", "id"];
+    return formatTable(header, rows);
+  });
+}
+
+async function undeleteService(context: CommandContext, name: string, options: ServiceOptions): Promise<void> {
+  const { api, output } = context;
+  const body = options.id === undefined ? {} : { service_id: options.id };
+  const answer = await api.inProject<ServiceAnswer>("POST", `/service/${segment(name)}/btar/undelete`, body);
+  if (options.wait) await answerWhenRunning(context, name, options);
+  else output.answer(answer, () => `${name} is being restored; wait for it with: btar service wait ${name}`);
 }
 
 async function getService({ api, output }: CommandContext, name: string): Promise<void> {
@@ -153,7 +197,11 @@ async function deleteService(context: CommandContext, name: string, options: Ser
     throw new BtarError("CANCELLED", { message: `${name} was not deleted: what was typed is not its name` });
   }
   const answer = await api.inProject<{ readonly message: string }>("DELETE", `/service/${segment(name)}`);
-  output.answer(answer, () => `${name}: ${oneLine(answer.message)}`);
+  output.answer(
+    answer,
+    () =>
+      `${name}: ${oneLine(answer.message)}; while its backups stay, take it back with: btar service undelete ${name}`,
+  );
 }
 
 async function isConfirmed(name: string): Promise<boolean> {

@@ -21,6 +21,7 @@ const location = Type.Object({
   replication_lag_seconds: nullable(
     Type.Number({ description: "Age of the oldest thing that it lacks of the primary; null for the primary itself" }),
   ),
+  is_behind: Type.Boolean({ description: "The lag is above `limits.lag_objective_seconds`" }),
   rpo_seconds: nullable(
     Type.Number({ description: "Data at risk: age of the end of the recovery window; null: nothing can be restored" }),
   ),
@@ -92,6 +93,21 @@ export const statusAnswer = Type.Object({
       cloud_name: Type.String({ description: "Name" }),
       is_up: Type.Boolean({ description: "An agent lives and its store answers" }),
       trouble: nullableText("Why it is down"),
+      down_since: nullableMoment("Since when it is known to be down"),
+      affected: Type.Array(
+        Type.Object({
+          service_name: Type.String({ description: "Name of a service whose backups are there" }),
+          role: Type.Enum(["primary", "secondary"], { description: "Of its backup there" }),
+          restorable: Type.Array(
+            Type.Object({
+              cloud: Type.String({ description: "Another cloud, which is up" }),
+              latest_at: moment("Newest time that can be restored from there"),
+            }),
+            { description: "From where it could be restored without this cloud, the newest time first" },
+          ),
+        }),
+        { description: "What that means, for a cloud that is down" },
+      ),
       store_since: nullableMoment("Since when the store is as it is"),
       agents: Type.Array(
         Type.Object({

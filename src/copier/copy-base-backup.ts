@@ -42,6 +42,7 @@ export async function copyBaseBackup(options: CopyBaseBackupOptions): Promise<Co
   const verified = await verifiedPacks(options);
   const totalBytes = manifest.packs.reduce((sum, pack) => sum + pack.sizeBytes, 0);
   let doneBytes = 0;
+  options.onProgress?.({ doneBytes, totalBytes, sentBytes });
   const copyPack = async (pack: BackupManifest["packs"][number]) => {
     if (!verified.has(pack.sha256)) {
       const key = objectNames.pack(serviceId, pack.sha256);

@@ -19,7 +19,7 @@ export async function claimPort(env: AgentEnvironment, service: ServiceContext):
     refused.add(port);
     port = await env.catalog.db.transaction().execute(async (trx) => {
       await lockCreation(trx);
-      const next = await freeServicePort(trx, ports, refused);
+      const next = await freeServicePort(trx, ports, { refused });
       await trx.updateTable("service").set({ port: next }).where("id", "=", service.row.id).execute();
       return next;
     });

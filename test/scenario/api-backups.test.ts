@@ -453,6 +453,16 @@ test("L1, L2: the status says for each location what could be restored, how old 
   assert.deepEqual([north?.is_up, north?.agents[0]?.pid], [true, process.pid]);
   const south = body.clouds.find(({ cloud_name }) => cloud_name === "local-south");
   assert.deepEqual([south?.is_up, south?.trouble], [false, "no agent answers"]);
+  // R1: what that means.
+  assert.deepEqual(
+    south?.affected.find(({ service_name }) => service_name === "status"),
+    {
+      service_name: "status",
+      role: "secondary",
+      restorable: [{ cloud: "local-north", latest_at: ago(hour).toISOString() }],
+    },
+  );
+  assert.deepEqual(north?.affected, []);
   const service = body.services.find(({ service_name }) => service_name === "status");
   const [primary, secondary] = service?.locations ?? [];
   assert.deepEqual([primary?.role, primary?.replication_lag_seconds, primary?.complete_backups], ["primary", null, 1]);

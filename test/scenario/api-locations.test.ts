@@ -2,7 +2,9 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import type { Static } from "typebox";
 import type { backupsAnswer } from "../../src/contract/backups.ts";
+import type { deletedServicesAnswer } from "../../src/contract/deleted-services.ts";
 import type { eventsAnswer } from "../../src/contract/projects.ts";
+import type { serviceAnswer } from "../../src/contract/services.ts";
 import type { protectionAnswer } from "../../src/contract/status.ts";
 import { type Answer, type Refusal, RunningApi, testConfiguration } from "../support/running-api.ts";
 import { SimulatedAgent, until } from "../support/simulated-agent.ts";
@@ -363,4 +365,106 @@ test("M2: a cloud cannot be added before the minimum time since the last one; ta
   await lastAddedAt("often", hours(12));
   assert.equal((await askForRegions("often", ["local-east"])).status, 200);
   assert.equal((await states("often"))["local-east"], "active");
+});
+
+type Deleted = Static<typeof deletedServicesAnswer>;
+
+async function deletedServices(name: string): Promise<Deleted["services"]> {
+  const { body } = await api.avn<Deleted>("GET", "/project/demo/btar/deleted_services");
+  return body.services.filter(({ service_name }) => service_name === name);
+}
+
+async function undelete(name: string, body?: object): Promise<Answer<Static<typeof serviceAnswer> & Refusal>> {
+  return await api.avn<Static<typeof serviceAnswer> & Refusal>("POST", `${pathOf(name)}/btar/undelete`, body);
+}
+
+async function portOf(id: string): Promise<number | null> {
+  const { db } = api.catalog;
+  return (await db.selectFrom("service").select("port").where("id", "=", id).executeTakeFirstOrThrow()).port;
+}
+
+/** Deletes a service, and ends the removal of its server. */
+async function remove(name: string): Promise<void> {
+  assert.equal((await api.avn("DELETE", pathOf(name))).status, 200);
+  await agent.ends(name, ["remove"]);
+}
+
+test("D3: a deleted service is listed with the end of its grace time, and restored as what it was from its newest backup", async () => {
+  await service("gone", { "gone-1": ["local-north", "local-south"] });
+  const id = await agent.serviceId("gone");
+  const port = await portOf(id);
+  await api.avn("DELETE", pathOf("gone"));
+  refused(await undelete("gone"), 409, /still being removed in local-north.*try again when job \S+ has ended/);
+  await agent.ends("gone", ["remove"]);
+  const [listed] = await deletedServices("gone");
+  assert.deepEqual([listed?.service_id, listed?.service_type, listed?.service_kind], [id, "pg", "managed"]);
+  const graceMs = new Date(listed?.backups_until ?? 0).getTime() - new Date(listed?.delete_time ?? 0).getTime();
+  assert.equal(graceMs, 3 * day);
+  assert.deepEqual(
+    listed?.locations.map(({ cloud, role, recovery_window }) => [cloud, role, recovery_window?.latest_at]),
+    [
+      ["local-north", "primary", ago(minute).toISOString()],
+      ["local-south", "secondary", ago(minute).toISOString()],
+    ],
+  );
+
+  const { body, status } = await undelete("gone");
+  assert.equal(status, 200, body.message);
+  const { service_id, state } = body.service;
+  assert.deepEqual([service_id, state, await portOf(id)], [id, "REBUILDING", port]);
+  const [job] = await agent.jobs("gone", "fork");
+  const target = { kind: "latest" };
+  assert.deepEqual(job?.input, { source: { serviceId: id }, fromCloud: "local-north", backupId: "gone-1", target });
+  assert.deepEqual(await deletedServices("gone"), []);
+  assert.deepEqual(await states("gone"), { "local-south": "active" });
+  refused(await undelete("gone"), 409, /Service name 'gone' already exists in this project/);
+
+  // F7: when that is cancelled, it is deleted as before.
+  await api.avn("DELETE", `/project/demo/jobs/${job.id}`);
+  await until("it is deleted again", async () => (await deletedServices("gone")).length === 1);
+});
+
+test("D3: of several of one name the last is restored, or the one that is named; another port is taken when its own is", async () => {
+  await service("twice", { "twice-1": ["local-north"] }, {});
+  const first = await agent.serviceId("twice");
+  await remove("twice");
+  await service("twice", { "twice-2": ["local-north"] }, {});
+  const second = await agent.serviceId("twice");
+  await remove("twice");
+  assert.deepEqual(
+    (await deletedServices("twice")).map(({ service_id }) => service_id),
+    [second, first],
+  );
+  refused(
+    await undelete("twice", { service_id: await agent.serviceId("gone") }),
+    404,
+    /no deleted service twice with id/,
+  );
+  await service("other", { "other-1": ["local-north"] }, {}); // it got the port
+  const { body } = await undelete("twice", { service_id: first });
+  assert.equal(body.service.service_id, first);
+  assert.notEqual(await portOf(first), await portOf(await agent.serviceId("other")));
+  refused(await undelete("twice"), 409, /already exists/);
+});
+
+test("D3, X1: what cannot be restored is refused", async () => {
+  refused(await undelete("never"), 404, /no deleted service never that still has backups.*there are: /);
+  await service("late", { "late-1": ["local-north", "local-south"] });
+  const id = await agent.serviceId("late");
+  await remove("late");
+  const { db } = api.catalog;
+  await db
+    .updateTable("location")
+    .set({ state: "deleting", delete_after: new Date() })
+    .where("service_id", "=", id)
+    .where("role", "=", "primary")
+    .execute();
+  refused(await undelete("late"), 409, /grace time of late is over.*fork it/);
+  assert.equal((await deletedServices("late")).length, 1);
+  const forked = await api.avn("POST", "/project/demo/service", {
+    service_name: "late-fork",
+    cloud: "local-south",
+    user_config: { service_to_fork_from: "late" },
+  });
+  assert.equal(forked.status, 200, forked.text);
 });

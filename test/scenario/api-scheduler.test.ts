@@ -244,6 +244,31 @@ test("R1: a cloud whose agent is silent for 15 s is told to be down, once, and o
   assert.deepEqual(await told(), [down, "cloud_up: cloud local-north can be used again"]);
 });
 
+test("R1: that a cloud is down is told with the services that have backups there, and what each can be forked to", async () => {
+  await service("alone", { isCopied: false, config: { additional_backup_regions: [] } });
+  const id = await service("copied", { isCopied: true });
+  const { db } = opened.context.catalog;
+  const { covered_until: until } = await db
+    .selectFrom("log_range")
+    .select("covered_until")
+    .where("service_id", "=", id)
+    .where("cloud", "=", "local-south")
+    .executeTakeFirstOrThrow();
+  await pass(0);
+  await clock.advance(minute);
+  const all = opened.context.configuration.clouds.map(({ name }) => name);
+  await hear(...all.filter((cloud) => cloud !== "local-north"));
+  await pass(0);
+  const down = `cloud_down: cloud local-north is down: no agent answers; alone (primary backup) cannot be restored from anywhere else; copied (primary backup) can be forked in local-south up to ${until?.toISOString()}`;
+  assert.deepEqual(await events(["cloud_down"]), [down]);
+  await clock.advance(minute);
+  await hear(...all.filter((cloud) => cloud !== "local-north" && cloud !== "local-south"));
+  await pass(0);
+  const both =
+    "cloud_down: cloud local-south is down: no agent answers; copied (copy) cannot be restored from anywhere else";
+  assert.deepEqual(await events(["cloud_down"]), [down, both]);
+});
+
 test("R1: while btar starts, agents have the time to come up; a store that does not answer is told with its reason", async () => {
   await opened.context.catalog.db.deleteFrom("agent").execute();
   await pass(5000);

@@ -121,6 +121,12 @@ suite("commands against a running btar", () => {
     assert.equal(one.code, 1);
     assert.match(one.stderr, /database a cannot be restored alone.*btar fork shop/s);
 
+    const paused = await run("location", "pause", "shop", "--cloud", "local-south", "--reason", "a test");
+    assert.match(paused.stdout, /^nothing of shop is copied to local-south; go on with: btar location resume shop /);
+    assert.match((await run("status", "shop")).stdout, /^shop in local-south: copying is paused: a test$/m);
+    const resumed = await run("location", "resume", "shop", "--cloud", "local-south");
+    assert.equal(resumed.stdout, "backups of shop are copied to local-south again\n", resumed.stderr);
+
     const status = await run("status", "shop");
     assert.match(status.stdout, /^shop +RUNNING +local-south \(secondary\) +[1-9]/m);
   });
@@ -274,6 +280,10 @@ suite("commands against a running btar", () => {
     assert.ok(restored.stdout.endsWith(`\n  mysqld --defaults-file=${target}/btar-restore.cnf\n`), restored.stdout);
     assert.equal((await run("service", "delete", "books", "--yes")).code, 0);
     assert.equal((await run("service", "delete", "books-2", "--yes")).code, 0);
+    assert.match(
+      (await run("service", "list", "--deleted")).stdout,
+      /^books +mysql, managed +20.* local-north \(primary\) /m,
+    );
   });
 
   const failures: readonly (readonly [args: readonly string[], code: number, told: RegExp])[] = [
@@ -285,6 +295,9 @@ suite("commands against a running btar", () => {
     [["service", "create", "new", "--cloud", "local-west"], 1, /local-west/],
     [["service", "create", "new", "--cloud", "local-north", "--additional-backup-region", "local-north"], 1, /primary/],
     [["fork", "shop", "new", "--cloud", "local-south", "--at", "2020-01-01T00:00:00Z"], 1, /choose a time from/],
+    [["service", "undelete", "nope"], 3, /no deleted service nope/],
+    [["service", "undelete", "shop"], 4, /already exists/],
+    [["location", "pause", "shop", "--cloud", "local-north"], 1, /holds the primary backup/],
     [["service", "list", "--project", "other"], 3, /other/],
     [["service", "list", "--token", "wrong"], 1, /token/i],
     [["service", "list", "--url", "http://127.0.0.1:1", "--token", "x"], 5, /does not answer/],

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { objectNames } from "../../src/repository/object-names.ts";
+import type { BackupAnswer } from "../support/api-client.ts";
 import { countAt, forkShop } from "../support/fork-shop.ts";
 import { east, north, south, TestRegions, until } from "../support/regions.ts";
 import { startShop, testEachEngine } from "../support/shops.ts";
@@ -21,11 +22,16 @@ testEachEngine(
     await shop.addRows(5000, 5000, "x".repeat(200));
     const store = regions.store(south);
     const serviceId = (await regions.serviceId("shop")) ?? "";
-    store.stall({ operations: ["sha256"], afterCalls: 1 });
+    store.stall({ operations: ["copyFrom"] }); // packs come so, log does not
     const { backup } = await regions.api.request<{ backup: { backup_name: string } }>("POST", `${shopPath}/backups`);
-    await until("the copy is under way", async () =>
-      (await regions.jobs()).some(({ kind, state }) => kind === "copy" && state === "running"),
-    );
+    await until("L3: the copy is under way, and says how far", async () => {
+      const { backup: shown } = await regions.api.request<{ backup: BackupAnswer }>(
+        "GET",
+        `${shopPath}/backups/${backup.backup_name}`,
+      );
+      const copy = shown.locations.find(({ cloud }) => cloud === south);
+      return copy?.state === "copying" && copy.total_bytes > 0 && copy.done_bytes < copy.total_bytes;
+    });
     await setPaused({ paused: true, pause_reason: "a test" });
     await until("the copy has ended", async () =>
       (await regions.jobs()).some(({ kind, state }) => kind === "copy" && state === "cancelled"),
@@ -47,7 +53,7 @@ testEachEngine(
     assert.deepEqual(await store.keys(), stored, "nothing comes while it is paused");
     assert.equal((await regions.location(south))?.complete_backups, 1);
 
-    const sentBefore = new Set(store.keysOf("put"));
+    const sentBefore = store.calls("put");
     await setPaused({ paused: false });
     await regions.hasBackups(south, 2);
     await regions.reaches(south, written);
@@ -55,7 +61,7 @@ testEachEngine(
     assert.ok(await store.head(objectNames.manifest(serviceId, backup.backup_name)));
     const again = store
       .keysOf("put")
-      .slice(sentBefore.size)
+      .slice(sentBefore)
       .filter((key) => stored.includes(key));
     assert.deepEqual(
       again.filter((key) => key.includes("/log/")),

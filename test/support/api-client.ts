@@ -36,6 +36,8 @@ export interface BackupAnswer {
     readonly state: string;
     readonly started_at: string | null;
     readonly completed_at: string | null;
+    readonly done_bytes: number;
+    readonly total_bytes: number;
     readonly sent_bytes: number;
   }[];
 }

@@ -1,6 +1,17 @@
 /** Fields whose values say what is asked for; of all others, only that they are there. None of them holds a secret. */
 const toldFields = new Set([
-  ...["service_name", "service_type", "plan", "cloud", "location", "directory", "database", "username", "operation"],
+  ...[
+    "service_name",
+    "service_id",
+    "service_type",
+    "plan",
+    "cloud",
+    "location",
+    "directory",
+    "database",
+    "username",
+    "operation",
+  ],
   ...["email", "user_email", "member_type", "state", "is_super_admin", "role", "project", "copy_from_project"],
   ...[
     "max_age_seconds",

@@ -9,6 +9,7 @@ import { auditRoutes } from "../audit/routes.ts";
 import { backupRoutes } from "../backups/routes.ts";
 import { catalogueRoutes } from "../catalogue/routes.ts";
 import type { ControlPlaneContext } from "../context.ts";
+import { deletedServiceRoutes } from "../deleted-services/routes.ts";
 import { jobRoutes } from "../jobs/routes.ts";
 import { locationRoutes } from "../locations/routes.ts";
 import { lostRangeRoutes } from "../lost-range/routes.ts";
@@ -47,6 +48,7 @@ const featureRoutes = [
   catalogueRoutes,
   accessTokenRoutes,
   serviceRoutes,
+  deletedServiceRoutes,
   attachRoutes,
   serviceAccountRoutes,
   serverRoutes,

@@ -1,10 +1,8 @@
 import type { CatalogDatabase } from "../../catalog/catalog.ts";
 import { recordEvent } from "../../catalog/events.ts";
 import type { ControlPlaneContext } from "../context.ts";
-import { cloudStates } from "../status/cloud-states.ts";
-
-/** In the table of settings; the value says since when the cloud is down. */
-const downKey = "cloud-down ";
+import { affectedText } from "../status/affected-services.ts";
+import { cloudStates, downKey, namesOfDown } from "../status/cloud-states.ts";
 
 interface CloudState {
   readonly cloud_name: string;
@@ -28,14 +26,35 @@ export async function watchClouds(
   const { db } = context.catalog;
   const told = await db.selectFrom("setting").select("key").where("key", "like", `${downKey}%`).execute();
   const toldDown = new Set(told.map(({ key }) => key.slice(downKey.length)));
-  for (const state of changedClouds(await cloudStates(context), toldDown)) {
+  const states = await cloudStates(context);
+  for (const state of changedClouds(states, toldDown)) {
     if (!state.is_up && options.isStarting) continue;
-    await db.transaction().execute((trx) => tell(trx, context, state));
+    const messages = await messagesOf(context, state, namesOfDown(states));
+    await db.transaction().execute((trx) => tell(trx, context, state, messages));
   }
 }
 
-async function tell(trx: CatalogDatabase, context: ControlPlaneContext, state: CloudState): Promise<void> {
-  const { cloud_name, is_up, trouble } = state;
+/** What is told of a cloud, by project: when it is down, what that means for the services there. */
+async function messagesOf(
+  context: ControlPlaneContext,
+  { cloud_name: cloud, is_up, trouble }: CloudState,
+  downClouds: ReadonlySet<string>,
+): Promise<ReadonlyMap<string, string>> {
+  const messages = new Map<string, string>();
+  for (const { name: project } of await context.catalog.db.selectFrom("project").select("name").execute()) {
+    const affected = is_up ? "" : await affectedText(context, { project, cloud, downClouds });
+    const down = `cloud ${cloud} is down: ${trouble}${affected === "" ? "" : `; ${affected}`}`;
+    messages.set(project, is_up ? `cloud ${cloud} can be used again` : down);
+  }
+  return messages;
+}
+
+async function tell(
+  trx: CatalogDatabase,
+  context: ControlPlaneContext,
+  { cloud_name, is_up }: CloudState,
+  messages: ReadonlyMap<string, string>,
+): Promise<void> {
   const key = downKey + cloud_name;
   if (is_up) await trx.deleteFrom("setting").where("key", "=", key).execute();
   else {
@@ -45,12 +64,8 @@ async function tell(trx: CatalogDatabase, context: ControlPlaneContext, state: C
       .onConflict((conflict) => conflict.doNothing())
       .execute();
   }
-  for (const { name } of await trx.selectFrom("project").select("name").execute()) {
-    await recordEvent(trx, {
-      project: name,
-      kind: is_up ? "cloud_up" : "cloud_down",
-      severity: is_up ? "info" : "error",
-      message: is_up ? `cloud ${cloud_name} can be used again` : `cloud ${cloud_name} is down: ${trouble}`,
-    });
+  for (const [project, message] of messages) {
+    const kind = is_up ? "cloud_up" : "cloud_down";
+    await recordEvent(trx, { project, kind, severity: is_up ? "info" : "error", message });
   }
 }

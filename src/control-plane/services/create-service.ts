@@ -116,8 +116,11 @@ function missing(field: string): never {
   throw new BtarError("INVALID_INPUT", { message: `Invalid input: '${field}' is a required property` });
 }
 
-/** A fork has its source's major version, which must be able to run there. */
-function forkVersion(
+/**
+ * A fork has its source's major version, which must be able to run there.
+ * @throws {BtarError} SERVER_BINARIES_MISSING
+ */
+export function forkVersion(
   { engine, name, version }: ServiceRow,
   there: { readonly cloud: string; readonly versions: readonly string[] },
 ): string {

@@ -89,6 +89,7 @@ function locationsOf(
     const row = records.locations.find(({ cloud }) => cloud === location.cloud);
     if (!row) return [];
     const log = ranges.find(({ cloud }) => cloud === location.cloud);
+    const lag = row.role === "secondary" ? lagSeconds(row.oldest_missing_at, now) : null;
     return {
       cloud: row.cloud,
       role: row.role,
@@ -99,7 +100,8 @@ function locationsOf(
       retention_days: locationRetentionDays(service, row, defaultDays),
       delete_after: row.delete_after?.toISOString() ?? null,
       trouble: row.trouble,
-      replication_lag_seconds: row.role === "secondary" ? lagSeconds(row.oldest_missing_at, now) : null,
+      replication_lag_seconds: lag,
+      is_behind: lag !== null && lag > rules.lagObjectiveSeconds,
       rpo_seconds: rpoSeconds(location, now),
       recovery_window: location.window
         ? {

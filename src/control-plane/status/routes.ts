@@ -5,7 +5,8 @@ import { answers } from "../http/answers.ts";
 import type { ApiServer } from "../http/api-server.ts";
 import { findProject } from "../projects/find-project.ts";
 import { findService } from "../services/find-service.ts";
-import { cloudStates } from "./cloud-states.ts";
+import { affectedBy } from "./affected-services.ts";
+import { cloudStates, namesOfDown } from "./cloud-states.ts";
 import { protectionFields, protectionsFields } from "./protection.ts";
 
 export function statusRoutes(app: ApiServer, context: ControlPlaneContext): void {
@@ -23,7 +24,13 @@ export function statusRoutes(app: ApiServer, context: ControlPlaneContext): void
         .where("deleted_at", "is", null)
         .orderBy("name")
         .execute();
-      return { clouds: await cloudStates(context), services: [...(await protectionsFields(context, rows))] };
+      const [states, services] = [await cloudStates(context), await protectionsFields(context, rows)];
+      const downClouds = namesOfDown(states);
+      const clouds = states.map((state) => ({
+        ...state,
+        affected: state.is_up ? [] : affectedBy(state.cloud_name, services, downClouds),
+      }));
+      return { clouds, services: [...services] };
     },
   );
 

@@ -1,3 +1,4 @@
+import { sql } from "kysely";
 import { recordEvent } from "../../catalog/events.ts";
 import { markSecondariesLacking, newestLogRange, recordCovered, recordLog } from "../../catalog/log-ranges.ts";
 import { requestBaseBackup } from "../../catalog/backups.ts";
@@ -92,7 +93,17 @@ async function newBeginning(request: StreamRequest, error: unknown): Promise<() 
   await source.dropReservation(address, { reservation, signal });
   await source.ensureReservation(address, { reservation, signal });
   const { message } = error;
+  if (isReplaced && (await isRestored(request))) return () => Promise.resolve();
   return () => recordNewBeginning(request, isReplaced ? "database_replaced" : "log_gap", message);
+}
+
+/** Whether it is btar that put another server there: then its first base backup was asked for, and no log came since. */
+async function isRestored({ env, service }: StreamRequest): Promise<boolean> {
+  const { rows } = await sql<{ restored: boolean }>`
+    select exists (select from base_backup where service_id = ${service.row.id} and reason = 'first'
+      and started_at > (select max(stored_at) from log_range
+        where service_id = ${service.row.id} and cloud = ${env.cloud})) as restored`.execute(env.catalog.db);
+  return service.row.kind === "managed" && rows[0]?.restored === true;
 }
 
 async function historyChanged({ env, service }: StreamRequest, cause: BtarError): Promise<BtarError> {

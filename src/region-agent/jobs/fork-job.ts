@@ -43,7 +43,8 @@ interface ForkRun {
 
 /**
  * Makes a new service from a backup: files, log, recovery, own identity, first own backup (F1-F7). It needs one store
- * only. An attempt that was cut off is begun anew; a failed or cancelled one leaves nothing behind.
+ * only. An attempt that was cut off is begun anew; a failed or cancelled one leaves nothing behind. A deleted service is
+ * restored in the same way: it is a fork of itself, and goes on with the backups that it has (D3).
  */
 export async function runForkJob(env: AgentEnvironment, job: RunningJob): Promise<Record<string, unknown>> {
   const fork = await loadService(env, job.serviceId);
@@ -61,7 +62,7 @@ export async function runForkJob(env: AgentEnvironment, job: RunningJob): Promis
     await removeServer(run);
     await makeServersDirectory(env);
     const rebuilt = await rebuild(run);
-    await recordRunning(env, run.fromCloud, rebuilt);
+    await recordRunning(run, rebuilt);
     const { stoppedAt, lastCommitAt, lastGtid } = rebuilt.recovery;
     return {
       stoppedAt,
@@ -142,6 +143,10 @@ async function restoreBackup(run: ForkRun, repository: Repository, source: Recov
   });
 }
 
+function isOfItself({ fork, sourceServiceId }: ForkRun): boolean {
+  return fork.row.id === sourceServiceId;
+}
+
 function serverOf({ env, fork }: ForkRun): ServerDriver {
   return env.engines.of(fork.row.engine).server;
 }
@@ -187,9 +192,9 @@ async function giveUp(run: ForkRun, error: unknown): Promise<void> {
     await recordEvent(trx, {
       project: row.project,
       service: row,
-      kind: "fork_failed",
+      kind: isOfItself(run) ? "undelete_failed" : "fork_failed",
       severity: "error",
-      message: `${row.name} could not be forked from ${run.backupId} in ${run.fromCloud}: ${trouble}`,
+      message: `${row.name} could not be ${isOfItself(run) ? "restored" : "forked"} from ${run.backupId} in ${run.fromCloud}: ${trouble}`,
     });
   });
 }
@@ -203,7 +208,8 @@ async function isCancelled({ env, job }: ForkRun): Promise<boolean> {
   return row?.is_cancel_requested ?? false;
 }
 
-async function recordRunning(env: AgentEnvironment, fromCloud: string, rebuilt: Rebuilt): Promise<void> {
+async function recordRunning(run: ForkRun, rebuilt: Rebuilt): Promise<void> {
+  const { env, fromCloud } = run;
   const { fork, recovery, stoppedIn, description } = rebuilt;
   const { row, secrets } = fork;
   const { server } = env.engines.of(row.engine);
@@ -224,7 +230,7 @@ async function recordRunning(env: AgentEnvironment, fromCloud: string, rebuilt: 
         state: "RUNNING",
         trouble: null,
         agent_id: env.agentId,
-        forked_from: origin && JSON.stringify(origin),
+        ...(origin && !isOfItself(run) && { forked_from: JSON.stringify(origin) }),
         applied_generation: row.generation,
         updated_at: new Date(),
       })
@@ -247,12 +253,13 @@ async function recordRunning(env: AgentEnvironment, fromCloud: string, rebuilt: 
         .onConflict((conflict) => conflict.columns(["service_id", "name"]).doNothing())
         .execute();
     }
+    const what = isOfItself(run) ? "was restored" : `was forked from ${description.name} in ${fromCloud}`;
     await recordEvent(trx, {
       project: row.project,
       service: row,
-      kind: "fork_complete",
+      kind: isOfItself(run) ? "undelete_complete" : "fork_complete",
       severity: "info",
-      message: `${row.name} was forked from ${description.name} in ${fromCloud}; it holds all up to ${recovery.stoppedAt}`,
+      message: `${row.name} ${what}; it holds all up to ${recovery.stoppedAt}`,
     });
     await requestBaseBackup(trx, env.jobs, row, "first");
   });
