@@ -252,7 +252,7 @@ test("X1: whatever is wrong with an update is refused and changes nothing", asyn
     [{ user_config: { admin_username: "other" } }, /admin_username: it can only be given when/],
     [{ user_config: { service_to_fork_from: "db1" } }, /service_to_fork_from: it can only be given when/],
     [{ user_config: { pg_version: "17" } }, /has version 18, which cannot be changed/],
-    [{ cloud: "local-south" }, /cannot be moved from local-north/],
+    [{ cloud: "local-south" }, /cannot be moved from local-north.*btar fork db1 NEW-NAME --cloud local-south --wait/],
     [{ plan: "nope" }, /plan 'nope' is unknown/],
   ];
   for (const [body, message] of refusals) refused(await put(body), 400, message);

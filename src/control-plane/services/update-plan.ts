@@ -38,7 +38,6 @@ export function planUpdate(
   options: { readonly rules: ConfigRules; readonly askedAdminPassword: string | undefined },
 ): UpdatePlan {
   refuseNotOffered(body);
-  refuseMove(row, body);
   const change = body.user_config ?? {};
   refuseCreateOnly(row.engine, { ...row.user_config, admin_password: options.askedAdminPassword }, change);
   const { admin_password: _, ...config } = changedConfig(row.user_config, change, options.rules);
@@ -86,14 +85,6 @@ export function planUpdate(
 function nextState(row: ServiceRow, isPowered: boolean, isServerChange: boolean): ServiceState {
   if (isPowered && !row.is_powered) return "REBUILDING";
   return isServerChange && isPowered && row.state === "RUNNING" ? "REBALANCING" : row.state;
-}
-
-function refuseMove(row: ServiceRow, body: UpdateBody): void {
-  if (!body.cloud || body.cloud === row.cloud) return;
-  throw new BtarError("INVALID_INPUT", {
-    message: `Invalid input: cloud '${body.cloud}': a service cannot be moved from ${row.cloud}`,
-    hint: "fork it there instead",
-  });
 }
 
 function refuseOtherVersion(row: ServiceRow, config: UserConfig): void {

@@ -9,6 +9,7 @@ import type { ControlPlaneContext } from "../context.ts";
 import { cancelJobs } from "../locations/open-copies.ts";
 import { setRegions } from "../locations/set-regions.ts";
 import type { ServiceRow } from "./find-service.ts";
+import { moveRefusal } from "./move-refusal.ts";
 import { planUpdate, type UpdateBody, type UpdatePlan } from "./update-plan.ts";
 import { backupRegionsOf } from "./user-config.ts";
 
@@ -19,6 +20,10 @@ export async function updateService(
 ): Promise<void> {
   const { additionalClouds } = context.configuration.limits;
   const { id, cloud, engine, kind, version } = request.row;
+  const configured = cloudsNearTo(context.configuration, cloud);
+  if (request.body.cloud && request.body.cloud !== cloud) {
+    throw moveRefusal(request.row, request.body.cloud, { configured, maxRegions: additionalClouds });
+  }
   const runnable = kind === "managed" ? await runnableVersions(context, engine, cloud) : [];
   // Its own version stays valid where no agent could run it any more.
   const rules = { engine, versions: [...new Set([...runnable, version])], maxRegions: additionalClouds, kind };
@@ -28,10 +33,8 @@ export async function updateService(
     const plan = planUpdate(row, request.body, { rules, askedAdminPassword });
     const regions = backupRegionsOf(plan.config);
     checkBackupRegions({
-      wanted: regions,
-      primary: row.cloud,
-      configured: cloudsNearTo(context.configuration, row.cloud),
-      maxRegions: additionalClouds,
+      ...{ wanted: regions, primary: row.cloud },
+      ...{ configured, maxRegions: additionalClouds },
     });
     if (plan.changed.length === 0) return [];
     await writeUpdate(trx, context, row, plan);
