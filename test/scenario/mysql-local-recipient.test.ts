@@ -78,7 +78,8 @@ test("a server that btar cannot stream from is cloned by a MySQL of this host, u
   await server.sql(`ALTER TABLE shop.in_far TABLESPACE innodb_file_per_table; DROP TABLESPACE far;
     CREATE TABLE shop.here LIKE shop.elsewhere; INSERT INTO shop.here SELECT * FROM shop.elsewhere;
     DROP TABLE shop.elsewhere; RENAME TABLE shop.here TO shop.elsewhere`);
-  await using load = new MysqlLoad(server);
+  await using writers = new AsyncDisposableStack();
+  let load: MysqlLoad | undefined;
   refuseStreaming(proxy);
   const readings: BackupReading[] = [];
   const backup = await backUp(altered, repository, {
@@ -86,11 +87,12 @@ test("a server that btar cannot stream from is cloned by a MySQL of this host, u
     recipient,
     onReading: (chosen) => {
       readings.push(chosen);
+      load = writers.use(new MysqlLoad(server));
       proxy.limitAnswers(20_000_000, "cut-once"); // in the middle of the clone
     },
   });
-  await load.goOn(1);
-  await load.stop();
+  await load?.goOn(1);
+  await load?.stop();
   assert.deepEqual(await leftovers(work), []);
   const [reading] = readings;
   assert.match(

@@ -6,6 +6,7 @@ import { BackupLog } from "./binlog/backup-log.ts";
 import { cloneErrno, isStreamingRefused } from "./clone/clone-error.ts";
 import { type CompleteClone, factsOfClone } from "./clone/clone-facts.ts";
 import { type Donor, describeDonor, executedGtids, serverTime } from "./clone/donor.ts";
+import { refuseExternalNow } from "./clone/donor-survey.ts";
 import type { LocalRecipient } from "./clone/local-recipient.ts";
 import { streamClone } from "./clone/streaming-clone.ts";
 import { MysqlConnection } from "./connection.ts";
@@ -134,7 +135,9 @@ async function receiveLocally(
     onStart,
     onProgress: inSteps(onProgress),
   };
-  return { clone: await recipient.receive(start.cloneAddress, sink, request), atLeast: start.gtids };
+  const clone = await recipient.receive(start.cloneAddress, sink, request);
+  await overBreaks(signal, async () => await refuseExternalNow(start.cloneAddress, request));
+  return { clone, atLeast: start.gtids };
 }
 
 interface BackupStart {

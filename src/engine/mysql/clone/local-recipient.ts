@@ -10,7 +10,7 @@ import { cloneInstance } from "./clone-instance.ts";
 import type { CompleteClone } from "./clone-facts.ts";
 import type { Donor } from "./donor.ts";
 import { DonorRelay } from "./donor-relay.ts";
-import { type DonorSurvey, refuseExternalNow, surveyDonor } from "./donor-survey.ts";
+import { type DonorSurvey, surveyDonor } from "./donor-survey.ts";
 import { fittingInstallation } from "./fitting-installation.ts";
 import { storeReceived } from "./received-directory.ts";
 import { recipientStreamCount } from "./recipient-cnf.ts";
@@ -18,6 +18,9 @@ import { RecipientServer, removeRecipients } from "./recipient-server.ts";
 
 /** What a recipient takes of the disk before it has received anything. */
 const ownBytes = 200 * 1024 * 1024;
+
+/** From here on, MySQL clones without keeping the donor from changing tables meanwhile. */
+const ddlAllowedFrom = 80_027;
 
 const cloningPhase = "cloning to the agent's disk";
 
@@ -55,6 +58,7 @@ export class LocalRecipient {
   }
 
   /**
+   * To be followed by `refuseExternalNow`: whether all has come can only be asked afterwards.
    * @throws {BtarError} SERVER_BINARIES_MISSING, NOT_ENOUGH_ROOM, SERVER_REFUSED, SERVER_UNREACHABLE, CANCELLED, those
    *   of starting a server, and what the sink throws
    */
@@ -69,7 +73,6 @@ export class LocalRecipient {
     await this.#checkRoom(address, survey);
     await using recipient = new RecipientServer(workDirectory);
     const directory = await this.#clone(address, recipient, { ...request, installation, survey });
-    await refuseExternalNow(address, request);
     const { isRedoEncrypted, ...files } = await storeReceived(directory, sink, {
       ...request,
       masterKeys: await recipient.masterKeys(),
@@ -81,7 +84,7 @@ export class LocalRecipient {
       how: {
         method: "local-recipient",
         reason,
-        isDdlAllowed: donor.versionNumber >= 80_027,
+        isDdlAllowed: donor.versionNumber >= ddlAllowedFrom,
         streamCount: recipientStreamCount,
         restartCount: await recipient.restartCount(),
       },

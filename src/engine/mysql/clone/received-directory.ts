@@ -75,10 +75,10 @@ async function listTree(root: string): Promise<{
   for (const entry of entries) {
     const name = path.relative(root, path.join(entry.parentPath, entry.name));
     if (name === cloneDirectory || name.startsWith(`${cloneDirectory}/`)) continue;
-    // It takes nothing away from a name that is safe.
-    filePlace(Buffer.from(name), { isShared: false });
     if (entry.isDirectory()) directories.push(name);
-    else if (entry.isFile()) files.push({ name, sizeBytes: (await stat(path.join(root, name))).size });
+    if (!entry.isFile()) continue;
+    filePlace(Buffer.from(name), { isShared: false }); // refuses what a streamed clone would be refused for
+    files.push({ name, sizeBytes: (await stat(path.join(root, name))).size });
   }
   return { directories: directories.sort(), files: files.sort((one, other) => (one.name < other.name ? -1 : 1)) };
 }
