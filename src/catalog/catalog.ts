@@ -13,6 +13,7 @@ import * as copiesByService from "./migrations/0008-copies-by-service.ts";
 import * as regionChanges from "./migrations/0009-region-changes.ts";
 import * as roles from "./migrations/0010-roles.ts";
 import * as audit from "./migrations/0011-audit.ts";
+import * as copyFigures from "./migrations/0012-copy-figures.ts";
 import type { Tables } from "./schema.ts";
 
 /** The catalog's tables, typed. */
@@ -37,6 +38,7 @@ const migrations = {
   "0009-region-changes": regionChanges,
   "0010-roles": roles,
   "0011-audit": audit,
+  "0012-copy-figures": copyFigures,
 };
 
 /** Sizes and counts fit a number; commit times stay text. */

@@ -69,6 +69,12 @@ export async function recordLog(db: CatalogDatabase, log: RecordedLog): Promise<
         stored_bytes: ranges.reduce((sum, range) => sum + range.stored_bytes, log.sizeBytes),
       })
       .execute();
+    await trx
+      .updateTable("location")
+      .set((eb) => ({ log_bytes_total: eb("log_bytes_total", "+", log.sizeBytes) }))
+      .where("service_id", "=", log.serviceId)
+      .where("cloud", "=", log.cloud)
+      .execute();
   });
 }
 

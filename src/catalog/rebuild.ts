@@ -38,6 +38,7 @@ export interface FoundBackup {
   readonly readBy: string | undefined;
   readonly dataBytes: number;
   readonly storedBytes: number;
+  readonly packBytes: number;
   readonly fileCount: number;
 }
 
@@ -181,7 +182,8 @@ async function insertBackup(
       ...{ log_stream: log.stream, log_start: log.start, log_end: log.end },
       ...{ gtids_at_least: gtids?.atLeast ?? null, gtids_at_most: gtids?.atMost ?? null },
       read_by: backup.readBy ?? null,
-      ...{ data_bytes: backup.dataBytes, stored_bytes: bytes, file_count: backup.fileCount },
+      ...{ data_bytes: backup.dataBytes, stored_bytes: bytes, pack_bytes: backup.packBytes },
+      file_count: backup.fileCount,
     })
     .onConflict((conflict) => conflict.doNothing())
     .execute();

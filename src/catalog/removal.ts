@@ -12,7 +12,7 @@ interface RemovedService {
 /** Nothing counts as being at the location any more, so that whoever enables it again copies all of it. */
 export async function beginRemoval(db: CatalogDatabase, { serviceId, cloud }: BackupPlace): Promise<void> {
   await db.transaction().execute(async (trx) => {
-    for (const table of ["backup_location", "log_range", "log_retention", "lag_sample"] as const) {
+    for (const table of ["backup_location", "log_range", "log_retention", "lag_sample", "store_sample"] as const) {
       await trx.deleteFrom(table).where("service_id", "=", serviceId).where("cloud", "=", cloud).execute();
     }
   });

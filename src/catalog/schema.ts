@@ -29,6 +29,7 @@ export interface Tables {
   log_range: LogRangeTable;
   log_retention: LogRetentionTable;
   lag_sample: LagSampleTable;
+  store_sample: StoreSampleTable;
   metric_sample: MetricSampleTable;
   server_log: ServerLogTable;
   service_task: ServiceTaskTable;
@@ -226,6 +227,12 @@ export interface LocationTable {
   collected_at: MomentOrNull;
   /** Newest time of which everything that a restore needs was verified here, when a copy or verification last ended. */
   verified_until: MomentOrNull;
+  /** Bytes of log, and of base backups, that have ever arrived here: they only grow. */
+  log_bytes_total: Count;
+  backup_bytes_total: Count;
+  /** Of these, what is there no more: it was removed, or is smaller since it was merged. */
+  log_bytes_gone: Count;
+  backup_bytes_gone: Count;
 }
 
 export type BackupState = "running" | "complete" | "failed" | "deleting";
@@ -255,6 +262,8 @@ export interface BaseBackupTable {
   data_bytes: Count;
   /** Bytes that this backup added to the store. */
   stored_bytes: Count;
+  /** Bytes of all packs that it needs, those of earlier backups too; null: not known. */
+  pack_bytes: number | null;
   file_count: Count;
   /** Somebody has asked that it stays, until `kept_until` or without end. */
   is_kept: Flag;
@@ -315,6 +324,12 @@ export interface VerificationTable {
   /** When it was last checked that everything is there. */
   structure_at: MomentOrNull;
   structure_objects: Count;
+  /** Bytes of packs and of log that were there then; null: not counted yet. */
+  pack_bytes: number | null;
+  log_bytes: number | null;
+  /** What had arrived at the location by then, less what was gone. */
+  backup_bytes_net: number | null;
+  log_bytes_net: number | null;
   /** The object whose data was read last; null: the next is the first one. */
   data_after: string | null;
   data_round_started_at: MomentOrNull;
@@ -349,6 +364,19 @@ export interface LagSampleTable {
   at: Moment;
   lag_seconds: number;
   rpo_seconds: number | null;
+}
+
+/** How much a location holds and lacks, and has ever got. */
+export interface StoreSampleTable {
+  service_id: string;
+  cloud: string;
+  at: Moment;
+  /** Of all that has ever arrived. */
+  log_bytes: number;
+  backup_bytes: number;
+  held_bytes: number;
+  /** Of the primary's; null for the primary itself. */
+  lacking_bytes: number | null;
 }
 
 /** What a managed server needed during some seconds; null where it cannot be measured. */

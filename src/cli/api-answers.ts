@@ -12,6 +12,7 @@ import type {
 } from "../contract/backups.ts";
 import type { auditAnswer } from "../contract/audit.ts";
 import type { cloudsAnswer } from "../contract/clouds.ts";
+import type { estimateAnswer } from "../contract/estimate.ts";
 import type { cancelAnswer, job, jobAnswer, jobsAnswer } from "../contract/jobs.ts";
 import type { lostRangeAnswer } from "../contract/lost-range.ts";
 import type { membersAnswer } from "../contract/members.ts";
@@ -44,6 +45,8 @@ export type CancelAnswer = Static<typeof cancelAnswer>;
 export type LostRangeAnswer = Static<typeof lostRangeAnswer>;
 export type LostRange = LostRangeAnswer["lost_range"];
 export type RebuildAnswer = Static<typeof rebuildAnswer>;
+
+export type EstimateAnswer = Static<typeof estimateAnswer>;
 
 export type Protection = Static<typeof protectionAnswer>;
 export type StatusAnswer = Static<typeof statusAnswer>;

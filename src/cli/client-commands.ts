@@ -3,6 +3,7 @@ import { addAttachCommands } from "./attach-commands.ts";
 import { addAuditCommands } from "./audit-commands.ts";
 import { addBackupCommands } from "./backup-commands.ts";
 import type { FindAccess } from "./command-context.ts";
+import { addEstimateCommand } from "./estimate-commands.ts";
 import { addJobCommands } from "./job-commands.ts";
 import { addLocationCommands } from "./location-commands.ts";
 import { addLoginCommands, type LoginMachine } from "./login-commands.ts";
@@ -38,6 +39,7 @@ export function addClientCommands(program: Command, machine: ClientMachine): voi
   addLocationCommands(program.command("location").description("clouds that hold a service's backups"), findAccess);
   addRecoveryCommands(program, findAccess, resolvePath);
   addOverviewCommands(program, findAccess);
+  addEstimateCommand(program, findAccess);
   addVerifyCommand(program, findAccess);
   addRebuildCommand(program, findAccess);
   addJobCommands(program.command("jobs").description("long work: what goes on, and how far it is"), findAccess);

@@ -167,5 +167,9 @@ export const reportAnswer = Type.Object({
   metrics: Type.Object({
     replication_lag: Type.Optional(chart),
     data_at_risk: Type.Optional(chart),
+    bytes_copied: Type.Optional(chart),
+    bytes_to_copy: Type.Optional(chart),
+    stored_bytes: Type.Optional(chart),
+    cost: Type.Optional(chart),
   }),
 });

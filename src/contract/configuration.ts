@@ -62,6 +62,7 @@ export interface BtarConfiguration {
     /** Days that entries of the audit log are kept. */
     readonly retentionDays: number;
   };
+  readonly prices: PricesConfiguration;
   readonly engines: {
     /** Server programs of PostgreSQL by major version, beside the npm ones. */
     readonly pg: Readonly<Record<string, { readonly basedir: string }>>;
@@ -76,6 +77,17 @@ export interface BtarConfiguration {
   };
   /** Directories that `btar restore` may write below; undefined: any that is empty or does not exist yet. */
   readonly restoreRoots: readonly string[] | undefined;
+}
+
+/** What storage and traffic cost, for estimates; what is undefined has no price. A GB is 10^9 bytes. */
+export interface PricesConfiguration {
+  readonly currency: string;
+  /** Of a GB that is stored for a month, where `stored` does not say. */
+  readonly storedGbMonth: number | undefined;
+  /** Of a GB that is copied, where `transferred` does not say. */
+  readonly transferredGb: number | undefined;
+  readonly stored: readonly { readonly cloud: string; readonly gbMonth: number }[];
+  readonly transferred: readonly { readonly from: string; readonly to: string; readonly gb: number }[];
 }
 
 /** How fast all of an agent cloud's copies from another cloud may go together. */

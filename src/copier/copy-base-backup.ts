@@ -1,6 +1,6 @@
 import type { ObjectStore } from "../object-store/object-store.ts";
 import { checkNamedObjects } from "../repository/absent-packs.ts";
-import type { BackupManifest } from "../repository/manifest.ts";
+import { type BackupManifest, packBytes } from "../repository/manifest.ts";
 import { objectNames } from "../repository/object-names.ts";
 import { missingObject, Repository } from "../repository/repository.ts";
 import { checkSealedObject } from "../repository/sealed-object.ts";
@@ -40,7 +40,7 @@ export async function copyBaseBackup(options: CopyBaseBackupOptions): Promise<Co
   const manifest = await repository.manifest(backupId, { signal });
   let sentBytes = await copyServiceObjects(options, manifest);
   const verified = await verifiedPacks(options);
-  const totalBytes = manifest.packs.reduce((sum, pack) => sum + pack.sizeBytes, 0);
+  const totalBytes = packBytes(manifest);
   let doneBytes = 0;
   options.onProgress?.({ doneBytes, totalBytes, sentBytes });
   const copyPack = async (pack: BackupManifest["packs"][number]) => {

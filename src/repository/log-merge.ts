@@ -29,6 +29,8 @@ export interface LogMergeRequest {
 export interface LogMergeResult {
   readonly mergedPieces: number;
   readonly removedPieces: number;
+  /** By so much what is merged is smaller than what it was merged from, bytes. */
+  readonly savedBytes: number;
   /** Where the next round begins. */
   readonly next: string | undefined;
   /** Whether there is something to do later even if no more log comes. */
@@ -40,6 +42,7 @@ export interface LogMergeResult {
 interface SlotResult {
   readonly mergedPieces: number;
   readonly removedPieces: number;
+  readonly savedBytes: number;
   readonly isSettled: boolean;
   readonly damage: readonly BtarError[];
 }
@@ -50,7 +53,7 @@ interface SlotResult {
  * it holds is removed; so it can be cut off anywhere, done twice at once, and done again.
  */
 export async function mergeLog(repository: Repository, request: LogMergeRequest): Promise<LogMergeResult> {
-  let [mergedPieces, removedPieces] = [0, 0];
+  let [mergedPieces, removedPieces, savedBytes] = [0, 0, 0];
   const damage: BtarError[] = [];
   let next: string | undefined;
   let last: string | undefined;
@@ -64,12 +67,14 @@ export async function mergeLog(repository: Repository, request: LogMergeRequest)
         : await removeCovered(repository, coveredPieces(slot, before), request);
     mergedPieces += done.mergedPieces;
     removedPieces += done.removedPieces;
+    savedBytes += done.savedBytes;
     damage.push(...done.damage);
     if (!done.isSettled) next ??= slot.start;
     last = slot.start;
     before = farthest(slot.pieces, before);
   }
-  return { mergedPieces, removedPieces, next: next ?? last ?? request.from, hasMore: next !== undefined, damage };
+  const hasMore = next !== undefined;
+  return { mergedPieces, removedPieces, savedBytes, next: next ?? last ?? request.from, hasMore, damage };
 }
 
 async function* slotsOf(repository: Repository, request: LogMergeRequest): AsyncGenerator<LogSlot> {
@@ -93,7 +98,7 @@ async function mergeChains(
   chains: readonly (readonly LogPiece[])[],
   { signal }: LogMergeRequest,
 ): Promise<SlotResult> {
-  let mergedPieces = 0;
+  let [mergedPieces, savedBytes] = [0, 0];
   const damage: BtarError[] = [];
   for (const chain of chains) {
     const parts = await readChain(repository, chain, signal);
@@ -106,10 +111,11 @@ async function mergeChains(
       end: last.end,
       newestCommitMicros: newestCommitOf(chain),
     };
-    await repository.putLogPiece(merged, Buffer.concat(parts), { signal });
+    const sizeBytes = await repository.putLogPiece(merged, Buffer.concat(parts), { signal });
+    savedBytes += chain.reduce((sum, piece) => sum + piece.sizeBytes, 0) - sizeBytes;
     mergedPieces += chain.length;
   }
-  return { mergedPieces, removedPieces: 0, isSettled: damage.length === chains.length, damage };
+  return { mergedPieces, removedPieces: 0, savedBytes, isSettled: damage.length === chains.length, damage };
 }
 
 /** @returns undefined when a piece is gone: somebody else has merged it, or the listing was old */
@@ -160,7 +166,7 @@ async function removeCovered(
     await removeAll(repository, pieces, signal);
     removedPieces += pieces.length;
   }
-  return { mergedPieces: 0, removedPieces, isSettled: due.length === covered.length, damage };
+  return { mergedPieces: 0, removedPieces, savedBytes: 0, isSettled: due.length === covered.length, damage };
 }
 
 async function removeAll(repository: Repository, pieces: readonly CoveredPiece[], signal: AbortSignal): Promise<void> {

@@ -28,6 +28,11 @@ export interface ManifestHead {
 /** A base backup, whole: it names everything that a restore needs but the log. */
 export interface BackupManifest extends ManifestHead, StoredFiles {}
 
+/** Bytes of all packs that it names, those of earlier backups too. */
+export function packBytes({ packs }: Pick<BackupManifest, "packs">): number {
+  return packs.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+}
+
 const hex = (digits: number) => Type.String({ pattern: `^[0-9a-f]{${digits}}$` });
 const count = Type.Integer({ minimum: 0 });
 

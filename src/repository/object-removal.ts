@@ -19,6 +19,7 @@ export class ObjectRemoval {
   readonly #signal: AbortSignal;
   readonly #mayGoOn: () => void;
   readonly #onProgress: (counts: RemovalCounts) => void;
+  readonly #onRemoved: (object: { readonly key: string; readonly sizeBytes: number }) => void;
   #removedObjects = 0;
   #removedBytes = 0;
   #refusedObjects = 0;
@@ -33,11 +34,13 @@ export class ObjectRemoval {
     readonly signal: AbortSignal;
     readonly mayGoOn?: () => void;
     readonly onProgress?: (counts: RemovalCounts) => void;
+    readonly onRemoved?: (object: { readonly key: string; readonly sizeBytes: number }) => void;
   }) {
     this.#store = options.store;
     this.#signal = options.signal;
     this.#mayGoOn = options.mayGoOn ?? (() => undefined);
     this.#onProgress = options.onProgress ?? (() => undefined);
+    this.#onRemoved = options.onRemoved ?? (() => undefined);
   }
 
   get counts(): RemovalCounts {
@@ -63,6 +66,7 @@ export class ObjectRemoval {
     this.#removedObjects += 1;
     this.#removedBytes += object.sizeBytes;
     this.#onProgress(this.counts);
+    this.#onRemoved(object);
     return true;
   }
 

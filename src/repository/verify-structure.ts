@@ -30,6 +30,9 @@ export interface VerifiedStructure {
   readonly packs: readonly VerifiedPack[];
   /** Objects that were looked at. */
   readonly objects: number;
+  /** Bytes of all packs and of all log that are there. */
+  readonly packBytes: number;
+  readonly logBytes: number;
 }
 
 interface LogHole extends LogSpan {
@@ -58,6 +61,8 @@ class StructureVerification {
   readonly #descriptions = new Map<string, string[]>();
   readonly #openedGroups = new Set<string>();
   #objects = 0;
+  #packBytes = 0;
+  #logBytes = 0;
 
   constructor(request: StructureRequest) {
     this.#request = request;
@@ -73,7 +78,8 @@ class StructureVerification {
     const packs = [...this.#packs]
       .map(([sha256, { sizeBytes, backups }]) => ({ sha256, sizeBytes, backups }))
       .sort((a, b) => (a.sha256 < b.sha256 ? -1 : 1));
-    return { findings: [...this.#findings.values()], packs, objects: this.#objects };
+    const [packBytes, logBytes] = [this.#packBytes, this.#logBytes];
+    return { findings: [...this.#findings.values()], packs, objects: this.#objects, packBytes, logBytes };
   }
 
   async #verifyBackup(id: string): Promise<void> {
@@ -119,7 +125,9 @@ class StructureVerification {
         this.#add({ key, kind: "stray", what: "btar did not put it there", backups: [] });
         continue;
       }
+      if (key.startsWith(objectNames.log(serviceId))) this.#logBytes += sizeBytes;
       if (!key.startsWith(objectNames.packs(serviceId))) continue;
+      this.#packBytes += sizeBytes;
       const pack = this.#packs.get(key.slice(key.lastIndexOf("/") + 1));
       if (!pack) continue;
       pack.isThere = true;

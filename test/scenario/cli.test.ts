@@ -126,6 +126,15 @@ suite("commands against a running btar", () => {
     assert.match((await run("status", "shop")).stdout, /^shop in local-south: copying is paused: a test$/m);
     const resumed = await run("location", "resume", "shop", "--cloud", "local-south");
     assert.equal(resumed.stdout, "backups of shop are copied to local-south again\n", resumed.stderr);
+    const estimate = await run("estimate", "--service", "shop", "--to", "local-south");
+    assert.match(
+      estimate.stdout,
+      /^shop, from local-north to local-south, where it is copied already$/m,
+      estimate.stderr,
+    );
+    assert.match(estimate.stdout, /^cost +the configuration has no prices$/m);
+    const nowhere = await run("estimate", "--service", "shop", "--to", "local-north");
+    assert.match(nowhere.stderr, /it holds the primary backup already.*clouds that would do: local-south/s);
 
     const status = await run("status", "shop");
     assert.match(status.stdout, /^shop +RUNNING +local-south \(secondary\) +[1-9]/m);

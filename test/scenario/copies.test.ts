@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { objectNames } from "../../src/repository/object-names.ts";
 import type { BackupAnswer } from "../support/api-client.ts";
+import type { Static } from "typebox";
+import type { estimateAnswer } from "../../src/contract/estimate.ts";
 import { countAt, forkShop } from "../support/fork-shop.ts";
 import { east, north, south, TestRegions, until } from "../support/regions.ts";
 import { startShop, testEachEngine } from "../support/shops.ts";
@@ -71,6 +73,7 @@ testEachEngine(
 
     // M1: another cloud takes its place, which serves until that has all of it.
     const other = regions.store(east);
+    const estimate = await regions.api.request<Estimate>("GET", `${shopPath}/btar/estimate/${east}`);
     other.stall({ operations: ["put"], afterCalls: 1 });
     await regions.api.request("PUT", shopPath, { user_config: { additional_backup_regions: [east] } });
     assert.equal((await regions.location(south))?.state, "retiring");
@@ -81,7 +84,27 @@ testEachEngine(
     other.heal();
     await until("the old cloud has made way", async () => (await regions.location(south))?.state === "deleting");
     assert.equal((await regions.location(east))?.complete_backups, 2);
+    await estimateHeld(regions, estimate);
     await regions.reaches(east, onTheWay);
     assert.equal(await countAt(await forkShop(regions, "after", { cloud: east })), 7015);
   },
 );
+
+type Estimate = Static<typeof estimateAnswer>;
+
+/** What was said beforehand of a copy to east is what it then sent, but for what has come since. */
+async function estimateHeld(regions: TestRegions, estimate: Estimate): Promise<void> {
+  assert.deepEqual([estimate.from_cloud, estimate.is_copied, estimate.backups_to_copy], [north, false, 2]);
+  const { backup_bytes_total: backups, log_bytes_total: log } = await regions.catalog.db
+    .selectFrom("location")
+    .select(["backup_bytes_total", "log_bytes_total"])
+    .where("cloud", "=", east)
+    .executeTakeFirstOrThrow();
+  const near = (said: number, sent: number, share: number) =>
+    assert.ok(Math.abs(said - sent) <= sent * share + 128 * 1024, `${said} bytes were told, ${sent} were sent`);
+  near(estimate.backup_bytes_to_copy, backups, 0.02);
+  near(estimate.log_bytes_to_copy, log, 0.1);
+  assert.ok((estimate.bytes_per_second ?? 0) > 0, estimate.rests_on.join("\n"));
+  assert.equal(estimate.bytes_per_second_from, "measured");
+  assert.ok((estimate.seconds_to_catch_up ?? -1) >= 0);
+}

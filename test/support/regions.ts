@@ -327,6 +327,7 @@ async function testConfiguration(directory: string, options: RegionsOptions): Pr
       bandwidth: [],
       ...options.limits,
     },
+    prices: { currency: "USD", storedGbMonth: 0.02, transferredGb: undefined, stored: [], transferred: [] },
     engines: { pg: {}, mysql: { basedirs: [], clone: "auto", cloneDirectory: undefined } },
     audit: { retentionDays: 400 },
     restoreRoots: undefined,

@@ -48,6 +48,7 @@ export function testConfiguration(changes: Partial<BtarConfiguration> = {}): Bta
       bandwidth: [],
     },
     audit: { retentionDays: 400 },
+    prices: { currency: "USD", storedGbMonth: undefined, transferredGb: undefined, stored: [], transferred: [] },
     engines: { pg: {}, mysql: { basedirs: [], clone: "auto", cloneDirectory: undefined } },
     restoreRoots: undefined,
     ...changes,

@@ -27,6 +27,7 @@ import type { ControlPlaneContext } from "../context.ts";
 import { answers } from "../http/answers.ts";
 import type { ApiServer } from "../http/api-server.ts";
 import { actorOf } from "../http/authentication.ts";
+import { copyReport } from "../estimate/copy-report.ts";
 import { findJob, jobFields } from "../jobs/job-fields.ts";
 import { scheduleOf } from "../scheduler/backup-schedule.ts";
 import { findService, findServiceEvenDeleted, type ServiceRow } from "../services/find-service.ts";
@@ -174,7 +175,8 @@ export function backupRoutes(app: ApiServer, context: ControlPlaneContext): void
     },
     async (request) => {
       const { id } = await findService(context, request.params);
-      return { metrics: await lagReport(context, id, request.body?.period ?? "hour") };
+      const period = request.body?.period ?? "hour";
+      return { metrics: { ...(await lagReport(context, id, period)), ...(await copyReport(context, id, period)) } };
     },
   );
 }

@@ -10,6 +10,7 @@ import { backupRoutes } from "../backups/routes.ts";
 import { catalogueRoutes } from "../catalogue/routes.ts";
 import type { ControlPlaneContext } from "../context.ts";
 import { deletedServiceRoutes } from "../deleted-services/routes.ts";
+import { estimateRoutes } from "../estimate/routes.ts";
 import { jobRoutes } from "../jobs/routes.ts";
 import { locationRoutes } from "../locations/routes.ts";
 import { lostRangeRoutes } from "../lost-range/routes.ts";
@@ -54,6 +55,7 @@ const featureRoutes = [
   serverRoutes,
   backupRoutes,
   locationRoutes,
+  estimateRoutes,
   lostRangeRoutes,
   jobRoutes,
   statusRoutes,

@@ -115,6 +115,7 @@ export const routeAccess: Readonly<Record<string, RouteAccess>> = {
   "PUT /v1/project/:project/service/:service/backups/:backup": "operator",
   "DELETE /v1/project/:project/service/:service/backups/:backup": "operator",
   "POST /v1/project/:project/service/:service/backup_to_another_region/report": "read_only",
+  "GET /v1/project/:project/service/:service/btar/estimate/:cloud": "read_only",
   "PUT /v1/project/:project/service/:service/btar/locations/:cloud": "operator",
   "POST /v1/project/:project/service/:service/btar/verify": "operator",
   "POST /v1/project/:project/service/:service/restore": "operator",

@@ -12,10 +12,12 @@ import { scheduleCopies } from "./schedule-copies.ts";
 import { scheduleLostRanges } from "./schedule-lost-ranges.ts";
 import { scheduleVerifications } from "./schedule-verifications.ts";
 import { settleEndedJobs } from "./settle-ended-jobs.ts";
+import { sampleStores, thinStoreSamples } from "./store-samples.ts";
 import { watchClouds } from "./watch-clouds.ts";
 
 const tickMs = 1000;
 const sampleEveryMs = 30_000;
+const sampleStoresEveryMs = 60_000;
 const cleanEveryMs = 3_600_000;
 const collectEveryMs = 3_600_000;
 const verifyEveryMs = 5000;
@@ -60,6 +62,8 @@ export class Scheduler {
       { name: "look at what lost clouds hold", everyMs: lostRangesEveryMs, run: () => scheduleLostRanges(context) },
       { name: "watch clouds", everyMs: 0, run: () => watchClouds(context, { isStarting: this.#isStarting() }) },
       { name: "sample lag", everyMs: sampleEveryMs, run: () => sampleLag(context) },
+      { name: "sample stores", everyMs: sampleStoresEveryMs, run: () => sampleStores(context) },
+      { name: "thin samples of stores", everyMs: cleanEveryMs, run: () => thinStoreSamples(context) },
       { name: "thin samples", everyMs: cleanEveryMs, run: () => thinSamples(context) },
       { name: "thin metrics", everyMs: cleanEveryMs, run: () => thinServerMetrics(context) },
       { name: "expire the audit log", everyMs: cleanEveryMs, run: () => expireOldAudit(context) },

@@ -21,6 +21,7 @@ export interface ConfigurationOption {
 const wholeNumber = (min: number, max: number): OptionRule => ({ kind: "number", min, max, isWhole: true });
 const anyNumber = (min: number, max: number): OptionRule => ({ kind: "number", min, max, isWhole: false });
 const size = (min: number, max: number): OptionRule => ({ kind: "size", min, max });
+const price = anyNumber(0, 1_000_000);
 const text: OptionRule = { kind: "text" };
 
 const mebibyte = 2 ** 20;
@@ -172,6 +173,31 @@ export const configurationOptions = {
     form: "DAYS",
     default: "400",
     text: "that the audit log is kept; at least 30",
+  },
+  "prices.currency": { rule: text, form: "TEXT", default: "USD", text: "of all prices; for `btar estimate`" },
+  "prices.stored_gb_month": {
+    rule: price,
+    form: "NUMBER",
+    otherwise: "not known",
+    text: "of a GB (10^9 bytes) that a store holds for a month",
+  },
+  "prices.transferred_gb": {
+    rule: price,
+    form: "NUMBER",
+    otherwise: "not known",
+    text: "of a GB that is copied from one cloud to another",
+  },
+  "prices.stored.NAME": {
+    rule: price,
+    form: "CLOUD: NUMBER",
+    otherwise: "prices.stored_gb_month",
+    text: "the same, in the store of one cloud",
+  },
+  "prices.transferred.PAIR": {
+    rule: price,
+    form: "FROM->TO: NUMBER",
+    otherwise: "prices.transferred_gb",
+    text: "the same, from one cloud to another one",
   },
   "engines.pg.VERSION.basedir": {
     rule: text,

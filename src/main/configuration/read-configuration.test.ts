@@ -54,6 +54,7 @@ test("an empty file gives the defaults, with two clouds on this machine", () => 
       bandwidth: [],
     },
     audit: { retentionDays: 400 },
+    prices: { currency: "USD", storedGbMonth: undefined, transferredGb: undefined, stored: [], transferred: [] },
     engines: { pg: {}, mysql: { basedirs: [], clone: "auto", cloneDirectory: undefined } },
     restoreRoots: undefined,
   });
@@ -86,6 +87,12 @@ limits:
   bandwidth:
     aws-eu-west-1->aws-eu-central-1: 10MiB
     "aws-eu-central-1 -> aws-eu-west-1": 65536
+prices:
+  currency: EUR
+  stored_gb_month: 0.02
+  transferred_gb: 0.01
+  stored: { aws-eu-central-1: 0.025 }
+  transferred: { "aws-eu-west-1->aws-eu-central-1": 0.05 }
 engines: { pg: { 17: { basedir: /usr/lib/postgresql/17 } }, mysql: { basedir: [/opt/mysql-8.4, mysql-9.7], clone: local, clone_directory: clones } }
 restore_roots: [/srv/pg, restored]
 `);
@@ -121,6 +128,11 @@ restore_roots: [/srv/pg, restored]
     { from: "aws-eu-west-1", to: "aws-eu-central-1", bytesPerSecond: 10 * 2 ** 20 },
     { from: "aws-eu-central-1", to: "aws-eu-west-1", bytesPerSecond: 65_536 },
   ]);
+  assert.deepEqual(configuration.prices, {
+    ...{ currency: "EUR", storedGbMonth: 0.02, transferredGb: 0.01 },
+    stored: [{ cloud: "aws-eu-central-1", gbMonth: 0.025 }],
+    transferred: [{ from: "aws-eu-west-1", to: "aws-eu-central-1", gb: 0.05 }],
+  });
   assert.deepEqual(configuration.engines.pg, { "17": { basedir: "/usr/lib/postgresql/17" } });
   assert.deepEqual(configuration.engines.mysql, {
     basedirs: ["/opt/mysql-8.4", "/srv/btar/mysql-9.7"],
@@ -175,6 +187,17 @@ const refusals: readonly (readonly [title: string, text: string, expected: RegEx
     "limits: { bandwidth: { local-north->local-north: 10MiB } }",
     /nothing is copied from a cloud to itself/,
   ],
+  [
+    "a price of a cloud that there is not",
+    "prices: { stored: { local-west: 1 } }",
+    /prices\.stored has "local-west": there is no cloud local-west .*there are: local-north, local-south/,
+  ],
+  [
+    "a price of no pair",
+    "prices: { transferred: { local-north: 1 } }",
+    /prices\.transferred has "local-north" \(give FROM->TO: NUMBER/,
+  ],
+  ["a price below nothing", "prices: { stored_gb_month: -1 }", /prices\.stored_gb_month is -1 .*from 0 to/],
   ["a size of zero", "limits: { retained_log: 0 }", /limits\.retained_log is "0"/],
   ["an address without port", "listen: localhost", /^btar\.yaml:1:9: listen is "localhost" .*HOST:PORT/],
   ["a port beyond 65535", "listen: 127.0.0.1:70000", /listen is "127\.0\.0\.1:70000"/],

@@ -6,6 +6,7 @@ import { isCloudName } from "../../domain/cloud.ts";
 import { BtarError, isBtarError } from "../../domain/errors.ts";
 import { parseStoreUrl } from "../../object-store/open-object-store.ts";
 import { readBandwidth } from "./read-bandwidth.ts";
+import { readPrices } from "./read-prices.ts";
 import { ConfigurationSection } from "./section.ts";
 
 export interface ReadOptions {
@@ -55,6 +56,10 @@ export function readConfiguration(text: string, options: ReadOptions): ReadConfi
       clouds.map(({ name }) => name),
     ),
     audit: { retentionDays: requiredNumber(root.section("audit"), "retention_days") },
+    prices: readPrices(
+      root.section("prices"),
+      clouds.map(({ name }) => name),
+    ),
     engines: readEngines(root.section("engines"), options.baseDirectory),
     restoreRoots: root.texts("restore_roots")?.map((path) => resolve(options.baseDirectory, path)),
   };

@@ -70,7 +70,19 @@ export class ConfigurationSection {
 
   /** The number under a key, else its default, else undefined. */
   number(key: string): number | undefined {
-    const { rule, default: otherwise } = this.#option(key);
+    return this.#number(key, key);
+  }
+
+  /** Numbers under names of the user's choice, in the file's order. */
+  numbers(placeholder: "NAME" | "PAIR"): readonly (readonly [string, number])[] {
+    return this.#keys().flatMap((key) => {
+      const value = this.#number(key, placeholder);
+      return value === undefined ? [] : [[key, value] as const];
+    });
+  }
+
+  #number(key: string, word: string): number | undefined {
+    const { rule, default: otherwise } = this.#option(word);
     if (rule.kind !== "number") throw wrongKind(key, rule);
     const node = this.#nodeOf(key);
     if (node === undefined) return otherwise === undefined ? undefined : Number(otherwise);

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { newestLogRange } from "../../catalog/log-ranges.ts";
+import { addGoneBytes } from "../../catalog/store-figures.ts";
 import { describeError, isBtarError } from "../../domain/errors.ts";
 import { mergeLog } from "../../repository/log-merge.ts";
 import type { Repository } from "../../repository/repository.ts";
@@ -68,7 +69,9 @@ class LogMerging {
     });
     this.#hasMore ||= result.hasMore;
     this.#next.set(stream, isEnded && !result.hasMore ? undefined : result.next);
-    const { mergedPieces, removedPieces, damage } = result;
+    const { mergedPieces, removedPieces, savedBytes, damage } = result;
+    const place = { serviceId: this.#serviceId, cloud: this.#env.cloud };
+    await addGoneBytes(this.#env.catalog.db, { ...place, logBytes: savedBytes, packBytes: 0 });
     const service = { serviceId: this.#serviceId, stream };
     for (const error of damage) {
       this.#env.logger.warn({ ...service, reason: describeError(error) }, "log that is damaged was not merged");

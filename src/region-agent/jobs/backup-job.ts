@@ -2,6 +2,7 @@ import { sql } from "kysely";
 import { recordEvent } from "../../catalog/events.ts";
 import type { RunningJob } from "../../catalog/job-queue.ts";
 import { endOfLogFrom, markSecondariesLacking, newestLogRange } from "../../catalog/log-ranges.ts";
+import { addBackupBytes } from "../../catalog/store-figures.ts";
 import { damagedPacks } from "../../catalog/verification.ts";
 import { BtarError, describeError, isBtarError } from "../../domain/errors.ts";
 import type {
@@ -13,7 +14,7 @@ import type {
   StoredLog,
 } from "../../engine/engine.ts";
 import { absentPacks, checkNamedObjects } from "../../repository/absent-packs.ts";
-import type { BackupManifest } from "../../repository/manifest.ts";
+import { type BackupManifest, packBytes } from "../../repository/manifest.ts";
 import { PreviousBackup } from "../../repository/previous-backup.ts";
 import type { Repository } from "../../repository/repository.ts";
 import { type AgentEnvironment, patientStore } from "../environment.ts";
@@ -230,6 +231,7 @@ async function recordComplete(
         gtids_at_most: gtids?.atMost.format() ?? null,
         data_bytes: manifest.dataBytes,
         stored_bytes: manifest.storedBytes,
+        pack_bytes: packBytes(manifest),
         file_count: manifest.files.length,
       })
       .where("id", "=", manifest.backupId)
@@ -237,6 +239,16 @@ async function recordComplete(
       .returning("id")
       .executeTakeFirst();
     if (!completed) return; // it was given up meanwhile: a collection removes it
+    const before = await trx
+      .selectFrom("backup_location")
+      .select("state")
+      .where("backup_id", "=", manifest.backupId)
+      .where("role", "=", "primary")
+      .forUpdate()
+      .executeTakeFirst();
+    if (before?.state !== "complete") {
+      await addBackupBytes(trx, { serviceId: row.id, cloud: env.cloud, bytes: manifest.storedBytes });
+    }
     await trx
       .updateTable("backup_location")
       .set({

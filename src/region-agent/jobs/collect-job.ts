@@ -11,12 +11,14 @@ import {
 import type { RunningJob } from "../../catalog/job-queue.ts";
 import { newestLogRange, retainLog } from "../../catalog/log-ranges.ts";
 import { type LocationRetention, logNeedsBesides, retentionByLocation } from "../../catalog/retention.ts";
+import { addGoneBytes } from "../../catalog/store-figures.ts";
 import { BtarError, isBtarError } from "../../domain/errors.ts";
 import type { LogNeed } from "../../domain/log-retention.ts";
 import { serverOf } from "../../domain/recovery-window.ts";
 import type { ServerDriver } from "../../engine/server.ts";
 import { collect } from "../../repository/collect.ts";
 import type { ManifestHead } from "../../repository/manifest.ts";
+import { objectNames } from "../../repository/object-names.ts";
 import { ObjectRemoval } from "../../repository/object-removal.ts";
 import type { Repository } from "../../repository/repository.ts";
 import { type AgentEnvironment, patientStore, storeOf } from "../environment.ts";
@@ -141,15 +143,19 @@ async function collectStore(
   const deleting = await deletingBackups(db, place);
   const besides = await logNeedsBesides(db, service.row, { retention, cloud: env.cloud });
   let hold: StoreHold | undefined;
+  const gone = { log: 0, packs: 0 };
   const removal = new ObjectRemoval({
     store: storeOf(env, env.cloud),
     signal: job.signal,
     mayGoOn: () => hold?.check(),
     onProgress: ({ removedObjects }) =>
       job.progress({ phase: "removing what is not needed", done: removedObjects, unit: "objects" }),
+    onRemoved: ({ key, sizeBytes }) => {
+      gone[key.startsWith(objectNames.log(job.serviceId)) ? "log" : "packs"] += sizeBytes;
+    },
   });
   const removedBackups: string[] = [];
-  const result = await collect({
+  const collection = collect({
     repository,
     removal,
     known: new Set(own.decisions.map(({ id }) => id)),
@@ -179,7 +185,12 @@ async function collectStore(
     now: new Date(),
     signal: job.signal,
   });
-  return { removedBackups, ...removalResult(removal.counts), remarks: remarksOf(result.packs) };
+  try {
+    const { packs } = await collection;
+    return { removedBackups, ...removalResult(removal.counts), remarks: remarksOf(packs) };
+  } finally {
+    await addGoneBytes(db, { ...place, logBytes: gone.log, packBytes: gone.packs });
+  }
 }
 
 /** What has just completed a backup or copy is about to let the store go; others are not waited for. */

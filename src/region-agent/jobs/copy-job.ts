@@ -3,6 +3,7 @@ import { recordEvent } from "../../catalog/events.ts";
 import type { RunningJob } from "../../catalog/job-queue.ts";
 import { settleMissing } from "../../catalog/log-ranges.ts";
 import type { BackupLocationState } from "../../catalog/schema.ts";
+import { addBackupBytes } from "../../catalog/store-figures.ts";
 import { recordVerifiedUntil } from "../../catalog/verification.ts";
 import { copyBaseBackup } from "../../copier/copy-base-backup.ts";
 import { BtarError, describeError } from "../../domain/errors.ts";
@@ -28,6 +29,7 @@ export async function runCopyJob(env: AgentEnvironment, job: RunningJob): Promis
     job.waiting(reason);
     display.later({ trouble: reason ?? null });
   };
+  let sentBytes = 0;
   try {
     const result = await copyBaseBackup({
       source: patientStore(env, primary, onWaiting),
@@ -37,9 +39,10 @@ export async function runCopyJob(env: AgentEnvironment, job: RunningJob): Promis
       masterKey: env.masterKey,
       signal: job.signal,
       pace: env.paces.from(primary, { isUrgent: false }),
-      onProgress: ({ doneBytes, totalBytes, sentBytes }) => {
+      onProgress: ({ doneBytes, totalBytes, sentBytes: sent }) => {
+        sentBytes = sent;
         job.progress({ phase: "copying packs", done: doneBytes, total: totalBytes, unit: "bytes" });
-        display.later({ done_bytes: doneBytes, total_bytes: totalBytes, sent_bytes: sentBytes });
+        display.later({ done_bytes: doneBytes, total_bytes: totalBytes, sent_bytes: sent });
       },
     });
     await display.close();
@@ -48,6 +51,7 @@ export async function runCopyJob(env: AgentEnvironment, job: RunningJob): Promis
     return { backupId, sentBytes: result.sentBytes, totalBytes: result.totalBytes };
   } catch (error) {
     await display.close();
+    await addBackupBytes(env.catalog.db, { serviceId: job.serviceId, cloud: env.cloud, bytes: sentBytes });
     const isFinal = error instanceof BtarError && !error.isRetryable && !job.signal.aborted;
     const trouble = job.signal.aborted ? null : describeError(error); // who has ended it knows why
     await display.show({ trouble, state: isFinal ? "failed" : "waiting" });
@@ -132,6 +136,7 @@ async function recordComplete(
       .returning("backup_id")
       .executeTakeFirst();
     if (!completed) return; // it was deleted meanwhile: the next collection removes it
+    await addBackupBytes(trx, { serviceId: job.serviceId, cloud: env.cloud, bytes: result.sentBytes });
     // Each pack and each piece of log was verified here when it arrived (C4, C6).
     await recordVerifiedUntil(trx, { serviceId: job.serviceId, cloud: env.cloud });
     await recordEvent(trx, {

@@ -4,7 +4,7 @@ import { engineNames, type EngineName } from "../../domain/engine-name.ts";
 import { BtarError, describeError, isBtarError } from "../../domain/errors.ts";
 import type { ObjectStore } from "../../object-store/object-store.ts";
 import { logRuns } from "../../repository/log-cover.ts";
-import type { BackupManifest } from "../../repository/manifest.ts";
+import { type BackupManifest, packBytes } from "../../repository/manifest.ts";
 import { serviceFolder } from "../../repository/object-names.ts";
 import type { Repository } from "../../repository/repository.ts";
 import { type AgentEnvironment, patientStore } from "../environment.ts";
@@ -124,7 +124,8 @@ function foundBackup(env: AgentEnvironment, engine: EngineName, manifest: Backup
   return {
     ...{ id: backupId, reason, engineVersion: identity.version, startedAt, consistentAt, completedAt, log },
     gtids: gtids && { atLeast: gtids.atLeast.format(), atMost: gtids.atMost.format() },
-    ...{ readBy: manifest.readBy, dataBytes, storedBytes, fileCount: manifest.files.length },
+    ...{ readBy: manifest.readBy, dataBytes, storedBytes, packBytes: packBytes(manifest) },
+    fileCount: manifest.files.length,
   };
 }
 

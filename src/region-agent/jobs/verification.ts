@@ -10,6 +10,7 @@ import {
   type VerifiedPlace,
   verifications,
 } from "../../catalog/verification.ts";
+import { netBytes } from "../../catalog/store-figures.ts";
 import {
   dropCoveredPiece,
   type HealOutcome,
@@ -72,10 +73,15 @@ export class Verification {
     for (const key of await this.#heldElsewhere(log)) {
       await this.#treat({ key, kind: "missing", what: "it is not in the store", backups: [] });
     }
+    const net = await netBytes(db, this.#place);
     let structure = await this.#verifyStructure(log);
     // What a manifest names is only known once it can be read.
     while (await this.#treatAll(structure.findings)) structure = await this.#verifyStructure(log);
-    await recordVerification(db, this.#place, { structure_at: new Date(), structure_objects: structure.objects });
+    const { objects, packBytes, logBytes } = structure;
+    await recordVerification(db, this.#place, {
+      ...{ structure_at: new Date(), structure_objects: objects },
+      ...{ pack_bytes: packBytes, log_bytes: logBytes, ...net },
+    });
     this.#counts.objects = structure.objects;
     await this.#readData(structure.packs, log);
     await this.#lookAgain(structure.packs);
