@@ -1,6 +1,7 @@
 import type { Static } from "typebox";
 import type { refusal } from "../contract/refusals.ts";
 import { BtarError, type ErrorCode, errorRules } from "../domain/errors.ts";
+import { pinnedRequest } from "./pinned-request.ts";
 
 const timeoutMs = 60_000;
 
@@ -13,6 +14,8 @@ export interface ApiAccess {
   /** Empty for none. */
   readonly token: string;
   readonly project: string;
+  /** PEM of the certificate that the API of this machine shows; undefined: it is known by its name, or has none. */
+  readonly certificate?: string | undefined;
 }
 
 /** Talks to btar's API. */
@@ -50,35 +53,46 @@ export class ApiClient {
    * @throws {BtarError} as `inProject`
    */
   async request<T>(method: Method, path: string, body?: object): Promise<T> {
-    const { url, token } = this.#access;
-    let response: Response;
-    let text: string;
+    const { url } = this.#access;
+    let answered: { readonly status: number; readonly text: string };
     try {
-      response = await fetch(`${url}/v1${path}`, {
-        method,
-        headers: {
-          ...(token === "" ? {} : { authorization: `aivenv1 ${token}` }),
-          ...(body === undefined ? {} : { "content-type": "application/json" }),
-        },
-        signal: AbortSignal.timeout(timeoutMs),
-        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-      });
-      text = await response.text();
+      answered = await this.#send(method, `${url}/v1${path}`, body && JSON.stringify(body));
     } catch (cause) {
       throw new BtarError("SERVER_UNREACHABLE", {
-        message: `btar's API at ${url} does not answer`,
+        message: `btar's API at ${url} does not answer${causeText(cause)}`,
         hint: "start it with `btar up`, or set BTAR_URL to where it is",
         cause,
       });
     }
+    const { status, text } = answered;
     const answer = parsed(text);
-    if (!response.ok) throw apiError(response.status, answer);
+    if (status < 200 || status >= 300) throw apiError(status, answer);
     if (typeof answer === "object" && answer !== null) return answer as T;
     throw new BtarError("SERVER_PROTOCOL", {
       message: `what answers at ${url} is not btar's API`,
       hint: "check BTAR_URL",
     });
   }
+
+  async #send(method: Method, url: string, body: string | undefined) {
+    const { token, certificate } = this.#access;
+    const headers = {
+      ...(token === "" ? {} : { authorization: `aivenv1 ${token}` }),
+      ...(body === undefined ? {} : { "content-type": "application/json" }),
+    };
+    if (certificate !== undefined) return await pinnedRequest(url, { method, headers, body, timeoutMs, certificate });
+    const signal = AbortSignal.timeout(timeoutMs);
+    const response = await fetch(url, { method, headers, signal, ...(body === undefined ? {} : { body }) });
+    return { status: response.status, text: await response.text() };
+  }
+}
+
+/** Why a certificate is not trusted cannot be guessed from outside. */
+function causeText(error: unknown): string {
+  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+  const code = cause instanceof Error && "code" in cause ? String(cause.code) : "";
+  if (!/CERT|TLS|SSL|SELF_SIGNED|VERIFY/.test(code) || !(cause instanceof Error)) return "";
+  return `: ${cause.message}; NODE_EXTRA_CA_CERTS names a file of authorities to trust`;
 }
 
 function parsed(text: string): unknown {

@@ -5,6 +5,10 @@
 export interface BtarConfiguration {
   /** Where the API listens. */
   readonly listen: { readonly host: string; readonly port: number };
+  /** Files of the API's certificate and its key, absolute; undefined: it speaks HTTP alone. */
+  readonly tls: { readonly certificate: string; readonly key: string } | undefined;
+  /** Addresses and networks of proxies that speak TLS for the API, and may say whom they ask for. */
+  readonly trustedProxies: readonly string[];
   /** Absolute; everything that btar keeps on this machine is below it. */
   readonly dataDirectory: string;
   /** Project that is made at the first start. */

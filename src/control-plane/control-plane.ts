@@ -2,11 +2,12 @@ import { BtarError, describeError } from "../domain/errors.ts";
 import { type Clock, systemClock } from "../platform/clock.ts";
 import type { ControlPlaneContext } from "./context.ts";
 import { createApiServer } from "./http/api-server.ts";
+import { TlsServer } from "./http/tls-server.ts";
 import { Scheduler } from "./scheduler/scheduler.ts";
 
 /** A running control plane. */
 export interface ControlPlane {
-  /** Where the API answers: `http://127.0.0.1:8080`. */
+  /** Where the API answers: `http://127.0.0.1:8080`, with `https:` over TLS. */
   readonly url: string;
   close(): Promise<void>;
 }
@@ -19,12 +20,14 @@ export interface ControlPlaneOptions extends Omit<ControlPlaneContext, "clock"> 
 
 /**
  * Starts the API and the scheduler.
- * @throws {BtarError} INVALID_CONFIGURATION when it cannot listen there
+ * @throws {BtarError} INVALID_CONFIGURATION when it cannot listen there, or not with that certificate
  */
 export async function startControlPlane(options: ControlPlaneOptions): Promise<ControlPlane> {
   const context: ControlPlaneContext = { clock: systemClock, ...options };
-  const app = await createApiServer(context);
-  const { host, port } = context.configuration.listen;
+  const { listen, tls: files } = context.configuration;
+  const tls = files && (await TlsServer.open(files));
+  const app = await createApiServer(context, tls);
+  const { host, port } = listen;
   let url: string;
   try {
     url = await app.listen({ host, port });
@@ -35,11 +38,13 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       cause,
     });
   }
+  tls?.watch(context);
   const scheduler = new Scheduler(context);
   scheduler.start();
   return {
-    url,
+    url: tls ? url.replace(/^http:/, "https:") : url,
     close: async () => {
+      await tls?.stop();
       await scheduler.stop();
       await app.close();
     },

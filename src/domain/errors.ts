@@ -33,6 +33,7 @@ export const errorRules = {
   TOKEN_EXPIRED: { kind: "unauthenticated", isRetryable: false },
   AUTHENTICATION_FAILED: { kind: "forbidden", isRetryable: false },
   TOO_MANY_ATTEMPTS: { kind: "limited", isRetryable: false },
+  INSECURE_CONNECTION: { kind: "forbidden", isRetryable: false },
   ROLE_TOO_LOW: { kind: "forbidden", isRetryable: false },
   NOT_A_PROJECT_MEMBER: { kind: "forbidden", isRetryable: false },
   SERVICE_PROTECTED: { kind: "forbidden", isRetryable: false },

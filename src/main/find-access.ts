@@ -2,6 +2,7 @@ import type { ApiAccess } from "../cli/api-client.ts";
 import type { FindAccess } from "../cli/command-context.ts";
 import type { Credentials } from "../cli/login-commands.ts";
 import { BtarError } from "../domain/errors.ts";
+import { readTextIfThere } from "../platform/files.ts";
 import { readCredentials } from "./credentials.ts";
 import { dataFiles, readSmallFile } from "./data-directory.ts";
 import { loadConfiguration } from "./load-configuration.ts";
@@ -48,7 +49,11 @@ async function localAccess(
   const isLocal = asked.url === undefined || asked.url === localUrl;
   const token = asked.token ?? (isLocal && !isLogin ? await readSmallFile(files.adminToken) : undefined);
   if (url !== undefined && (token !== undefined || isLogin)) {
-    return { url: checkedUrl(url), token: token ?? "", project: asked.project ?? configuration.project };
+    const certificate = isLocal && configuration.tls ? await readTextIfThere(configuration.tls.certificate) : undefined;
+    return {
+      ...{ url: checkedUrl(url), token: token ?? "", project: asked.project ?? configuration.project },
+      certificate: url.startsWith("https:") ? certificate : undefined,
+    };
   }
   throw new BtarError("SERVER_UNREACHABLE", {
     message: url

@@ -299,6 +299,8 @@ async function testConfiguration(directory: string, options: RegionsOptions): Pr
   const [first, last] = await freePorts(20);
   return {
     listen: { host: "127.0.0.1", port: 0 },
+    tls: undefined,
+    trustedProxies: [],
     dataDirectory: directory,
     project: "demo",
     clouds: (options.clouds ?? [north, south]).map((name) => ({

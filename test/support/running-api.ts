@@ -24,6 +24,8 @@ export function testConfiguration(changes: Partial<BtarConfiguration> = {}): Bta
   });
   return {
     listen: { host: "127.0.0.1", port: 0 },
+    tls: undefined,
+    trustedProxies: [],
     dataDirectory: "/nowhere",
     project: "demo",
     clouds: [

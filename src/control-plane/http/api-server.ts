@@ -1,7 +1,8 @@
 import { randomUUID } from "node:crypto";
+import type { Server } from "node:http";
 import swagger, { type FastifyDynamicSwaggerOptions } from "@fastify/swagger";
 import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
-import { type FastifyReply, fastify } from "fastify";
+import { type FastifyReply, type FastifyServerFactory, fastify } from "fastify";
 import { BtarError, describeError } from "../../domain/errors.ts";
 import { accessTokenRoutes } from "../access-tokens/routes.ts";
 import { addAuditHooks } from "../audit/audit-hooks.ts";
@@ -33,6 +34,8 @@ import { authorize } from "./authorization.ts";
 import { errorAnswer, retryAfterSeconds } from "./error-answer.ts";
 import { acceptRequestBodies, isStorable } from "./request-bodies.ts";
 import { RouteAccessTable } from "./route-access.ts";
+import type { TlsServer } from "./tls-server.ts";
+import { TrustedProxies } from "./trusted-proxies.ts";
 import { UnknownRoutes } from "./unknown-routes.ts";
 import { refuseUnreadable } from "./unreadable-requests.ts";
 
@@ -64,9 +67,18 @@ const featureRoutes = [
   metricsRoutes,
 ];
 
-/** The HTTP API, not listening yet. */
-export async function createApiServer(context: ControlPlaneContext) {
-  const app = fastify({
+/**
+ * The HTTP API, not listening yet.
+ * @param tls what it is to be served by, instead of HTTP alone
+ */
+export async function createApiServer(context: ControlPlaneContext, tls?: TlsServer) {
+  const proxies = new TrustedProxies(context.configuration);
+  const overTls: { readonly serverFactory?: FastifyServerFactory<Server> } = tls
+    ? { serverFactory: (listener) => tls.create(listener) }
+    : {};
+  const app = fastify<Server>({
+    ...overTls,
+    trustProxy: (address) => proxies.isTrusted(address),
     bodyLimit: maxBodyBytes,
     logger: false,
     genReqId: () => randomUUID(),
@@ -86,6 +98,7 @@ export async function createApiServer(context: ControlPlaneContext) {
   const tokens = tokenLoader(context);
   app.addHook("onRequest", async (request, reply) => {
     reply.header("x-request-id", request.id);
+    proxies.refuseOthers(request);
     await authenticate(context, tokens, request);
     const names = Object.values((request.params ?? {}) as Readonly<Record<string, string>>);
     if (!names.every(isStorable)) {

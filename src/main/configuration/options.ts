@@ -33,6 +33,19 @@ const knownClouds = "clouds of known providers have one";
  */
 export const configurationOptions = {
   listen: { rule: text, form: "HOST:PORT", default: "127.0.0.1:8080", text: "where the API listens" },
+  "tls.certificate": {
+    rule: text,
+    form: "PATH",
+    otherwise: "the API speaks HTTP alone",
+    text: "PEM of the API's certificate, then those between it and its authority; read again when it changes",
+  },
+  "tls.key": { rule: text, form: "PATH", otherwise: "none", text: "PEM of its private key" },
+  trusted_proxies: {
+    rule: { kind: "texts", orOne: true },
+    form: "ADDRESS, NETWORK/BITS or [..., ...]",
+    otherwise: "none",
+    text: "proxies with TLS before the API: they alone reach it from other machines, and say whom they ask for",
+  },
   data_dir: {
     rule: text,
     form: "PATH",

@@ -30,6 +30,8 @@ test("an empty file gives the defaults, with two clouds on this machine", () => 
   const { configuration, isDataDirectoryGiven } = read("");
   assert.deepEqual(configuration, {
     listen: { host: "127.0.0.1", port: 8080 },
+    tls: undefined,
+    trustedProxies: [],
     dataDirectory: "/srv/btar/btar-data",
     project: "demo",
     clouds: ["local-north", "local-south"].map((name) => ({
@@ -64,6 +66,8 @@ test("an empty file gives the defaults, with two clouds on this machine", () => 
 test("every option can be given", () => {
   const { configuration, isDataDirectoryGiven, storePlaces } = read(`
 listen: "[::1]:9000"
+tls: { certificate: tls/chain.pem, key: /etc/btar/key.pem }
+trusted_proxies: [10.0.0.5, "fd00::/8"]
 data_dir: data
 project: shop
 run_as: postgres
@@ -97,6 +101,8 @@ engines: { pg: { 17: { basedir: /usr/lib/postgresql/17 } }, mysql: { basedir: [/
 restore_roots: [/srv/pg, restored]
 `);
   assert.deepEqual(configuration.listen, { host: "::1", port: 9000 });
+  assert.deepEqual(configuration.tls, { certificate: "/srv/btar/tls/chain.pem", key: "/etc/btar/key.pem" });
+  assert.deepEqual(configuration.trustedProxies, ["10.0.0.5", "fd00::/8"]);
   assert.equal(configuration.dataDirectory, "/srv/btar/data");
   assert.equal(isDataDirectoryGiven, true);
   assert.deepEqual(configuration.clouds, [
@@ -116,8 +122,8 @@ restore_roots: [/srv/pg, restored]
     },
   ]);
   assert.deepEqual(Object.fromEntries(storePlaces), {
-    "aws-eu-west-1": "btar.yaml:8:12",
-    "aws-eu-central-1": "btar.yaml:12:30",
+    "aws-eu-west-1": "btar.yaml:10:12",
+    "aws-eu-central-1": "btar.yaml:14:30",
   });
   assert.equal(configuration.runAs, "postgres");
   assert.equal(configuration.services.advertisedHost, "db.example.com");
@@ -204,7 +210,13 @@ const refusals: readonly (readonly [title: string, text: string, expected: RegEx
   [
     "listening for everybody",
     "listen: 0.0.0.0:8080",
-    /beyond this machine, where tokens would travel unencrypted .*--insecure-listen/,
+    /beyond this machine, where tokens would travel unencrypted .*tls\.certificate.*trusted_proxies.*--insecure-listen/,
+  ],
+  ["a certificate without its key", "tls: { certificate: a.pem }", /tls has no key .*tls\.key/],
+  [
+    "a proxy that is no address",
+    "trusted_proxies: proxy.example",
+    /trusted_proxies names "proxy\.example" .*10\.0\.0\.0\/24/,
   ],
   ["a name that only looks like this machine", "listen: 127.evil.example:80", /beyond this machine/],
   ["a project with capitals", "project: Shop", /^btar\.yaml:1:10: project is "Shop"/],

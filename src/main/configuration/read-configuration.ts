@@ -5,6 +5,7 @@ import type { BtarConfiguration, CloudConfiguration } from "../../contract/confi
 import { isCloudName } from "../../domain/cloud.ts";
 import { BtarError, isBtarError } from "../../domain/errors.ts";
 import { parseStoreUrl } from "../../object-store/open-object-store.ts";
+import { isNetwork } from "../../platform/networks.ts";
 import { readBandwidth } from "./read-bandwidth.ts";
 import { readPrices } from "./read-prices.ts";
 import { ConfigurationSection } from "./section.ts";
@@ -42,6 +43,8 @@ export function readConfiguration(text: string, options: ReadOptions): ReadConfi
   const listenHost = required(services, "listen");
   const configuration: BtarConfiguration = {
     listen: readListen(root, options),
+    tls: readTls(root.section("tls"), options.baseDirectory),
+    trustedProxies: readProxies(root),
     dataDirectory,
     project: readProject(root),
     clouds,
@@ -118,10 +121,33 @@ function readListen(root: ConfigurationSection, options: ReadOptions): BtarConfi
     throw root.refuseAt("listen", { what: `listen is "${text}"`, hint: "give HOST:PORT, such as 127.0.0.1:8080" });
   }
   const host = bracketed ?? (plain || "127.0.0.1");
-  if (isLoopback(host) || options.allowsInsecureListen) return { host, port };
+  const isEncrypted = root.section("tls").isGiven || readProxies(root).length > 0;
+  if (isLoopback(host) || isEncrypted || options.allowsInsecureListen) return { host, port };
   throw root.refuseAt("listen", {
     what: `listen is "${text}", beyond this machine, where tokens would travel unencrypted`,
-    hint: "listen on 127.0.0.1 behind a proxy with TLS, or say --insecure-listen if nobody else is on that network",
+    hint:
+      "give it a certificate (tls.certificate and tls.key), or name the proxy with TLS before it (trusted_proxies), " +
+      "or say --insecure-listen if nobody else is on that network",
+  });
+}
+
+function readTls(tls: ConfigurationSection, baseDirectory: string): BtarConfiguration["tls"] {
+  if (!tls.isGiven) return undefined;
+  const [certificate, key] = [tls.text("certificate"), tls.text("key")];
+  if (certificate !== undefined && key !== undefined) {
+    return { certificate: resolve(baseDirectory, certificate), key: resolve(baseDirectory, key) };
+  }
+  const missing = certificate === undefined ? "certificate" : "key";
+  throw tls.refuseAt(undefined, { what: `tls has no ${missing}`, hint: `name its PEM file with tls.${missing}` });
+}
+
+function readProxies(root: ConfigurationSection): readonly string[] {
+  const proxies = root.texts("trusted_proxies") ?? [];
+  const wrong = proxies.find((text) => !isNetwork(text));
+  if (wrong === undefined) return proxies;
+  throw root.refuseAt("trusted_proxies", {
+    what: `trusted_proxies names "${wrong}"`,
+    hint: "give IP addresses, or networks such as 10.0.0.0/24",
   });
 }
 
