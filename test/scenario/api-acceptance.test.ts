@@ -22,7 +22,13 @@ let agent: SimulatedAgent;
 
 before(async () => {
   const cloud = { storeUrl: "file:/nowhere", storeCredentials: undefined, description: undefined, geo: undefined };
-  api = await RunningApi.start(testConfiguration({ clouds: clouds.map((name) => ({ ...cloud, name })) }));
+  const { limits } = testConfiguration();
+  api = await RunningApi.start(
+    testConfiguration({
+      clouds: clouds.map((name) => ({ ...cloud, name })),
+      limits: { ...limits, regionChangeHours: 24 },
+    }),
+  );
   const admin = await requirePerson(api.catalog.db, adminEmail);
   await changePerson(api.catalog.db, admin, { passwordHash: await hashPassword(password) });
   account = new AvnAccount(api, "demo");
@@ -170,6 +176,20 @@ test("14: service list and get, also while it is being built", async () => {
   assert.match(part<string>(running, "service_uri"), /^mysql:\/\/avnadmin:/);
   assert.ok((await services.list()).length >= 2);
   await exits1(services.get("nope"), 404, /Service not found: nope/);
+});
+
+test("17, M2: with a minimum time between changes, one before it is refused with the time from which on it will do", async () => {
+  const regions = (name: string) => ({ config: { additional_backup_regions: `["${name}"]` } });
+  await services.create("often", { type: "pg", plan: "startup-4", cloud: west, ...regions("aws-eu-central-1") });
+  const { config } = regions("aws-eu-west-3");
+  await exits1(
+    services.update("often", { config }),
+    409,
+    /^Error: additional_backup_regions of often were changed at \S+Z: aws-eu-west-3 can be added from \S+Z on/,
+  );
+  await services.update("often", { config: { additional_backup_regions: "[]" } });
+  assert.deepEqual(part(await services.get("often"), "user_config")["additional_backup_regions"], []);
+  await services.update("often", regions("aws-eu-central-1"));
 });
 
 test("what services of others have is refused, instead of being taken and forgotten", async () => {

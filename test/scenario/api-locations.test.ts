@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { tmpdir } from "node:os";
 import { after, before, test } from "node:test";
 import type { Static } from "typebox";
 import type { backupsAnswer } from "../../src/contract/backups.ts";
@@ -6,6 +7,7 @@ import type { deletedServicesAnswer } from "../../src/contract/deleted-services.
 import type { eventsAnswer } from "../../src/contract/projects.ts";
 import type { serviceAnswer } from "../../src/contract/services.ts";
 import type { protectionAnswer } from "../../src/contract/status.ts";
+import { btar } from "../support/btar-process.ts";
 import { type Answer, type Refusal, RunningApi, testConfiguration } from "../support/running-api.ts";
 import { SimulatedAgent, until } from "../support/simulated-agent.ts";
 
@@ -358,6 +360,12 @@ test("M2: a cloud cannot be added before the minimum time since the last one; ta
   const allowedAt = new Date(hours(11).getTime() + 12 * 3_600_000).toISOString();
   const message = `were changed at ${hours(11).toISOString()}: local-east can be added from ${allowedAt} on`;
   refused(await askForRegions("often", ["local-south", "local-east"]), 409, new RegExp(message));
+  const command = ["service", "update", "often", "--additional-backup-region", "local-east"];
+  const told = await btar([...command, "--url", api.url, "--token", api.token, "--project", "demo"], {
+    directory: tmpdir(),
+  });
+  assert.equal(told.code, 4);
+  assert.match(told.stderr, new RegExp(message));
   assert.deepEqual(await states("often"), { "local-south": "active" });
   assert.equal((await askForRegions("often", [])).status, 200);
   refused(await askForRegions("often", ["local-east"]), 409, /can be added from/);
