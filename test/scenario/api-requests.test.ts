@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { connect } from "node:net";
 import { after, before, test } from "node:test";
+import { Ajv2020 } from "ajv/dist/2020.js";
 import type { Static } from "typebox";
 import { createAccessToken } from "../../src/catalog/access-tokens.ts";
 import { adminEmail } from "../../src/control-plane/bootstrap.ts";
@@ -17,6 +18,7 @@ import type {
   serviceTypesWithPlansAnswer,
   versionsAnswer,
 } from "../../src/contract/service-types.ts";
+import { routeExamples } from "../../src/control-plane/http/route-examples.ts";
 import { type Refusal, RunningApi } from "../support/running-api.ts";
 
 let api: RunningApi;
@@ -76,11 +78,13 @@ interface OpenApi {
 interface Operation {
   readonly summary?: string;
   readonly security?: readonly unknown[];
-  readonly responses?: Readonly<
-    Record<
-      string,
-      { readonly content?: Readonly<Record<string, { readonly schema: Readonly<Record<string, unknown>> }>> }
-    >
+  readonly requestBody?: Content;
+  readonly responses?: Readonly<Record<string, Content>>;
+}
+
+interface Content {
+  readonly content?: Readonly<
+    Record<string, { readonly schema: Readonly<Record<string, unknown>>; readonly example?: unknown }>
   >;
 }
 
@@ -198,6 +202,26 @@ test("every answer is described, and what is not described is not sent", async (
   }
   const { text } = await api.avn("GET", "/project/demo");
   assert.doesNotMatch(text, /sealed|PRIVATE/);
+});
+
+test("every route that is btar's own has examples, which fit its schemas", async () => {
+  const { body } = await api.send<OpenApi>("GET", "/v1/openapi.json");
+  const own = /\/btar(\/|$)|\/(jobs|backups|attach|restore)(\/|$)/;
+  const ajv = new Ajv2020({ strict: false });
+  let count = 0;
+  for (const [path, methods] of Object.entries(body.paths)) {
+    for (const [method, { requestBody, responses }] of Object.entries(methods)) {
+      const told = [requestBody, responses?.["200"]].flatMap((each) => each?.content?.["application/json"] ?? []);
+      const isComplete = told.every((each) => "example" in each);
+      assert.ok(isComplete || !own.test(path), `${method} ${path} has no example`);
+      if (!isComplete || told.length === 0) continue;
+      count += 1;
+      for (const { schema, example } of told) {
+        assert.ok(ajv.validate(schema, example), `${method} ${path}: ${ajv.errorsText()}`);
+      }
+    }
+  }
+  assert.equal(count, Object.keys(routeExamples).length, "each example is of a route that there is");
 });
 
 test("both schemes of Authorization are taken, in any case", async () => {

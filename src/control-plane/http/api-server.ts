@@ -34,6 +34,7 @@ import { authorize } from "./authorization.ts";
 import { errorAnswer, retryAfterSeconds } from "./error-answer.ts";
 import { acceptRequestBodies, isStorable } from "./request-bodies.ts";
 import { RouteAccessTable } from "./route-access.ts";
+import { addExamples } from "./route-examples.ts";
 import type { TlsServer } from "./tls-server.ts";
 import { TrustedProxies } from "./trusted-proxies.ts";
 import { UnknownRoutes } from "./unknown-routes.ts";
@@ -120,7 +121,10 @@ export async function createApiServer(context: ControlPlaneContext, tls?: TlsSer
     return await reply.status(status).send(answer);
   });
   const access = new RouteAccessTable();
-  app.addHook("onRoute", (route) => access.add(route));
+  app.addHook("onRoute", (route) => {
+    access.add(route);
+    addExamples(route);
+  });
   const unknown = new UnknownRoutes();
   app.addHook("onRoute", (route) => unknown.add(route));
   app.setNotFoundHandler((request, reply) => unknown.answer(request, reply));
