@@ -13,6 +13,7 @@ import type {
   verifyAnswer,
   verifyBody,
 } from "../backups.ts";
+import type { estimateAnswer } from "../estimate.ts";
 import { primaryCloud, secondaryCloud } from "./clouds.ts";
 import { backupJob, collectJob, restoreJob, verifyJob } from "./jobs.ts";
 
@@ -146,4 +147,27 @@ export const reportExample: Static<typeof reportAnswer> = {
       },
     },
   },
+};
+
+export const estimateExample: Static<typeof estimateAnswer> = {
+  service_name: "shop",
+  from_cloud: primaryCloud,
+  to_cloud: secondaryCloud,
+  is_copied: false,
+  bytes_to_copy: 52_428_800,
+  backup_bytes_to_copy: 31_457_280,
+  log_bytes_to_copy: 20_971_520,
+  backups_to_copy: 2,
+  bytes_per_day: 115_343_360,
+  backup_bytes_per_day: 10_485_760,
+  log_bytes_per_day: 104_857_600,
+  bytes_per_second: 10_485_760,
+  bytes_per_second_from: "limit",
+  seconds_to_catch_up: 6,
+  never_catches_up: false,
+  stored_bytes: 52_428_800,
+  stored_bytes_later: 283_115_520,
+  retention_days: 2,
+  money: { currency: "USD", once: 0.01, per_month_stored: 0.01, per_month_transferred: 0.07, per_month: 0.08 },
+  rests_on: ["log of the last 24 hours", "base backups of the last 2 days"],
 };

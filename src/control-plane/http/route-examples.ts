@@ -33,6 +33,7 @@ export const routeExamples: Readonly<Record<string, RouteExample>> = {
     answer: services.preflightExample,
   },
   [`GET ${service}/btar`]: { answer: protection.protectionExample },
+  [`GET ${service}/btar/estimate/:cloud`]: { answer: backups.estimateExample },
   [`PUT ${service}/btar/locations/:cloud`]: {
     body: protection.locationBodyExample,
     answer: protection.locationExample,
