@@ -8,7 +8,18 @@ import { promisify } from "node:util";
 import { BtarProcess, btar, eventually } from "../support/btar-process.ts";
 import { Installation } from "../support/installation.ts";
 import { mysqlBasedir } from "../support/mysql-server.ts";
+import {
+  CommandLines,
+  catalogRows,
+  environmentsOf,
+  filesBelow,
+  foundSecrets,
+  type SearchedText,
+  type Secrets,
+  secretsOf,
+} from "../support/planted-secrets.ts";
 import { startPostgres } from "../support/postgres-server.ts";
+import { type S3TestServer, startMoto } from "../support/s3-servers.ts";
 
 interface Service {
   readonly service_name: string;
@@ -18,10 +29,26 @@ interface Service {
   readonly user_config: Readonly<Record<string, unknown>>;
 }
 
+/** Secrets that this test chooses itself. */
+const planted = {
+  s3: "planted-secret-access-key-31",
+  attached: "planted-password-of-an-attached-server",
+  chosen: "planted-password-47",
+} as const;
+
 suite("commands against a running btar", () => {
   let place: Installation;
   let up: BtarProcess;
-  const run = async (...args: readonly string[]) => await place.btar(...args);
+  let s3: S3TestServer;
+  const commandLines = new CommandLines();
+  /** What commands said beside their answers. */
+  const told: SearchedText[] = [];
+  const secrets: Secrets = new Map(Object.entries(planted));
+  const run = async (...args: readonly string[]) => {
+    const ended = await place.btar(...args);
+    told.push({ where: `what btar ${args.join(" ")} said`, text: ended.stderr });
+    return ended;
+  };
 
   /** The answer of a command that must succeed. */
   async function json<T>(...args: readonly string[]): Promise<T> {
@@ -33,7 +60,18 @@ suite("commands against a running btar", () => {
 
   before(async () => {
     await mysqlBasedir(); // agents look for MySQL when they start
-    place = await Installation.make();
+    s3 = await startMoto();
+    await s3.makeBucket("shop");
+    place = await Installation.make(
+      [
+        "clouds:",
+        "  local-north: { store: file:btar-data/clouds/local-north/store, description: 'This machine, north' }",
+        "  local-south: { store: file:btar-data/clouds/local-south/store, description: 'This machine, south' }",
+        `  local-s3: { store: "s3://shop/btar?endpoint=${s3.endpoint}",`,
+        `    credentials: { access_key_id: AKIDBTAR, secret_access_key: ${planted.s3} } }`,
+        "",
+      ].join("\n"),
+    );
     up = await place.up();
     const created = await run("service", "create", "shop", "--cloud", "local-north", "--wait", "-c", "pg.jit=false");
     assert.equal(created.code, 0, created.stderr);
@@ -43,7 +81,9 @@ suite("commands against a running btar", () => {
   after(async () => {
     up.signal("SIGINT");
     await up.ended();
+    commandLines.stop();
     await place.remove();
+    await s3.stop();
   });
 
   test("services are listed, shown, changed and waited for, for people and for programs", async () => {
@@ -180,7 +220,9 @@ suite("commands against a running btar", () => {
     const file = join(place.directory, "credentials.json");
     const logIn = (password: string) =>
       btar(["login", "ann@example.test"], { directory: place.directory, environment: { BTAR_PASSWORD: password } });
-    const made = await json<{ password: string; user: { email: string } }>("user", "create", "Ann@example.test");
+    const made = await json<{ password: string; user: { email: string } }>(
+      ...["user", "create", "Ann@example.test", "--super-admin"],
+    );
     assert.equal(made.user.email, "ann@example.test");
     const refused = await logIn("wrong horse");
     assert.equal(refused.code, 1);
@@ -198,9 +240,14 @@ suite("commands against a running btar", () => {
 
     assert.equal((await run("logout")).stdout, "logged out\n");
     assert.equal(existsSync(file), false);
-    assert.match((await run("user", "list")).stdout, /^ann@example\.test +Ann@example\.test +active +20\d\d-/m);
+    assert.match(
+      (await run("user", "list")).stdout,
+      /^ann@example\.test +Ann@example\.test +super admin +active +20\d\d-/m,
+    );
     assert.equal((await run("user", "delete", "ann@example.test")).code, 0);
-    assert.equal((await run("token", "create", "script")).stdout.startsWith("token, shown once: "), true);
+    const token = (await run("token", "create", "script")).stdout;
+    assert.match(token, /^token, shown once: \S+\n$/);
+    secrets.set("token", token.trim().slice("token, shown once: ".length)).set("user's password", made.password);
   });
 
   test("what the server says and needs is shown", async () => {
@@ -236,7 +283,7 @@ suite("commands against a running btar", () => {
     await using source = await startPostgres({ majorVersion: "18", settings: { wal_level: "logical" } });
     const { host, port, user, database } = source.address;
     const uriFile = join(place.directory, "mine.uri");
-    writeFileSync(uriFile, `postgres://${user}@${host}:${port}/${database}?sslmode=disable\n`);
+    writeFileSync(uriFile, `postgres://${user}:${planted.attached}@${host}:${port}/${database}?sslmode=disable\n`);
     const base = ["service", "attach", "mine", "--cloud", "local-north", "--uri", `@${uriFile}`] as const;
     const checked = await run(...base, "--check-only");
     assert.equal(checked.code, 0, checked.stdout + checked.stderr);
@@ -339,6 +386,38 @@ suite("commands against a running btar", () => {
     assert.equal(withToken.code, 5);
     assert.match(withToken.stderr, /is not btar's API/);
     assert.deepEqual(seen, ["aivenv1 mine"]);
+  });
+
+  test("no secret is in logs, in what is said, in events, on command lines, or in a dump of the catalog", async () => {
+    await s3.stop();
+    await eventually("a store that is lost is told of", async () =>
+      /^local-s3 +down /m.test((await run("status")).stdout),
+    );
+    for (const [name, secret] of await secretsOf(place.data)) secrets.set(name, secret);
+    assert.ok(secrets.size > 12, `${secrets.size} secrets are looked for`);
+    const dump = Object.entries(await catalogRows(place.data)).map(([table, rows]) => ({
+      where: `table ${table}`,
+      text: JSON.stringify(rows),
+    }));
+    const isServer = (line: string) => /postgres|mysqld/.test(line);
+    const texts = [
+      ...told,
+      ...dump,
+      // This test's own call of a client is no program that btar has started.
+      ...commandLines.stop().filter(({ text }) => !text.includes("SELECT DATABASE()")),
+      ...filesBelow(place.data, "log/*"),
+      ...filesBelow(place.data, "clouds/*/services/*/log/*"),
+      ...filesBelow(place.data, "clouds/*/store/**/{key,service,base}/**"),
+      ...(await environmentsOf((line) => isServer(line) && line.includes(place.data))),
+      { where: "what btar up said", text: up.output.replace(/^admin token, shown once: .*$/m, "") },
+    ];
+    assert.ok(texts.length > 60, `${texts.length} texts are searched`);
+    assert.deepEqual(foundSecrets(secrets, texts), []);
+    // Agents are handed the key: of all secrets, their environment has the catalog's password alone.
+    const others = new Map([...secrets].filter(([name]) => name !== "catalog password"));
+    const agents = await environmentsOf((line) => line.includes(" agent --cloud ") && line.includes(place.directory));
+    assert.equal(agents.length, 3);
+    assert.deepEqual(foundSecrets(others, agents), []);
   });
 
   test("the environment says where the API is, as well", async () => {
