@@ -3,6 +3,7 @@
  * people's accounts and tokens. Times are `timestamptz`, sizes bytes as bigint, secrets sealed with the master key.
  */
 import type { ColumnType, Generated, JSONColumnType } from "kysely";
+import type { AgentFigures } from "../domain/agent-figures.ts";
 import type { EngineName } from "../domain/engine-name.ts";
 import type { ProjectRole } from "../domain/roles.ts";
 
@@ -497,6 +498,8 @@ export interface AgentTable {
   version: string;
   /** Major versions it can run managed servers of, by engine. */
   engines: Json<Record<string, readonly string[]>>;
+  /** Null: it has not told any yet. */
+  figures: JsonOrNull<AgentFigures>;
   started_at: Moment;
   seen_at: Moment;
 }

@@ -4,6 +4,7 @@ import type { JobCode, JobKind } from "../catalog/job-queue.ts";
 import { releaseStoreUses } from "../catalog/store-use.ts";
 import { describeError } from "../domain/errors.ts";
 import { BlobWorkers } from "../repository/blob-workers.ts";
+import { AgentMeter } from "./agent-meter.ts";
 import { CopyPaces } from "./copy-paces.ts";
 import { Duties } from "./duties/duties.ts";
 import type { AgentEnvironment } from "./environment.ts";
@@ -44,6 +45,7 @@ export interface RegionAgentOptions extends Omit<AgentEnvironment, "workers" | "
 export class RegionAgent {
   readonly #env: AgentEnvironment;
   readonly #version: string;
+  readonly #meter: AgentMeter;
   readonly #duties: Duties;
   readonly #supervision: Supervision;
   readonly #observation: ServerObservation;
@@ -54,8 +56,10 @@ export class RegionAgent {
   private constructor(options: RegionAgentOptions) {
     const { version, workerCount, ...rest } = options;
     this.#version = version;
+    this.#meter = new AgentMeter(rest.stores);
     this.#env = {
       ...rest,
+      stores: this.#meter.stores,
       workers: new BlobWorkers(workerCount),
       archivers: new LogArchivers(),
       locks: new ServiceLocks(),
@@ -150,7 +154,8 @@ export class RegionAgent {
 
   async #sayAlive(): Promise<void> {
     const { catalog, agentId, paces } = this.#env;
-    await catalog.db.updateTable("agent").set({ seen_at: new Date() }).where("id", "=", agentId).execute();
+    const figures = JSON.stringify(this.#meter.figures());
+    await catalog.db.updateTable("agent").set({ seen_at: new Date(), figures }).where("id", "=", agentId).execute();
     await paces.shareWithLiving(catalog.db);
   }
 

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, before, suite } from "node:test";
 import { FileObjectStore } from "../../src/object-store/file/file-object-store.ts";
+import { MeasuredObjectStore } from "../../src/object-store/measured-object-store.ts";
 import { MemoryObjectStore } from "../../src/object-store/memory/memory-object-store.ts";
 import { RetryingObjectStore } from "../../src/object-store/retrying-object-store.ts";
 import { S3ObjectStore } from "../../src/object-store/s3/s3-object-store.ts";
@@ -37,6 +38,7 @@ after(async () => {
 
 objectStoreConformance("memory", async () => new MemoryObjectStore());
 objectStoreConformance("retrying", async () => new RetryingObjectStore(new MemoryObjectStore()));
+objectStoreConformance("measured", async () => new MeasuredObjectStore(new MemoryObjectStore()));
 objectStoreConformance("fault (without a fault)", async () => new FaultObjectStore(new MemoryObjectStore()));
 objectStoreConformance("file", async () => {
   stores += 1;

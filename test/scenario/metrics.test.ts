@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
+import { MeasuredObjectStore } from "../../src/object-store/measured-object-store.ts";
+import { MemoryObjectStore } from "../../src/object-store/memory/memory-object-store.ts";
+import { AgentMeter } from "../../src/region-agent/agent-meter.ts";
 import { alertsFile, dashboardFile, promtool, startPrometheus } from "../support/prometheus.ts";
 import { RunningApi } from "../support/running-api.ts";
 import { SimulatedAgent, until } from "../support/simulated-agent.ts";
@@ -76,10 +79,49 @@ test("L1, L2: lag, data at risk and the recovery window are told for each place 
   await lacksSince(null);
 });
 
+test("copied bytes, failures and queues are told, and what agents measure of stores and of themselves", async () => {
+  await api.catalog.db.updateTable("location").set({ log_bytes_total: 4000, backup_bytes_total: 5000 }).execute();
+  await api.catalog.db.updateTable("job").set({ state: "failed" }).where("kind", "=", "backup").execute();
+  await agent.register("local-south");
+  const store = new MeasuredObjectStore(new MemoryObjectStore());
+  await store.open({ create: true });
+  await store.put("a/b", Buffer.from("x"));
+  await assert.rejects(store.put("not a key", Buffer.from("x")));
+  for await (const { key } of store.list("a/")) assert.equal(key, "a/b");
+  const meter = new AgentMeter(new Map([["local-south", store]]));
+  for await (const _ of meter.stores.get("local-south")?.list("") ?? []) assert.ok(true);
+  await assert.rejects(meter.stores.get("local-south")?.get("no key") ?? Promise.resolve());
+  const figures = JSON.stringify(meter.figures());
+  await api.catalog.db.updateTable("agent").set({ figures }).where("cloud", "=", "local-south").execute();
+
+  const text = await (await metrics()).text();
+  const checked = promtool(["check", "metrics"], text);
+  assert.equal(checked.status, 0, checked.text);
+  const south = 'project="demo",service="shop",cloud="local-south",role="secondary"';
+  assert.equal(valueOf(text, `btar_location_received_bytes_total{${south},of="log"}`), 4000);
+  assert.equal(valueOf(text, `btar_location_received_bytes_total{${south},of="backups"}`), 5000);
+  const failed = 'project="demo",service="shop",cloud="local-north",kind="backup"';
+  assert.equal(valueOf(text, `btar_service_failed_jobs_total{${failed}}`), 1);
+  assert.equal(valueOf(text, 'btar_jobs_ended_total{kind="backup",cloud="local-north",state="failed"}'), 1);
+  assert.equal(typeof valueOf(text, 'btar_queue_depth{cloud="local-south"}'), "number");
+  const told = 'agent="local-south@test",cloud="local-south",store="local-south"';
+  assert.equal(valueOf(text, `btar_store_operation_seconds_count{${told},operation="list"}`), 1);
+  assert.equal(valueOf(text, `btar_store_operation_failures_total{${told},operation="list"}`), 0);
+  assert.equal(valueOf(text, `btar_store_operation_failures_total{${told},operation="get"}`), 1);
+  assert.match(text, /^btar_store_operation_seconds_bucket\{.*le="\+Inf".*\} 1$/m);
+  assert.ok((valueOf(text, 'btar_agent_cpu_seconds_total{agent="local-south@test",cloud="local-south"}') ?? 0) > 0);
+  assert.ok(
+    (valueOf(text, 'btar_agent_resident_memory_bytes{agent="local-south@test",cloud="local-south"}') ?? 0) > 1e6,
+  );
+});
+
 test("the rules and the dashboard that ship with btar look at what btar tells", async () => {
   const checked = promtool(["check", "rules", alertsFile]);
   assert.equal(checked.status, 0, checked.text);
-  const families = new Set([...(await (await metrics()).text()).matchAll(/^# TYPE (\w+) /gm)].map(([, name]) => name));
+  const types = [...(await (await metrics()).text()).matchAll(/^# TYPE (\w+) (\w+)$/gm)];
+  const families = new Set(
+    types.flatMap(([, name = "", type]) => (type === "histogram" ? [`${name}_bucket`, `${name}_count`] : [name])),
+  );
   for (const file of [alertsFile, dashboardFile]) {
     const used = new Set((await readFile(file, "utf8")).match(/btar_\w+(?=[{\s[),])/g));
     assert.ok(used.size >= 9, [...used].join(", "));

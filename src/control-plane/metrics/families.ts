@@ -36,3 +36,36 @@ export function register(registry: Registry, families: readonly Family[]): void 
 export function timestamp(iso: string | null): number | null {
   return iso === null ? null : Date.parse(iso) / 1000;
 }
+
+/** How long something took, of many things alike: a histogram that others have filled. */
+export interface Distribution {
+  readonly name: string;
+  readonly help: string;
+  readonly bounds: readonly number[];
+  readonly samples: readonly {
+    readonly labels: Labels;
+    readonly count: number;
+    readonly sum: number;
+    /** How many are at most as large as each of the bounds. */
+    readonly within: readonly number[];
+  }[];
+}
+
+/** In Prometheus' text format; the library fills histograms itself only. */
+export function distributionText({ name, help, bounds, samples }: Distribution): string {
+  const lines = samples.flatMap(({ labels, count, sum, within }) => [
+    ...bounds.map((bound, index) => line(`${name}_bucket`, { ...labels, le: String(bound) }, within[index] ?? count)),
+    line(`${name}_bucket`, { ...labels, le: "+Inf" }, count),
+    line(`${name}_sum`, labels, sum),
+    line(`${name}_count`, labels, count),
+  ]);
+  return [`# HELP ${name} ${help}`, `# TYPE ${name} histogram`, ...lines, ""].join("\n");
+}
+
+function line(name: string, labels: Labels, value: number): string {
+  const escaped = (text: string) =>
+    text.replaceAll("\\", "\\\\").replaceAll("\n", String.raw`\n`).replaceAll('"', String.raw`\"`);
+  return `${name}{${Object.entries(labels)
+    .map(([label, text]) => `${label}="${escaped(text)}"`)
+    .join(",")}} ${value}`;
+}

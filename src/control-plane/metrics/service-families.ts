@@ -16,7 +16,12 @@ export async function serviceFamilies(context: ControlPlaneContext): Promise<rea
     const protections = await protectionsFields(context, some);
     services.push(...some.flatMap((row, index) => measuredOf(row, protections[index])));
   }
-  return [...familiesOfServices(services), ...familiesOfLocations(services), ...(await familiesOfStores(context))];
+  return [
+    ...familiesOfServices(services),
+    ...familiesOfLocations(services),
+    ...(await familiesOfStores(context)),
+    await familyOfFailures(context),
+  ];
 }
 
 interface Measured {
@@ -107,6 +112,28 @@ function familiesOfLocations(services: readonly Measured[]): readonly Family[] {
   ];
 }
 
+interface FailedJobs {
+  readonly project: string;
+  readonly service: string;
+  readonly cloud: string;
+  readonly kind: string;
+  readonly count: number;
+}
+
+/** Long work for a service that failed for good. */
+async function familyOfFailures({ catalog }: ControlPlaneContext): Promise<Family> {
+  const { rows } = await sql<FailedJobs>`
+    select service.project, service.name as service, job.cloud, job.kind, count(*) as count
+    from job join service on service.id = job.service_id and service.deleted_at is null
+    where job.state = 'failed' group by 1, 2, 3, 4`.execute(catalog.db);
+  return {
+    name: "btar_service_failed_jobs_total",
+    help: "Jobs for the service that failed for good",
+    type: "counter",
+    samples: rows.map(({ count, ...labels }) => ({ labels, value: count })),
+  };
+}
+
 interface StoreRow {
   readonly project: string;
   readonly service: string;
@@ -116,18 +143,27 @@ interface StoreRow {
   readonly backup_bytes: number;
   readonly log_bytes: number;
   readonly restored: Date | null;
+  readonly log_arrived: number;
+  readonly backups_arrived: number;
+  readonly held: number | null;
+  readonly lacking: number | null;
 }
 
 async function familiesOfStores({ catalog }: ControlPlaneContext): Promise<readonly Family[]> {
   const { rows } = await sql<StoreRow>`
     select service.project, service.name as service, location.cloud, location.role, copies.newest,
-      coalesce(copies.bytes, 0) as backup_bytes, coalesce(log.bytes, 0) as log_bytes, restores.newest as restored
+      coalesce(copies.bytes, 0) as backup_bytes, coalesce(log.bytes, 0) as log_bytes, restores.newest as restored,
+      location.log_bytes_total as log_arrived, location.backup_bytes_total as backups_arrived,
+      sample.held_bytes as held, sample.lacking_bytes as lacking
     from location join service on service.id = location.service_id and service.deleted_at is null
     left join (select copy.service_id, copy.cloud, max(backup.consistent_at) as newest,
         sum(case when copy.role = 'primary' then backup.stored_bytes else copy.sent_bytes end)::bigint as bytes
       from backup_location copy join base_backup backup on backup.id = copy.backup_id
       where copy.state = 'complete' group by 1, 2) copies
       on copies.service_id = location.service_id and copies.cloud = location.cloud
+    left join lateral (select held_bytes, lacking_bytes from store_sample
+      where store_sample.service_id = location.service_id and store_sample.cloud = location.cloud
+      order by at desc limit 1) sample on true
     left join (select service_id, cloud, sum(stored_bytes)::bigint as bytes from log_range group by 1, 2) log
       on log.service_id = location.service_id and log.cloud = location.cloud
     left join (select coalesce(input -> 'source' ->> 'serviceId', service_id::text) as source,
@@ -150,6 +186,17 @@ async function familiesOfStores({ catalog }: ControlPlaneContext): Promise<reado
     ),
     gauge("backup_bytes", "Bytes that the base backups there have added or sent", (row) => row.backup_bytes),
     gauge("log_bytes", "Bytes of log that were stored there", (row) => row.log_bytes),
+    {
+      name: "btar_location_received_bytes_total",
+      help: "Bytes that have ever been stored at or copied to the place, by what they are of: log or backups",
+      type: "counter",
+      samples: rows.flatMap(({ project, service, cloud, role, log_arrived, backups_arrived }) => [
+        { labels: { project, service, cloud, role, of: "log" }, value: log_arrived },
+        { labels: { project, service, cloud, role, of: "backups" }, value: backups_arrived },
+      ]),
+    },
+    gauge("stored_bytes", "Bytes that the place holds, as of the last minute", ({ held }) => held),
+    gauge("bytes_to_copy", "Bytes that an additional cloud lacks, as of the last minute", ({ lacking }) => lacking),
     gauge("last_restored_timestamp_seconds", "When a fork or restore from there was complete last", ({ restored }) =>
       seconds(restored),
     ),

@@ -1,5 +1,6 @@
 import { sql } from "kysely";
-import type { ControlPlaneContext } from "../context.ts";
+import type { CatalogDatabase } from "../../catalog/catalog.ts";
+import { cloudNames, type ControlPlaneContext } from "../context.ts";
 import { cloudStates } from "../status/cloud-states.ts";
 import type { Family } from "./families.ts";
 
@@ -26,14 +27,23 @@ async function familiesOfClouds(context: ControlPlaneContext): Promise<readonly 
   ];
 }
 
-async function familiesOfJobs({ catalog, clock }: ControlPlaneContext): Promise<readonly Family[]> {
+async function familiesOfJobs({ catalog, clock, configuration }: ControlPlaneContext): Promise<readonly Family[]> {
   const { rows } = await sql<{ kind: string; cloud: string; state: string; count: number; oldest: Date }>`
     select kind, cloud, state, count(*) as count, min(created_at) as oldest from job
     where state in ('queued', 'running', 'waiting') group by 1, 2, 3`.execute(catalog.db);
   const now = clock.now().getTime();
   const samples = (value: (row: (typeof rows)[number]) => number) =>
     rows.map((row) => ({ labels: { kind: row.kind, cloud: row.cloud, state: row.state }, value: value(row) }));
+  const queued = (cloud: string) =>
+    rows.reduce((sum, row) => sum + (row.cloud === cloud && row.state === "queued" ? row.count : 0), 0);
   return [
+    {
+      name: "btar_queue_depth",
+      help: "Jobs that wait for an agent of the cloud",
+      type: "gauge",
+      samples: cloudNames(configuration).map((cloud) => ({ labels: { cloud }, value: queued(cloud) })),
+    },
+    await familyOfEndedJobs(catalog.db),
     { name: "btar_jobs", help: "Jobs that have not ended", type: "gauge", samples: samples(({ count }) => count) },
     {
       name: "btar_jobs_oldest_seconds",
@@ -42,6 +52,18 @@ async function familiesOfJobs({ catalog, clock }: ControlPlaneContext): Promise<
       samples: samples(({ oldest }) => Math.max(0, now - oldest.getTime()) / 1000),
     },
   ];
+}
+
+async function familyOfEndedJobs(db: CatalogDatabase): Promise<Family> {
+  const { rows } = await sql<{ kind: string; cloud: string; state: string; count: number }>`
+    select kind, cloud, state, count(*) as count from job
+    where state in ('complete', 'failed', 'cancelled') group by 1, 2, 3`.execute(db);
+  return {
+    name: "btar_jobs_ended_total",
+    help: "Jobs that have ended, by how",
+    type: "counter",
+    samples: rows.map(({ count, ...labels }) => ({ labels, value: count })),
+  };
 }
 
 async function familyOfEvents({ catalog }: ControlPlaneContext): Promise<Family> {
