@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { sql } from "kysely";
 import { fromKysely, PgBoss } from "pg-boss";
 import { BtarError, describeError, isBtarError } from "../domain/errors.ts";
+import { traced } from "../platform/tracing.ts";
 import type { Catalog, CatalogDatabase } from "./catalog.ts";
 import type { JobProgress, JobState } from "./schema.ts";
 
@@ -94,7 +95,12 @@ export class JobQueue {
   /** @param options.supervise whether this process looks after dead workers (servers do; agents as well, for a server may be gone) */
   static async open(
     catalog: Catalog,
-    options: { readonly url: string; readonly onError: (error: Error) => void },
+    options: {
+      readonly url: string;
+      readonly onError: (error: Error) => void;
+      /** Somebody traces: jobs carry on the trace of what asked for them. */
+      readonly isTraced?: boolean;
+    },
   ): Promise<JobQueue> {
     const boss = new PgBoss({
       connectionString: options.url,
@@ -106,6 +112,7 @@ export class JobQueue {
       queueCacheIntervalSeconds: 5,
       schedule: false,
       useListenNotify: true,
+      openTelemetry: { enabled: options.isTraced ?? false, propagateContext: true },
     });
     boss.on("error", options.onError);
     await boss.start();
@@ -235,18 +242,22 @@ export class JobQueue {
       return;
     }
     const display = new JobDisplay(this.#catalog.db, id);
+    const { serviceId, input } = queued.data;
+    const about = { "btar.job.id": id, "btar.cloud": cloud, "btar.service.id": serviceId };
     try {
-      const result = await code({
-        id,
-        kind,
-        cloud,
-        serviceId: queued.data.serviceId,
-        input: queued.data.input,
-        attempt: row.attempts,
-        signal: queued.signal,
-        progress: (progress) => display.progress(progress),
-        waiting: (reason) => display.waiting(reason),
-      });
+      const result = await traced(`job ${kind}`, { ...about, "btar.job.attempt": row.attempts }, (span) =>
+        code({
+          ...{ id, kind, cloud, serviceId, input, attempt: row.attempts, signal: queued.signal },
+          progress: (progress) => {
+            span.reached(progress.phase);
+            display.progress(progress);
+          },
+          waiting: (reason) => {
+            span.reached(reason === undefined ? "it goes on" : "it waits");
+            display.waiting(reason);
+          },
+        }),
+      );
       await display.close();
       await this.#finish(id, "complete", { result });
     } catch (error) {

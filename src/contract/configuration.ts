@@ -67,6 +67,10 @@ export interface BtarConfiguration {
     readonly retentionDays: number;
   };
   readonly prices: PricesConfiguration;
+  readonly tracing: {
+    /** URL that takes traces of jobs (OTLP over HTTP); undefined: there are none. */
+    readonly endpoint: string | undefined;
+  };
   readonly engines: {
     /** Server programs of PostgreSQL by major version, beside the npm ones. */
     readonly pg: Readonly<Record<string, { readonly basedir: string }>>;

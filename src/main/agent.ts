@@ -14,6 +14,7 @@ import { btarVersion, buildEngines } from "./drivers.ts";
 import { type ConfigurationChoice, loadConfiguration } from "./load-configuration.ts";
 import { checkMasterKey, type MasterKey, readMasterKey } from "./key/master-key.ts";
 import { hearParent, leaveParent, type Parent, tellParent } from "./parent.ts";
+import { startTracing } from "./tracing.ts";
 
 /** `btar agent --cloud C`: acts for one cloud until it is told to end. Logs to standard error. */
 export async function runAgent(
@@ -33,10 +34,11 @@ export async function runAgent(
 
   await using opened = new AsyncDisposableStack();
   opened.defer(leaveParent);
+  opened.defer(await startTracing(configuration, { process: `agent ${cloud}`, logger }));
   const catalog = await openCatalog(url, { maxConnections: 8, applicationName: `btar agent ${cloud}`, onError });
   opened.defer(() => catalog.close());
   const masterKey = await checkMasterKey(catalog, foundKey, configuration.dataDirectory);
-  const jobs = await JobQueue.open(catalog, { url, onError });
+  const jobs = await JobQueue.open(catalog, { url, onError, isTraced: configuration.tracing.endpoint !== undefined });
   opened.defer(() => jobs.close());
   const stores = openStores(configuration);
   opened.defer(async () => {

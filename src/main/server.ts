@@ -13,6 +13,7 @@ import { buildEngines } from "./drivers.ts";
 import { type ConfigurationChoice, type LoadedConfiguration, loadConfiguration } from "./load-configuration.ts";
 import { checkMasterKey, type MasterKey, readMasterKey } from "./key/master-key.ts";
 import { checkNewStores } from "./new-stores.ts";
+import { startTracing } from "./tracing.ts";
 
 /** A control plane, and what it stands on. */
 export interface RunningServer {
@@ -45,6 +46,7 @@ export async function startServer(
   const onError = (error: Error) => logger.warn({ reason: describeError(error) }, "the catalog's connection failed");
 
   await using opened = new AsyncDisposableStack();
+  opened.defer(await startTracing(configuration, { process: "server", logger }));
   const catalog = await openCatalog(databaseUrl, { maxConnections: 10, applicationName: "btar server", onError });
   opened.defer(() => catalog.close());
   const masterKey = await checkMasterKey(catalog, options.masterKey, configuration.dataDirectory);
@@ -59,7 +61,11 @@ export async function startServer(
   await adminPassword.settle(isPasswordTaken);
   // Once more: another server may have made the project in between, with a key of its own.
   await checkMasterKey(catalog, masterKey, configuration.dataDirectory);
-  const jobs = await JobQueue.open(catalog, { url: databaseUrl, onError });
+  const jobs = await JobQueue.open(catalog, {
+    url: databaseUrl,
+    onError,
+    isTraced: configuration.tracing.endpoint !== undefined,
+  });
   opened.defer(() => jobs.close());
   const controlPlane = await startControlPlane({
     catalog,

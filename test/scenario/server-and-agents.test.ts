@@ -6,6 +6,7 @@ import { isProcessAlive } from "../../src/platform/process.ts";
 import { BtarProcess, btar, eventually } from "../support/btar-process.ts";
 import { Installation } from "../support/installation.ts";
 import { startPostgres } from "../support/postgres-server.ts";
+import { startTraceReceiver, type TraceReceiver } from "../support/trace-receiver.ts";
 
 /** By the commands, while servers and agents are stopped. */
 async function rotateTheKey(place: Installation, environment: Readonly<Record<string, string>>): Promise<void> {
@@ -38,10 +39,26 @@ async function rotateTheKey(place: Installation, environment: Readonly<Record<st
   assert.match(imported.stdout, /^it opens: catalog, local-a$/m);
 }
 
+/** What the server has asked for and what an agent did of it are one trace; all was sent when they ended. */
+function assertTraced({ spans }: TraceReceiver): void {
+  const names = spans.map(({ process, name }) => `${process}: ${name}`);
+  const of = (process: string, name: string) => spans.find((span) => span.process === process && span.name === name);
+  const asked = of("btar server", "send provision.local-a");
+  const job = of("btar agent local-a", "job provision");
+  assert.ok(asked && job, names.join("\n"));
+  assert.equal(job.traceId, asked.traceId);
+  const attributes = Object.fromEntries(job.attributes.map(({ key, value }) => [key, Object.values(value)[0]]));
+  assert.equal(attributes["btar.cloud"], "local-a");
+  assert.match(String(attributes["btar.job.id"]), /^[0-9a-f-]{36}$/);
+  assert.ok((job.events ?? []).length > 0, "phases are told");
+}
+
 test("the parts run one by one on a catalog of one's own, as they do on many machines", async (context) => {
   await using postgres = await startPostgres({ majorVersion: "18" });
   const { host, port, user, database } = postgres.address;
-  const place = await Installation.make("clouds:\n  local-a: { store: file:a }\n  local-b: { store: file:b }\n");
+  await using receiver = await startTraceReceiver();
+  const clouds = "clouds:\n  local-a: { store: file:a }\n  local-b: { store: file:b }\n";
+  const place = await Installation.make(`${clouds}tracing: { endpoint: "${receiver.url}" }\n`);
   context.after(async () => await place.remove());
   const keyFile = join(place.data, "keys", "master.key");
   const { directory } = place;
@@ -77,6 +94,7 @@ test("the parts run one by one on a catalog of one's own, as they do on many mac
     each.signal("SIGTERM");
     assert.equal(await each.ended(), 0, each.output);
   }
+  assertTraced(receiver);
   const servers = place.serverPids();
   assert.deepEqual(servers.map(isProcessAlive), [true], "a service goes on without its agent");
   await rotateTheKey(place, environment);

@@ -51,6 +51,7 @@ export function testConfiguration(changes: Partial<BtarConfiguration> = {}): Bta
     },
     audit: { retentionDays: 400 },
     prices: { currency: "USD", storedGbMonth: undefined, transferredGb: undefined, stored: [], transferred: [] },
+    tracing: { endpoint: undefined },
     engines: { pg: {}, mysql: { basedirs: [], clone: "auto", cloneDirectory: undefined } },
     restoreRoots: undefined,
     ...changes,

@@ -212,6 +212,12 @@ export const configurationOptions = {
     otherwise: "prices.transferred_gb",
     text: "the same, from one cloud to another one",
   },
+  "tracing.endpoint": {
+    rule: text,
+    form: "URL",
+    otherwise: "none is told",
+    text: "OpenTelemetry collector that traces of jobs are sent to, OTLP over HTTP, such as http://127.0.0.1:4318",
+  },
   "engines.pg.VERSION.basedir": {
     rule: text,
     form: "PATH",

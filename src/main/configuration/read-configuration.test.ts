@@ -57,6 +57,7 @@ test("an empty file gives the defaults, with two clouds on this machine", () => 
     },
     audit: { retentionDays: 400 },
     prices: { currency: "USD", storedGbMonth: undefined, transferredGb: undefined, stored: [], transferred: [] },
+    tracing: { endpoint: undefined },
     engines: { pg: {}, mysql: { basedirs: [], clone: "auto", cloneDirectory: undefined } },
     restoreRoots: undefined,
   });
@@ -97,6 +98,7 @@ prices:
   transferred_gb: 0.01
   stored: { aws-eu-central-1: 0.025 }
   transferred: { "aws-eu-west-1->aws-eu-central-1": 0.05 }
+tracing: { endpoint: "http://collector.example:4318" }
 engines: { pg: { 17: { basedir: /usr/lib/postgresql/17 } }, mysql: { basedir: [/opt/mysql-8.4, mysql-9.7], clone: local, clone_directory: clones } }
 restore_roots: [/srv/pg, restored]
 `);
@@ -139,6 +141,7 @@ restore_roots: [/srv/pg, restored]
     stored: [{ cloud: "aws-eu-central-1", gbMonth: 0.025 }],
     transferred: [{ from: "aws-eu-west-1", to: "aws-eu-central-1", gb: 0.05 }],
   });
+  assert.deepEqual(configuration.tracing, { endpoint: "http://collector.example:4318/v1/traces" });
   assert.deepEqual(configuration.engines.pg, { "17": { basedir: "/usr/lib/postgresql/17" } });
   assert.deepEqual(configuration.engines.mysql, {
     basedirs: ["/opt/mysql-8.4", "/srv/btar/mysql-9.7"],
@@ -204,6 +207,7 @@ const refusals: readonly (readonly [title: string, text: string, expected: RegEx
     /prices\.transferred has "local-north" \(give FROM->TO: NUMBER/,
   ],
   ["a price below nothing", "prices: { stored_gb_month: -1 }", /prices\.stored_gb_month is -1 .*from 0 to/],
+  ["an address of traces that is no URL", "tracing: { endpoint: here }", /tracing\.endpoint is "here" .*give a URL/],
   ["a size of zero", "limits: { retained_log: 0 }", /limits\.retained_log is "0"/],
   ["an address without port", "listen: localhost", /^btar\.yaml:1:9: listen is "localhost" .*HOST:PORT/],
   ["a port beyond 65535", "listen: 127.0.0.1:70000", /listen is "127\.0\.0\.1:70000"/],

@@ -63,6 +63,7 @@ export function readConfiguration(text: string, options: ReadOptions): ReadConfi
       root.section("prices"),
       clouds.map(({ name }) => name),
     ),
+    tracing: { endpoint: readEndpoint(root.section("tracing")) },
     engines: readEngines(root.section("engines"), options.baseDirectory),
     restoreRoots: root.texts("restore_roots")?.map((path) => resolve(options.baseDirectory, path)),
   };
@@ -186,6 +187,20 @@ function readEngines(engines: ConfigurationSection, baseDirectory: string): Btar
       cloneDirectory: cloneDirectory === undefined ? undefined : resolve(baseDirectory, cloneDirectory),
     },
   };
+}
+
+/** A collector's address alone means its path for traces. */
+function readEndpoint(tracing: ConfigurationSection): string | undefined {
+  const text = tracing.text("endpoint");
+  if (text === undefined) return undefined;
+  const url = URL.parse(text);
+  if (url?.protocol !== "http:" && url?.protocol !== "https:") {
+    throw tracing.refuseAt("endpoint", {
+      what: `tracing.endpoint is "${text}"`,
+      hint: "give a URL, such as http://127.0.0.1:4318",
+    });
+  }
+  return url.pathname === "/" ? new URL("/v1/traces", url).href : url.href;
 }
 
 function readClone(mysql: ConfigurationSection): BtarConfiguration["engines"]["mysql"]["clone"] {
