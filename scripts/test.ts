@@ -17,6 +17,7 @@ interface Step {
 
 const checks: readonly Step[] = [
   { title: "types", program: join(bin, "tsc"), args: ["--noEmit", "-p", "."] },
+  { title: "types of the console", program: join(bin, "tsc"), args: ["--noEmit", "-p", "console"] },
   { title: "lint and import directions", program: join(bin, "oxlint"), args: ["--type-aware", "--deny-warnings"] },
   { title: "format", program: join(bin, "biome"), args: ["format", "."] },
 ];
@@ -39,7 +40,7 @@ const steps: readonly Step[] =
     ? [testRun("named tests", named, 1)]
     : [
         ...checks,
-        testRun("unit and property tests", ["src/**/*.test.ts", "test/architecture/**/*.test.ts"], 2),
+        testRun("unit and property tests", ["{src,console}/**/*.test.ts", "test/architecture/**/*.test.ts"], 2),
         // Servers share two cores: few files at once, so that deadlines mean what they say.
         testRun("conformance, scenario and fault tests", ["test/{conformance,scenario,fault}/**/*.test.ts"], 2),
       ];

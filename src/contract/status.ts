@@ -88,6 +88,7 @@ export const protectionAnswer = Type.Object({
 });
 
 export const statusAnswer = Type.Object({
+  lag_objective_seconds: Type.Integer({ description: "Lag of a location above which its service counts as at risk" }),
   clouds: Type.Array(
     Type.Object({
       cloud_name: Type.String({ description: "Name" }),
@@ -124,3 +125,21 @@ export const statusAnswer = Type.Object({
 });
 
 export const healthAnswer = Type.Object({ status: Type.Enum(["live", "ready"]) });
+
+export const lagQuery = Type.Object({
+  services: Type.Optional(Type.String({ description: "Names, separated by commas; 100 at most", maxLength: 6500 })),
+});
+
+/** The last hour of services at once, for small charts. */
+export const lagAnswer = Type.Object({
+  step_seconds: Type.Integer({ description: "Between two values" }),
+  services: Type.Array(
+    Type.Object({
+      service_name: Type.String({ description: "Name" }),
+      lag_seconds: Type.Array(nullable(Type.Number()), {
+        description: "Of the additional cloud that is furthest behind, oldest first; null: not known",
+      }),
+      rpo_seconds: Type.Array(nullable(Type.Number()), { description: "Data at risk there" }),
+    }),
+  ),
+});

@@ -16,6 +16,8 @@ export interface ControlPlaneContext {
   readonly engines: Engines;
   readonly logger: Logger;
   readonly clock: Clock;
+  /** Where the built console is; asked for when a page is wanted first. Undefined: there is none. */
+  readonly consoleDirectory?: (() => Promise<string>) | undefined;
 }
 
 /** Names of the configured clouds, in the order of the configuration. */

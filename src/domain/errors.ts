@@ -35,6 +35,7 @@ export const errorRules = {
   TOO_MANY_ATTEMPTS: { kind: "limited", isRetryable: false },
   INSECURE_CONNECTION: { kind: "forbidden", isRetryable: false },
   ROLE_TOO_LOW: { kind: "forbidden", isRetryable: false },
+  CROSS_SITE_REQUEST: { kind: "forbidden", isRetryable: false },
   NOT_A_PROJECT_MEMBER: { kind: "forbidden", isRetryable: false },
   SERVICE_PROTECTED: { kind: "forbidden", isRetryable: false },
   NOT_FOUND: { kind: "not_found", isRetryable: false },

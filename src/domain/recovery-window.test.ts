@@ -1,6 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { backupForTime, reachOfBackups, recoveryWindow, type WindowLogRange } from "./recovery-window.ts";
+import {
+  backupForTime,
+  joinedWindows,
+  reachOfBackups,
+  recoveryWindow,
+  type WindowLogRange,
+} from "./recovery-window.ts";
 
 const at = (time: string) => new Date(`2026-03-01T${time}:00Z`);
 const position = (number: number) => String(number).padStart(16, "0");
@@ -58,4 +64,20 @@ test("the log goes on through a later timeline of the same server, not through a
   assert.deepEqual(recoveryWindow(backups, promoted)?.latestAt, at("10:50"));
   const replaced = [range(5, 40, "10:20"), range(32, 60, "10:50", "8-00000002")];
   assert.deepEqual(recoveryWindow(backups, replaced)?.latestAt, at("10:20"));
+});
+
+test("P5: what base backups reach is joined where it touches, and a gap stays one", () => {
+  const reach = (backupId: string, from: string, until: string) => ({
+    backupId,
+    earliestAt: at(from),
+    latestAt: at(until),
+  });
+  assert.deepEqual(
+    joinedWindows([reach("c", "14:00", "15:00"), reach("b", "11:00", "12:00"), reach("a", "10:00", "11:30")]),
+    [
+      { earliestAt: at("10:00"), latestAt: at("12:00") },
+      { earliestAt: at("14:00"), latestAt: at("15:00") },
+    ],
+  );
+  assert.deepEqual(joinedWindows([]), []);
 });

@@ -90,3 +90,16 @@ function logChain(backup: WindowBackup, ranges: readonly WindowLogRange[]): read
 export function serverOf(stream: string): string {
   return stream.slice(0, stream.lastIndexOf("-"));
 }
+
+/** All times that some base backup reaches, oldest first; between two spans lies a gap. */
+export function joinedWindows(
+  reach: readonly RecoveryWindow[],
+): readonly Pick<RecoveryWindow, "earliestAt" | "latestAt">[] {
+  const spans: Pick<RecoveryWindow, "earliestAt" | "latestAt">[] = [];
+  for (const { earliestAt, latestAt } of [...reach].sort((a, b) => a.earliestAt.getTime() - b.earliestAt.getTime())) {
+    const last = spans.at(-1);
+    if (!last || earliestAt > last.latestAt) spans.push({ earliestAt, latestAt });
+    else if (latestAt > last.latestAt) spans.splice(-1, 1, { earliestAt: last.earliestAt, latestAt });
+  }
+  return spans;
+}

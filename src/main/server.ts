@@ -7,6 +7,7 @@ import { writeFileDurably } from "../platform/files.ts";
 import { createLogger, type Logger } from "../platform/logger.ts";
 import { prepareAdminPassword } from "./admin-password.ts";
 import { prepareAdminToken } from "./admin-token.ts";
+import { consoleDirectory } from "./console-directory.ts";
 import { dataFiles, makeDataDirectory } from "./data-directory.ts";
 import { requireDatabaseUrl } from "./database-url.ts";
 import { buildEngines } from "./drivers.ts";
@@ -74,6 +75,7 @@ export async function startServer(
     masterKey: masterKey.key,
     engines: buildEngines(loaded, logger),
     logger,
+    consoleDirectory: () => consoleDirectory(say),
   });
   opened.defer(() => controlPlane.close());
   await writeFileDurably(files.url, `${controlPlane.url}\n`, { mode: 0o644 });

@@ -32,6 +32,7 @@ after(async () => {
 /** Bodies that are right in themselves, by route; what they name need not exist. */
 const bodies: Readonly<Record<string, object>> = {
   "POST /v1/userauth": { email: "ann@example.test", password: "correct horse" },
+  "POST /v1/btar/session": { email: "ann@example.test", password: "correct horse" },
   "PUT /v1/me/password": { password: "correct horse", new_password: "battery staple" },
   "POST /v1/btar/user": { email: "ann@example.test" },
   "PUT /v1/btar/user/{email}": { state: "disabled" },
@@ -59,6 +60,7 @@ const bodies: Readonly<Record<string, object>> = {
   "PUT /v1/project/{project}/service/{service}/backups/{backup}": { kept: true },
   "PUT /v1/project/{project}/service/{service}/btar/locations/{cloud}": { paused: true },
   "POST /v1/project/{project}/service/{service}/btar/verify": { location: "local-north" },
+  "POST /v1/project/{project}/service/{service}/btar/fork_plan": { location: "local-north" },
   "POST /v1/project/{project}/service/{service}/restore": { location: "local-north", directory: "/srv/x" },
   "POST /v1/project/{project}/service/{service}/logs": { sort_order: "asc" },
   "POST /v1/project/{project}/service/{service}/metrics": { period: "hour" },
@@ -68,6 +70,8 @@ const bodies: Readonly<Record<string, object>> = {
 
 /** Those that may be left out. */
 const optionalBodies = /\/(logs|metrics|report)$/;
+
+const logins = new Set(["POST /v1/userauth", "POST /v1/btar/session"]);
 
 /** What the tests look at in the API's description of itself. */
 interface OpenApi {
@@ -143,12 +147,15 @@ test("every route but the public ones wants a token", async () => {
   for (const route of all) {
     const what = `${route.method} ${route.path}`;
     const answer = await send(route, { project: "demo" });
-    if (route.path === "/v1/userauth") assert.match(assertRefusal(answer, 403, what), /Authentication failed/);
+    if (logins.has(what)) assert.match(assertRefusal(answer, 403, what), /Authentication failed/);
     else if (route.isPublic) assert.equal(answer.status, 200, what);
     else assert.match(assertRefusal(answer, 401, what), /Missing token/, what);
   }
   const open = all.filter(({ isPublic }) => isPublic).map(({ path }) => path);
-  const expected = ["/livez", "/readyz", "/v1/clouds", "/v1/service_types", "/v1/service_versions", "/v1/userauth"];
+  const expected = [
+    ...["/livez", "/readyz", "/v1/btar/session", "/v1/clouds", "/v1/service_types", "/v1/service_versions"],
+    "/v1/userauth",
+  ];
   assert.deepEqual(open.toSorted(), expected);
 });
 
@@ -192,7 +199,8 @@ test("every answer is described, and what is not described is not sent", async (
   assert.equal(body.openapi, "3.1.0");
   for (const [path, methods] of Object.entries(body.paths)) {
     for (const [method, { summary, responses }] of Object.entries(methods)) {
-      const schema = responses?.["200"]?.content?.["application/json"]?.schema ?? {};
+      const content = responses?.["200"]?.content;
+      const schema = (content?.["application/json"] ?? content?.["text/event-stream"])?.schema ?? {};
       assert.ok(
         "properties" in schema || "patternProperties" in schema || "additionalProperties" in schema,
         `${method} ${path}`,

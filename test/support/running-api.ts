@@ -118,9 +118,13 @@ export class RunningApi extends WireClient {
     this.#controlPlane = controlPlane;
   }
 
-  static async start(configuration: BtarConfiguration = testConfiguration()): Promise<RunningApi> {
+  /** @param consoleDirectory of a built console; without it there is none */
+  static async start(
+    configuration: BtarConfiguration = testConfiguration(),
+    consoleDirectory?: () => Promise<string>,
+  ): Promise<RunningApi> {
     const opened = await openTestCatalog(configuration);
-    return new RunningApi(opened, await startControlPlane(opened.context));
+    return new RunningApi(opened, await startControlPlane({ ...opened.context, consoleDirectory }));
   }
 
   async close(): Promise<void> {

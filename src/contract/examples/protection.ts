@@ -72,6 +72,7 @@ export const locationExample: Protection = {
 };
 
 export const statusExample: Static<typeof statusAnswer> = {
+  lag_objective_seconds: 900,
   clouds: [
     {
       cloud_name: primaryCloud,

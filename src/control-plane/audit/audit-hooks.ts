@@ -16,7 +16,7 @@ declare module "fastify" {
   }
 }
 
-const logIn = "/v1/userauth";
+const logIns: ReadonlySet<string | undefined> = new Set(["POST /v1/userauth", "POST /v1/btar/session"]);
 
 /**
  * Writes down who asks for a change, before it is made, and what came of it: an entry without an outcome is of a process
@@ -53,7 +53,7 @@ function isChange({ method, routeOptions }: FastifyRequest): boolean {
 
 /** What never came to its work, or is no change, and is written down all the same. */
 function isNoted(request: FastifyRequest, reply: FastifyReply): boolean {
-  if (request.routeOptions.url === logIn) return reply.statusCode !== 429;
+  if (logIns.has(`${request.method} ${request.routeOptions.url}`)) return reply.statusCode !== 429;
   if (!request.token || request.routeOptions.url === undefined) return false;
   return isChange(request) || reply.statusCode === 403;
 }

@@ -9,6 +9,8 @@ import { addAuditHooks } from "../audit/audit-hooks.ts";
 import { auditRoutes } from "../audit/routes.ts";
 import { backupRoutes } from "../backups/routes.ts";
 import { catalogueRoutes } from "../catalogue/routes.ts";
+import { changeRoutes } from "../changes/routes.ts";
+import { Console } from "../console/console.ts";
 import type { ControlPlaneContext } from "../context.ts";
 import { deletedServiceRoutes } from "../deleted-services/routes.ts";
 import { estimateRoutes } from "../estimate/routes.ts";
@@ -23,6 +25,7 @@ import { memberRoutes } from "../members/routes.ts";
 import { metricsRoutes } from "../metrics/routes.ts";
 import { projectRoutes } from "../projects/routes.ts";
 import { rebuildRoutes } from "../rebuild/routes.ts";
+import { recoveryRoutes } from "../recovery/routes.ts";
 import { serverRoutes } from "../servers/routes.ts";
 import { serviceAccountRoutes } from "../services/account-routes.ts";
 import { attachRoutes } from "../services/attach-routes.ts";
@@ -63,6 +66,8 @@ const featureRoutes = [
   lostRangeRoutes,
   jobRoutes,
   statusRoutes,
+  changeRoutes,
+  recoveryRoutes,
   rebuildRoutes,
   healthRoutes,
   metricsRoutes,
@@ -97,9 +102,12 @@ export async function createApiServer(context: ControlPlaneContext, tls?: TlsSer
   app.decorateRequest("token", undefined);
   app.decorateRequest("role", undefined);
   const tokens = tokenLoader(context);
+  const consolePages = new Console(context.consoleDirectory);
   app.addHook("onRequest", async (request, reply) => {
     reply.header("x-request-id", request.id);
     proxies.refuseOthers(request);
+    if (request.headers.cookie !== undefined) reply.header("cache-control", "no-store");
+    if (request.is404 && consolePages.isFor(request)) return;
     await authenticate(context, tokens, request);
     const names = Object.values((request.params ?? {}) as Readonly<Record<string, string>>);
     if (!names.every(isStorable)) {
@@ -127,7 +135,9 @@ export async function createApiServer(context: ControlPlaneContext, tls?: TlsSer
   });
   const unknown = new UnknownRoutes();
   app.addHook("onRoute", (route) => unknown.add(route));
-  app.setNotFoundHandler((request, reply) => unknown.answer(request, reply));
+  app.setNotFoundHandler((request, reply) =>
+    consolePages.isFor(request) ? consolePages.answer(request, reply) : unknown.answer(request, reply),
+  );
   await app.register(swagger, { openapi });
   await app.register(async (routes) => {
     const typed = routes.withTypeProvider<TypeBoxTypeProvider>();

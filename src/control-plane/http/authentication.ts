@@ -3,6 +3,7 @@ import { findAccessTokens, type PersonalToken, touchAccessToken } from "../../ca
 import { BtarError } from "../../domain/errors.ts";
 import { BatchLoader } from "../../platform/batch-loader.ts";
 import type { ControlPlaneContext } from "../context.ts";
+import { sessionToken } from "../people/session-cookie.ts";
 
 declare module "fastify" {
   interface FastifyRequest {
@@ -20,14 +21,15 @@ export function tokenLoader({ catalog }: ControlPlaneContext): TokenLoader {
   return new BatchLoader(async (texts) => await findAccessTokens(catalog.db, texts));
 }
 
-/** Finds out who asks. @throws {BtarError} TOKEN_INVALID, TOKEN_EXPIRED */
+/** Finds out who asks, by a token or a session. @throws {BtarError} TOKEN_INVALID, TOKEN_EXPIRED, CROSS_SITE_REQUEST */
 export async function authenticate(
   context: ControlPlaneContext,
   tokens: TokenLoader,
   request: FastifyRequest,
 ): Promise<void> {
   if (request.routeOptions.config.access === "public") return;
-  const text = schemes.exec(request.headers.authorization ?? "")?.[1];
+  const { authorization } = request.headers;
+  const text = authorization === undefined ? sessionToken(request) : schemes.exec(authorization)?.[1];
   if (text === undefined) {
     throw new BtarError("TOKEN_INVALID", {
       message: "Missing token",

@@ -32,6 +32,8 @@ export const routeAccess: Readonly<Record<string, RouteAccess>> = {
   "GET /v1/account/:account/service_versions": "anybody",
   // oneself
   "POST /v1/userauth": "public",
+  "POST /v1/btar/session": "public",
+  "DELETE /v1/btar/session": "anybody",
   "GET /v1/me": "anybody",
   "PUT /v1/me/password": "whole_token",
   "POST /v1/me/expire_tokens": "whole_token",
@@ -74,6 +76,8 @@ export const routeAccess: Readonly<Record<string, RouteAccess>> = {
   "GET /v1/project/:project/service-types/:type/plans/:plan": "read_only",
   "GET /v1/project/:project/pricing/service-types/:type/plans/:plan/clouds/:cloud": "read_only",
   "GET /v1/project/:project/btar/status": "read_only",
+  "GET /v1/project/:project/btar/lag": "read_only",
+  "GET /v1/project/:project/btar/changes": "read_only",
   "GET /v1/project/:project/btar/deleted_services": "read_only",
   "GET /v1/project/:project/btar/audit": "admin",
   "POST /v1/project/:project/btar/rebuild": "super_admin",
@@ -109,6 +113,8 @@ export const routeAccess: Readonly<Record<string, RouteAccess>> = {
   "DELETE /v1/project/:project/service/:service/db/:database": "developer",
   // backups
   "GET /v1/project/:project/service/:service/btar": "read_only",
+  "GET /v1/project/:project/service/:service/btar/reach": "read_only",
+  "POST /v1/project/:project/service/:service/btar/fork_plan": "read_only",
   "GET /v1/project/:project/service/:service/backups": "read_only",
   "POST /v1/project/:project/service/:service/backups": "developer",
   "GET /v1/project/:project/service/:service/backups/:backup": "read_only",
@@ -128,6 +134,7 @@ export const readingRoutes: ReadonlySet<string> = new Set([
   "POST /v1/project/:project/service/:service/logs",
   "POST /v1/project/:project/service/:service/metrics",
   "POST /v1/project/:project/service/:service/backup_to_another_region/report",
+  "POST /v1/project/:project/service/:service/btar/fork_plan",
 ]);
 
 declare module "fastify" {

@@ -1,5 +1,6 @@
 import type { RouteOptions } from "fastify";
 import * as backups from "../../contract/examples/backups.ts";
+import * as consoles from "../../contract/examples/console.ts";
 import * as jobs from "../../contract/examples/jobs.ts";
 import * as people from "../../contract/examples/people.ts";
 import * as protection from "../../contract/examples/protection.ts";
@@ -15,12 +16,15 @@ const service = "/v1/project/:project/service/:service";
 /** Of every route that is btar's own: an example of what is sent, and of the answer, for the API's description. */
 export const routeExamples: Readonly<Record<string, RouteExample>> = {
   "PUT /v1/me/password": { body: people.changeMyPasswordBodyExample, answer: { message: "the password was changed" } },
+  "POST /v1/btar/session": { body: consoles.newSessionBodyExample, answer: consoles.sessionExample },
+  "DELETE /v1/btar/session": { answer: consoles.endedSessionExample },
   "GET /v1/btar/audit": { answer: people.auditExample },
   "GET /v1/btar/user": { answer: people.peopleExample },
   "POST /v1/btar/user": { body: people.createPersonBodyExample, answer: people.newPersonExample },
   "PUT /v1/btar/user/:email": { body: people.changePersonBodyExample, answer: people.changedPersonExample },
   "DELETE /v1/btar/user/:email": { answer: people.deletedPersonExample },
   "GET /v1/project/:project/btar/status": { answer: protection.statusExample },
+  "GET /v1/project/:project/btar/lag": { answer: consoles.lagExample },
   "GET /v1/project/:project/btar/audit": { answer: people.auditExample },
   "GET /v1/project/:project/btar/deleted_services": { answer: protection.deletedServicesExample },
   "POST /v1/project/:project/btar/rebuild": { body: jobs.rebuildBodyExample, answer: jobs.rebuildExample },
@@ -34,6 +38,8 @@ export const routeExamples: Readonly<Record<string, RouteExample>> = {
   },
   [`GET ${service}/btar`]: { answer: protection.protectionExample },
   [`GET ${service}/btar/estimate/:cloud`]: { answer: backups.estimateExample },
+  [`GET ${service}/btar/reach`]: { answer: consoles.reachExample },
+  [`POST ${service}/btar/fork_plan`]: { body: consoles.forkPlanBodyExample, answer: consoles.forkPlanExample },
   [`PUT ${service}/btar/locations/:cloud`]: {
     body: protection.locationBodyExample,
     answer: protection.locationExample,

@@ -11,11 +11,13 @@ import { actorOf } from "../http/authentication.ts";
 import { membershipsOf } from "../projects/memberships.ts";
 import { logIn } from "./log-in.ts";
 import { LoginLimits } from "./login-limits.ts";
+import { sessionRoutes } from "./session-routes.ts";
 
 /** Logging in, and what one is then. */
 export function loginRoutes(app: ApiServer, context: ControlPlaneContext): void {
   const { db } = context.catalog;
   const limits = new LoginLimits(context.clock);
+  sessionRoutes(app, context, limits);
 
   app.post(
     "/v1/userauth",

@@ -1,5 +1,5 @@
 import { projectPath, servicePath } from "../../contract/paths.ts";
-import { protectionAnswer, statusAnswer } from "../../contract/status.ts";
+import { lagAnswer, lagQuery, protectionAnswer, statusAnswer } from "../../contract/status.ts";
 import type { ControlPlaneContext } from "../context.ts";
 import { answers } from "../http/answers.ts";
 import type { ApiServer } from "../http/api-server.ts";
@@ -8,6 +8,7 @@ import { findService } from "../services/find-service.ts";
 import { affectedBy } from "./affected-services.ts";
 import { cloudStates, namesOfDown } from "./cloud-states.ts";
 import { protectionFields, protectionsFields } from "./protection.ts";
+import { recentLag } from "./recent-lag.ts";
 
 export function statusRoutes(app: ApiServer, context: ControlPlaneContext): void {
   app.get(
@@ -30,7 +31,28 @@ export function statusRoutes(app: ApiServer, context: ControlPlaneContext): void
         ...state,
         affected: state.is_up ? [] : affectedBy(state.cloud_name, services, downClouds),
       }));
-      return { clouds, services: [...services] };
+      return {
+        lag_objective_seconds: context.configuration.limits.lagObjectiveSeconds,
+        clouds,
+        services: [...services],
+      };
+    },
+  );
+
+  app.get(
+    "/v1/project/:project/btar/lag",
+    {
+      schema: {
+        summary: "Lag and data at risk of several services in the last hour",
+        params: projectPath,
+        querystring: lagQuery,
+        response: answers(lagAnswer),
+      },
+    },
+    async (request) => {
+      const { name: project } = await findProject(context, request.params.project);
+      const names = (request.query.services ?? "").split(",").filter((name) => name !== "");
+      return await recentLag(context, { project, names });
     },
   );
 

@@ -1,0 +1,30 @@
+/** What the API answers, by the contract that the server holds to. */
+import type { Static } from "typebox";
+import type { backup, backupsAnswer } from "../../../src/contract/backups.ts";
+import type { chart } from "../../../src/contract/charts.ts";
+import type { cloudsAnswer } from "../../../src/contract/clouds.ts";
+import type { job } from "../../../src/contract/jobs.ts";
+import type { meAnswer, peopleAnswer } from "../../../src/contract/people.ts";
+import type { eventsAnswer, projectsAnswer } from "../../../src/contract/projects.ts";
+import type { forkPlanAnswer, reachAnswer } from "../../../src/contract/recovery.ts";
+import type { service } from "../../../src/contract/services.ts";
+import type { protectionAnswer, statusAnswer } from "../../../src/contract/status.ts";
+import type { tokensAnswer } from "../../../src/contract/access-tokens.ts";
+
+export type Status = Static<typeof statusAnswer>;
+export type CloudStatus = Status["clouds"][number];
+export type Protection = Static<typeof protectionAnswer>;
+export type Location = Protection["locations"][number];
+export type Service = Static<typeof service>;
+export type Backup = Static<typeof backup>;
+export type Backups = Static<typeof backupsAnswer>;
+export type Reach = Static<typeof reachAnswer>;
+export type ForkPlan = Static<typeof forkPlanAnswer>;
+export type Job = Static<typeof job>;
+export type Event = Static<typeof eventsAnswer>["events"][number];
+export type Cloud = Static<typeof cloudsAnswer>["clouds"][number];
+export type Me = Static<typeof meAnswer>["user"];
+export type Project = Static<typeof projectsAnswer>["projects"][number];
+export type Person = Static<typeof peopleAnswer>["users"][number];
+export type Token = Static<typeof tokensAnswer>["tokens"][number];
+export type Chart = Static<typeof chart>;

@@ -1,0 +1,43 @@
+/**
+ * `npm run console:shots`: pictures of every page of the console, light and dark, small and large, into the folder
+ * `console-shots`, of an installation with services in every state. For whoever changed something: look at them.
+ */
+import { mkdirSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { startBrowser } from "../test/support/browser.ts";
+import { ConsolePages, consolePaths } from "../test/support/console-pages.ts";
+import { ConsoleScene } from "../test/support/console-scene.ts";
+
+const directory = join(dirname(import.meta.dirname), "console-shots");
+mkdirSync(directory, { recursive: true });
+
+const sizes = { small: { width: 360, height: 740 }, large: { width: 1440, height: 900 } } as const;
+
+const scene = await ConsoleScene.make();
+await scene.furnish();
+const browser = await startBrowser();
+try {
+  await shootAll("");
+  await scene.loseRegion();
+  await shootAll("down-");
+} finally {
+  await browser.close();
+  await scene.close();
+}
+
+async function shootAll(prefix: string): Promise<void> {
+  for (const [size, viewport] of Object.entries(sizes)) {
+    for (const colorScheme of ["light", "dark"] as const) {
+      const pages = await ConsolePages.open(browser, { url: scene.api.url, viewport, colorScheme });
+      for (const [name, path] of Object.entries(consolePaths)) {
+        await pages.goTo(path);
+        await pages.page.screenshot({
+          path: join(directory, `${prefix}${name}-${size}-${colorScheme}.png`),
+          fullPage: true,
+        });
+      }
+      await pages.close();
+      process.stdout.write(`${prefix}${size} ${colorScheme}\n`);
+    }
+  }
+}

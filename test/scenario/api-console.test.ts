@@ -1,0 +1,219 @@
+import assert from "node:assert/strict";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { changePerson, requirePerson } from "../../src/catalog/people.ts";
+import { adminEmail } from "../../src/control-plane/bootstrap.ts";
+import { hashPassword } from "../../src/platform/password-hash.ts";
+import { type Refusal, RunningApi, testConfiguration } from "../support/running-api.ts";
+import { SimulatedAgent } from "../support/simulated-agent.ts";
+
+const password = "correct horse battery";
+const consoleHeader = { "x-btar-console": "1" };
+
+let api: RunningApi;
+let agent: SimulatedAgent;
+let directory: string;
+before(async () => {
+  directory = await mkdtemp(join(tmpdir(), "btar-test-"));
+  await mkdir(join(directory, "assets"));
+  await writeFile(join(directory, "index.html"), '<meta name="btar-nonce" content="BTAR_NONCE"><title>btar</title>');
+  await writeFile(join(directory, "assets", "index-1.js"), "let a;");
+  await writeFile(join(directory, "assets", "index-1.js.br"), "compressed");
+  api = await RunningApi.start(testConfiguration(), async () => directory);
+  agent = new SimulatedAgent(api);
+  await agent.register("aws-eu-west-1");
+  await agent.register("aws-eu-central-1");
+  const admin = await requirePerson(api.catalog.db, adminEmail);
+  await changePerson(api.catalog.db, admin, { passwordHash: await hashPassword(password) });
+});
+after(async () => {
+  await api.close();
+  await rm(directory, { recursive: true, force: true });
+});
+
+async function get(path: string, headers: Readonly<Record<string, string>> = {}): Promise<Response> {
+  return await fetch(`${api.url}${path}`, { headers });
+}
+
+async function signIn(headers: Readonly<Record<string, string>> = {}): Promise<{ cookie: string; set: string }> {
+  const response = await fetch(`${api.url}/v1/btar/session`, {
+    method: "POST",
+    headers: { "content-type": "application/json", ...headers },
+    body: JSON.stringify({ email: adminEmail, password }),
+  });
+  assert.equal(response.status, 200, await response.text());
+  const set = response.headers.get("set-cookie") ?? "";
+  return { cookie: set.split(";")[0] ?? "", set };
+}
+
+test("a session's cookie is kept from scripts and other sites, and over TLS from the open network", async () => {
+  const { set } = await signIn();
+  assert.match(set, /^btar-session=\S+; Expires=.+; Path=\/; HttpOnly; SameSite=Strict$/);
+  // What a proxy says counts only where it is configured.
+  assert.doesNotMatch((await signIn({ "x-forwarded-proto": "https" })).set, /Secure/);
+});
+
+test("a session's cookie is taken with the console's header only: other sites' pages cannot send that", async () => {
+  const { cookie } = await signIn();
+  const answer = await get("/v1/me", { cookie, ...consoleHeader });
+  assert.equal(answer.status, 200);
+  assert.equal(answer.headers.get("cache-control"), "no-store");
+  for (const method of ["GET", "POST", "DELETE"]) {
+    const refused = await fetch(`${api.url}/v1/access_token`, { method, headers: { cookie } });
+    assert.equal(refused.status, 403);
+    assert.equal(((await refused.json()) as Refusal).errors[0]?.error_code, "cross_site_request");
+  }
+  assert.equal((await get("/v1/me", { cookie: "btar-session=%", ...consoleHeader })).status, 401);
+});
+
+test("logging out ends the session's token, and the cookie", async () => {
+  const { cookie } = await signIn();
+  const headers = { cookie, ...consoleHeader };
+  const out = await fetch(`${api.url}/v1/btar/session`, { method: "DELETE", headers });
+  assert.match(out.headers.get("set-cookie") ?? "", /^btar-session=; Max-Age=0;/);
+  assert.equal((await get("/v1/me", headers)).status, 401);
+});
+
+test("every path that is not the API's is a view of the console, under a strict policy", async () => {
+  const html = { accept: "text/html,*/*;q=0.8" };
+  const nonces = new Set<string>();
+  for (const path of ["/", "/projects/demo/services/shop", "/index.html"]) {
+    const answer = await get(path, html);
+    const policy = answer.headers.get("content-security-policy") ?? "";
+    assert.match(policy, /^default-src 'none'; script-src 'self'; style-src 'self' 'nonce-[^']{20,}';/, path);
+    const nonce = /'nonce-([^']+)'/.exec(policy)?.[1] ?? "";
+    assert.ok((await answer.text()).includes(`content="${nonce}"`));
+    assert.equal(answer.headers.get("cache-control"), "no-store");
+    assert.equal(answer.headers.get("x-frame-options"), "DENY");
+    nonces.add(nonce);
+  }
+  assert.equal(nonces.size, 3, "each answer has its own");
+});
+
+test("the console never answers for the API", async () => {
+  const html = { accept: "text/html" };
+  assert.equal((await get("/v1/nothing", html)).status, 401);
+  const known = await get("/v1/nothing", { ...html, authorization: `aivenv1 ${api.token}` });
+  assert.deepEqual([known.status, known.headers.get("content-type")?.split(";")[0]], [404, "application/json"]);
+  assert.equal((await get("/metrics", html)).status, 401);
+  assert.equal((await get("/livez", html)).status, 200);
+  assert.equal((await get("/nothing")).status, 401);
+  assert.equal((await fetch(`${api.url}/nothing`, { method: "POST", headers: html })).status, 401);
+});
+
+test("what a page loads is kept by the browser for ever, and sent compressed to who takes that", async () => {
+  const { body } = await api.send("GET", "/assets/none.js").catch(() => ({ body: undefined }));
+  assert.match(body?.message ?? "", /There is no \/assets\/none\.js/);
+  const plain = await get("/assets/index-1.js", { "accept-encoding": "gzip" });
+  assert.equal(await plain.text(), "let a;");
+  assert.match(plain.headers.get("cache-control") ?? "", /immutable/);
+  assert.equal(plain.headers.get("content-type"), "text/javascript; charset=utf-8");
+  const { headers } = await fetch(`${api.url}/assets/index-1.js`, {
+    method: "HEAD",
+    headers: { "accept-encoding": "br" },
+  });
+  assert.deepEqual([headers.get("content-encoding"), headers.get("vary")], ["br", "accept-encoding"]);
+  assert.equal((await get("/assets/../index.html/../../etc/passwd")).status, 401);
+});
+
+async function createShop(name: string): Promise<void> {
+  await api.avn("POST", "/project/demo/service", {
+    service_name: name,
+    service_type: "pg",
+    plan: "startup-4",
+    cloud: "aws-eu-west-1",
+    user_config: { additional_backup_regions: ["aws-eu-central-1"] },
+  });
+  await agent.runs(name);
+}
+
+test("changes are told as they happen, whoever makes them, until the token ends", async () => {
+  await createShop("told");
+  const made = await api.avn<{ full_token: string; token_prefix: string }>("POST", "/access_token", {
+    description: "stream",
+  });
+  const abort = new AbortController();
+  const response = await fetch(`${api.url}/v1/project/demo/btar/changes`, {
+    headers: { authorization: `Bearer ${made.body.full_token}` },
+    signal: abort.signal,
+  });
+  assert.equal(response.headers.get("content-type"), "text/event-stream");
+  const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader();
+  let text = "";
+  const until = async (wanted: RegExp) => {
+    while (!wanted.test(text)) {
+      const { done, value } = (await reader?.read()) ?? { done: true, value: "" };
+      assert.ok(!done, text);
+      text += value;
+    }
+  };
+  await until(/listening/);
+  // The first look at the catalog is what later ones are compared with: changes go on until one is told.
+  const timer = setInterval(() => {
+    void api.avn("PUT", "/project/demo/service/told/btar/locations/aws-eu-central-1", { paused: true });
+    void api.avn("PUT", "/project/demo/service/told/btar/locations/aws-eu-central-1", { paused: false });
+  }, 100);
+  await until(/event: changed\ndata: \{"services":\["told"\],.*"events":true\}\n\n/);
+  clearInterval(timer);
+  abort.abort();
+  const refused = await api.avn("GET", "/project/nope/btar/changes");
+  assert.equal(refused.status, 404);
+});
+
+test("P5: the reach of a location leaves its gaps out, and a fork is told before it is begun", async () => {
+  await createShop("planned");
+  const at = (time: string) => new Date(`2026-03-01T${time}:00Z`);
+  const clouds = ["aws-eu-west-1", "aws-eu-central-1"];
+  await agent.backup("planned", { id: "2026-03-01T10-00-00Z-aaaa", from: at("10:00"), until: at("11:00"), clouds });
+  const reach = await api.avn<{ locations: { cloud: string; windows: object[] }[] }>(
+    "GET",
+    "/project/demo/service/planned/btar/reach",
+  );
+  assert.deepEqual(reach.body.locations.find(({ cloud }) => cloud === "aws-eu-central-1")?.windows, [
+    { earliest_at: "2026-03-01T10:00:00.000Z", latest_at: "2026-03-01T11:00:00.000Z" },
+  ]);
+  const plan = (body: object) =>
+    api.avn<Readonly<Record<string, unknown>>>("POST", "/project/demo/service/planned/btar/fork_plan", body);
+  const latest = await plan({ location: "aws-eu-central-1" });
+  assert.deepEqual(latest.body, {
+    location: "aws-eu-central-1",
+    is_up: true,
+    backup_name: "2026-03-01T10-00-00Z-aaaa",
+    target: "latest",
+    target_at: "2026-03-01T11:00:00.000Z",
+    data_bytes: 31_415_926,
+    log_seconds: 3600,
+    estimated_seconds: null,
+  });
+  const named = await plan({ location: "aws-eu-west-1", backup_name: "2026-03-01T10-00-00Z-aaaa" });
+  assert.deepEqual([named.body["target"], named.body["log_seconds"]], ["backup-end", 0]);
+  const outside = await plan({ location: "aws-eu-west-1", target_time: "2026-03-01T12:00:00Z" });
+  assert.equal(outside.status, 400);
+  assert.match(outside.text, /choose a time from/);
+});
+
+test("L1: the last hour of many services is told at once", async () => {
+  await createShop("lagging");
+  await api.catalog.db
+    .insertInto("lag_sample")
+    .values({
+      service_id: await agent.serviceId("lagging"),
+      cloud: "aws-eu-central-1",
+      at: new Date(),
+      lag_seconds: 7,
+      rpo_seconds: 9,
+    })
+    .execute();
+  const { body } = await api.avn<{ services: { service_name: string; lag_seconds: number[] }[] }>(
+    "GET",
+    "/project/demo/btar/lag?services=lagging,none",
+  );
+  assert.deepEqual(
+    body.services.map(({ service_name, lag_seconds }) => [service_name, lag_seconds.length, lag_seconds.at(-1)]),
+    [["lagging", 30, 7]],
+  );
+  const many = Array.from({ length: 101 }, (_, index) => `s${index}`).join(",");
+  assert.equal((await api.avn("GET", `/project/demo/btar/lag?services=${many}`)).status, 400);
+});

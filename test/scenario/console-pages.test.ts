@@ -1,0 +1,85 @@
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import axe from "axe-core";
+import type { Browser } from "playwright-core";
+import { startBrowser } from "../support/browser.ts";
+import { ConsolePages, consolePaths } from "../support/console-pages.ts";
+import { ConsoleScene } from "../support/console-scene.ts";
+
+let scene: ConsoleScene;
+let browser: Browser;
+before(async () => {
+  scene = await ConsoleScene.make();
+  await scene.furnish();
+  browser = await startBrowser();
+});
+after(async () => {
+  await browser.close();
+  await scene.close();
+});
+
+const large = { width: 1440, height: 900 };
+const small = { width: 360, height: 740 };
+
+interface Violation {
+  readonly id: string;
+  readonly nodes: readonly { readonly html: string; readonly failureSummary: string }[];
+}
+
+test("every page is accessible, light and dark, large and small, fits its width, and loads nothing from elsewhere", async () => {
+  for (const [viewport, colorScheme] of [
+    [large, "light"],
+    [small, "dark"],
+  ] as const) {
+    const pages = await ConsolePages.open(browser, { url: scene.api.url, viewport, colorScheme });
+    for (const [name, path] of Object.entries(consolePaths)) {
+      await pages.goTo(path);
+      await pages.page.evaluate(axe.source);
+      const violations = await pages.page.evaluate<readonly Violation[]>(
+        "axe.run({ runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'best-practice'] }).then((found) => found.violations)",
+      );
+      const told = violations.map(
+        ({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 200)).join("\n  ")}`,
+      );
+      assert.deepEqual(told, [], `${name}, ${colorScheme}`);
+      const overflow = await pages.page.evaluate<number>(
+        "document.documentElement.scrollWidth - document.documentElement.clientWidth",
+      );
+      assert.ok(overflow <= 0, `${name} is ${overflow} pixels too wide at ${viewport.width}`);
+    }
+    assert.deepEqual(pages.troubles, []);
+    await pages.close();
+  }
+});
+
+test("the first view needs no more than 300 kB of compressed script", async () => {
+  const page = await browser.newPage();
+  const scripts: string[] = [];
+  page.on("response", (response) => {
+    if (response.url().endsWith(".js")) scripts.push(new URL(response.url()).pathname);
+  });
+  await page.goto(scene.api.url);
+  await page.getByLabel("E-mail").waitFor();
+  const directory = join(import.meta.dirname, "..", "..", "dist", "console");
+  const bytes = scripts.map((path) => readFileSync(join(directory, `${path}.br`)).length);
+  const total = bytes.reduce((sum, each) => sum + each, 0);
+  assert.ok(total > 0 && total <= 300_000, `${total} bytes in ${scripts.join(", ")}`);
+  await page.close();
+});
+
+test("a thousand services are filtered at once, and only those in sight are drawn", async () => {
+  await scene.crowd(1000);
+  const pages = await ConsolePages.open(browser, { url: scene.api.url, viewport: large, colorScheme: "light" });
+  const { page } = pages;
+  await pages.goTo("/projects/demo");
+  await page.getByRole("table").waitFor();
+  const drawn = await page.getByRole("row").count();
+  assert.ok(drawn > 5 && drawn < 60, `${drawn} rows`);
+  await page.getByLabel("Search services").fill("service-0777");
+  await page.getByText("service-0777").waitFor();
+  assert.equal(await page.getByRole("row").count(), 2);
+  assert.deepEqual(pages.troubles, []);
+  await pages.close();
+});
