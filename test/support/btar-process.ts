@@ -17,6 +17,8 @@ export interface BtarOptions {
   /** Node that `bin/btar.js` is started with; this test's own by default. */
   readonly node?: string;
   readonly environment?: Readonly<Record<string, string>>;
+  /** Who it runs as, where the test is root; whoever runs the test by default. */
+  readonly user?: { readonly uid: number; readonly gid: number };
 }
 
 /** `btar …`, running. */
@@ -35,6 +37,7 @@ export class BtarProcess {
         ...options.environment,
       },
       stdio: ["ignore", "pipe", "pipe"],
+      ...(process.getuid?.() === 0 ? options.user : {}),
     });
     this.#child.stdout?.setEncoding("utf8").on("data", (text: string) => {
       this.#stdout += text;
