@@ -14,6 +14,7 @@ import * as regionChanges from "./migrations/0009-region-changes.ts";
 import * as roles from "./migrations/0010-roles.ts";
 import * as audit from "./migrations/0011-audit.ts";
 import * as copyFigures from "./migrations/0012-copy-figures.ts";
+import * as notifications from "./migrations/0013-notifications.ts";
 import type { Tables } from "./schema.ts";
 
 /** The catalog's tables, typed. */
@@ -39,6 +40,7 @@ const migrations = {
   "0010-roles": roles,
   "0011-audit": audit,
   "0012-copy-figures": copyFigures,
+  "0013-notifications": notifications,
 };
 
 /** Sizes and counts fit a number; commit times stay text. */

@@ -1,6 +1,7 @@
 import { sql } from "kysely";
 import { openSecret, sealSecret } from "../platform/secret-box.ts";
 import type { CatalogDatabase } from "./catalog.ts";
+import { notificationTargetPurpose } from "./notification-destinations.ts";
 import { serverLogPurpose } from "./server-log.ts";
 import { authorityKeyPurpose, serviceSecretsPurpose, userPasswordPurpose } from "./service-secrets.ts";
 
@@ -32,6 +33,10 @@ export const sealedColumns: readonly SealedColumn[] = [
   {
     ...{ table: "server_log", column: "sealed_lines", names: ["service_id", "first_line"] },
     purpose: ({ service_id: serviceId = "" }) => serverLogPurpose(serviceId),
+  },
+  {
+    ...{ table: "notification_destination", column: "sealed_target", names: ["id"] },
+    purpose: ({ id = "" }) => notificationTargetPurpose(id),
   },
 ];
 

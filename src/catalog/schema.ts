@@ -5,6 +5,7 @@
 import type { ColumnType, Generated, JSONColumnType } from "kysely";
 import type { AgentFigures } from "../domain/agent-figures.ts";
 import type { EngineName } from "../domain/engine-name.ts";
+import type { EventSeverity } from "../domain/event-kinds.ts";
 import type { ProjectRole } from "../domain/roles.ts";
 
 /** Written as Date or ISO text, read as Date. */
@@ -37,6 +38,9 @@ export interface Tables {
   job: JobTable;
   event: EventTable;
   audit: AuditTable;
+  notification_destination: NotificationDestinationTable;
+  notification_delivery: NotificationDeliveryTable;
+  told_trouble: ToldTroubleTable;
   agent: AgentTable;
   cloud_state: CloudStateTable;
   duty_lease: DutyLeaseTable;
@@ -454,8 +458,6 @@ export interface JobTable {
   finished_at: MomentOrNull;
 }
 
-export type EventSeverity = "info" | "warning" | "error";
-
 export interface EventTable {
   id: Generated<number>;
   at: Moment;
@@ -468,6 +470,48 @@ export interface EventTable {
   message: string;
   /** E-mail of whoever asked, or `btar`. */
   actor: string;
+}
+
+/** Who is told of a project's events. */
+export interface NotificationDestinationTable {
+  id: string;
+  project: string;
+  name: string;
+  kind: "webhook" | "email";
+  is_enabled: Flag;
+  severities: ColumnType<EventSeverity[], EventSeverity[], EventSeverity[]>;
+  /** Null: all. */
+  event_kinds: ColumnType<string[] | null, string[] | null, string[] | null>;
+  /** For people; without secrets. */
+  shown_target: string;
+  /** JSON of NotificationTarget, sealed. */
+  sealed_target: string;
+  created_at: ColumnType<Date, Date | undefined, never>;
+}
+
+type DeliveryState = "waiting" | "delivered" | "failed";
+
+/** An event that is to be told, or was; also the log of that. */
+export interface NotificationDeliveryTable {
+  id: string;
+  destination_id: string;
+  /** Null: it was sent to try the destination. */
+  event_id: number | null;
+  state: ColumnType<DeliveryState, DeliveryState | undefined, DeliveryState>;
+  attempts: Count;
+  next_attempt_at: ColumnType<Date, Date | undefined, Date>;
+  /** What came of the last attempt, for people. */
+  result: string | null;
+  created_at: ColumnType<Date, Date | undefined, never>;
+  finished_at: MomentOrNull;
+}
+
+/** Trouble that lasts, so that it is told once. */
+export interface ToldTroubleTable {
+  /** What it is of: `service ID`, `location ID CLOUD`, `job ID`. */
+  subject: string;
+  since: Moment;
+  told_at: MomentOrNull;
 }
 
 /** Who did what; the database takes new rows, and an outcome for those that have none. */

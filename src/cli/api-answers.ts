@@ -16,6 +16,12 @@ import type { estimateAnswer } from "../contract/estimate.ts";
 import type { cancelAnswer, job, jobAnswer, jobsAnswer } from "../contract/jobs.ts";
 import type { lostRangeAnswer } from "../contract/lost-range.ts";
 import type { membersAnswer } from "../contract/members.ts";
+import type {
+  deliveriesAnswer,
+  deliveryAnswer,
+  destinationAnswer,
+  destinationsAnswer,
+} from "../contract/notifications.ts";
 import type { loginAnswer, newPersonAnswer, peopleAnswer, personAnswer } from "../contract/people.ts";
 import type { deletedServicesAnswer } from "../contract/deleted-services.ts";
 import type { eventsAnswer, projectAnswer, projectsAnswer } from "../contract/projects.ts";
@@ -60,6 +66,10 @@ export type NewPersonAnswer = Static<typeof newPersonAnswer>;
 export type TokensAnswer = Static<typeof tokensAnswer>;
 export type NewTokenAnswer = Static<typeof newTokenAnswer>;
 export type AuditAnswer = Static<typeof auditAnswer>;
+export type DestinationsAnswer = Static<typeof destinationsAnswer>;
+export type DestinationAnswer = Static<typeof destinationAnswer>;
+export type DeliveriesAnswer = Static<typeof deliveriesAnswer>;
+export type DeliveryAnswer = Static<typeof deliveryAnswer>;
 export type MembersAnswer = Static<typeof membersAnswer>;
 export type ProjectAnswer = Static<typeof projectAnswer>;
 export type ProjectsAnswer = Static<typeof projectsAnswer>;

@@ -8,6 +8,7 @@ import { addJobCommands } from "./job-commands.ts";
 import { addLocationCommands } from "./location-commands.ts";
 import { addLoginCommands, type LoginMachine } from "./login-commands.ts";
 import { addMemberCommands } from "./member-commands.ts";
+import { addNotificationCommands } from "./notification-commands.ts";
 import { addOverviewCommands } from "./overview-commands.ts";
 import { addProjectCommands } from "./project-commands.ts";
 import { addRebuildCommand } from "./rebuild-commands.ts";
@@ -47,6 +48,8 @@ export function addClientCommands(program: Command, machine: ClientMachine): voi
   addUserCommands(program.command("user").description("users of the API"), findAccess, machine.readPassword);
   addTokenCommands(program.command("token").description("tokens of programs that use the API"), findAccess);
   addMemberCommands(program.command("member").description("who may do what in the project"), findAccess);
+  const notification = program.command("notification").description("who is told of events, by webhook or e-mail");
+  addNotificationCommands(notification, findAccess, readFile);
   addAuditCommands(program.command("audit").description("who did what, from where, and what came of it"), findAccess);
   addProjectCommands(program.command("project").description("projects: services that belong together"), findAccess);
 }

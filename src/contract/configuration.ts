@@ -62,6 +62,12 @@ export interface BtarConfiguration {
     /** One at most for each pair of clouds. */
     readonly bandwidth: readonly BandwidthLimitConfiguration[];
   };
+  readonly notifications: {
+    /** Networks that are not of the internet, and that webhooks may reach. */
+    readonly allowedNetworks: readonly string[];
+    /** Server for mail; undefined: none is sent. */
+    readonly smtp: SmtpConfiguration | undefined;
+  };
   readonly audit: {
     /** Days that entries of the audit log are kept. */
     readonly retentionDays: number;
@@ -96,6 +102,17 @@ export interface PricesConfiguration {
   readonly transferredGb: number | undefined;
   readonly stored: readonly { readonly cloud: string; readonly gbMonth: number }[];
   readonly transferred: readonly { readonly from: string; readonly to: string; readonly gb: number }[];
+}
+
+export interface SmtpConfiguration {
+  readonly host: string;
+  readonly port: number;
+  /** TLS from the first byte; otherwise STARTTLS, which is required beyond this machine. */
+  readonly isTls: boolean;
+  readonly user: string | undefined;
+  readonly password: string | undefined;
+  /** Address that mail comes from. */
+  readonly from: string;
 }
 
 /** How fast all of an agent cloud's copies from another cloud may go together. */

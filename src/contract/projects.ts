@@ -149,6 +149,7 @@ export const eventsAnswer = Type.Object({
       event_type: Type.String({ description: "Stable word, such as service_create" }),
       event_desc: Type.String({ description: "What happened" }),
       severity: Type.Enum(["info", "warning", "error"]),
+      advice: nullableText("What to do about it; null: nothing"),
       service_name: nullableText("Name of the service that it is about"),
       project: Type.String({ description: "Name of the project" }),
     }),

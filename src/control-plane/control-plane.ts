@@ -3,6 +3,7 @@ import { type Clock, systemClock } from "../platform/clock.ts";
 import type { ControlPlaneContext } from "./context.ts";
 import { createApiServer } from "./http/api-server.ts";
 import { TlsServer } from "./http/tls-server.ts";
+import { NotificationSender } from "./notifications/sender.ts";
 import { Scheduler } from "./scheduler/scheduler.ts";
 
 /** A running control plane. */
@@ -41,11 +42,14 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   tls?.watch(context);
   const scheduler = new Scheduler(context);
   scheduler.start();
+  const sender = new NotificationSender(context);
+  sender.start();
   return {
     url: tls ? url.replace(/^http:/, "https:") : url,
     close: async () => {
       await tls?.stop();
       await scheduler.stop();
+      await sender.stop();
       await app.close();
     },
   };

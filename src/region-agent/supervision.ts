@@ -2,6 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { recordEvent } from "../catalog/events.ts";
 import type { EngineName } from "../domain/engine-name.ts";
 import { describeError } from "../domain/errors.ts";
+import type { EventKind } from "../domain/event-kinds.ts";
 import type { AgentEnvironment } from "./environment.ts";
 import { loadService, serverDirectory, type ServiceContext, specOf } from "./service-context.ts";
 
@@ -97,7 +98,7 @@ export class Supervision {
     });
   }
 
-  async #report({ row }: ServiceContext, kind: string, what: string): Promise<void> {
+  async #report({ row }: ServiceContext, kind: EventKind, what: string): Promise<void> {
     await recordEvent(this.#env.catalog.db, {
       project: row.project,
       service: row,

@@ -44,6 +44,8 @@ const bodies: Readonly<Record<string, object>> = {
   "PATCH /v1/project/{project}/tags": { tags: {} },
   "POST /v1/project/{project}/invite": { user_email: "nobody@example.test" },
   "PUT /v1/project/{project}/user/{email}": { member_type: "admin" },
+  "POST /v1/project/{project}/btar/notifications": { name: "ops", type: "webhook", url: "https://192.0.2.1/" },
+  "PUT /v1/project/{project}/btar/notifications/{destination}": { severities: ["error"] },
   "POST /v1/project/{project}/service": { service_name: "x", service_type: "pg", plan: "startup-4" },
   "PUT /v1/project/{project}/service/{service}": { user_config: {} },
   "POST /v1/project/{project}/service/attach": {

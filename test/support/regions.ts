@@ -332,6 +332,7 @@ async function testConfiguration(directory: string, options: RegionsOptions): Pr
     prices: { currency: "USD", storedGbMonth: 0.02, transferredGb: undefined, stored: [], transferred: [] },
     tracing: { endpoint: undefined },
     engines: { pg: {}, mysql: { basedirs: [], clone: "auto", cloneDirectory: undefined } },
+    notifications: { allowedNetworks: [], smtp: undefined },
     audit: { retentionDays: 400 },
     restoreRoots: undefined,
   };

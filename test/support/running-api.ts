@@ -49,6 +49,7 @@ export function testConfiguration(changes: Partial<BtarConfiguration> = {}): Bta
       regionChangeHours: 0,
       bandwidth: [],
     },
+    notifications: { allowedNetworks: [], smtp: undefined },
     audit: { retentionDays: 400 },
     prices: { currency: "USD", storedGbMonth: undefined, transferredGb: undefined, stored: [], transferred: [] },
     tracing: { endpoint: undefined },

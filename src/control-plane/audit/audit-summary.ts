@@ -25,7 +25,17 @@ const toldFields = new Set([
   ...["paused", "pause_reason", "retention_days", "target_time", "target_gtid", "backup_name", "delta", "force_last"],
   ...["read_data_percent", "task_type", "target_version", "additional_backup_regions", "backup_retention_days"],
   ...["backup_hour", "backup_minute", "backup_interval_hours", "pg_version", "mysql_version", "service_to_fork_from"],
-  ...["project_to_fork_from", "recovery_target_time", "recovery_target_gtid", "recovery_basebackup_name"],
+  ...[
+    "name",
+    "type",
+    "severities",
+    "event_types",
+    "enabled",
+    "project_to_fork_from",
+    "recovery_target_time",
+    "recovery_target_gtid",
+    "recovery_basebackup_name",
+  ],
 ]);
 
 /** Parts of paths that have columns of their own. */

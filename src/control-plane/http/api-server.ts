@@ -22,6 +22,7 @@ import { peopleRoutes } from "../people/routes.ts";
 import { accountRoutes } from "../projects/account-routes.ts";
 import { projectChangeRoutes } from "../projects/change-routes.ts";
 import { memberRoutes } from "../members/routes.ts";
+import { notificationRoutes } from "../notifications/routes.ts";
 import { metricsRoutes } from "../metrics/routes.ts";
 import { projectRoutes } from "../projects/routes.ts";
 import { rebuildRoutes } from "../rebuild/routes.ts";
@@ -53,6 +54,7 @@ const featureRoutes = [
   projectChangeRoutes,
   memberRoutes,
   auditRoutes,
+  notificationRoutes,
   catalogueRoutes,
   accessTokenRoutes,
   serviceRoutes,

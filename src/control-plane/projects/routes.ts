@@ -8,6 +8,7 @@ import {
   staticIpsAnswer,
   vpcsAnswer,
 } from "../../contract/projects.ts";
+import { adviceFor } from "../../domain/event-kinds.ts";
 import type { ControlPlaneContext } from "../context.ts";
 import { answers } from "../http/answers.ts";
 import type { ApiServer } from "../http/api-server.ts";
@@ -93,6 +94,7 @@ async function events(context: ControlPlaneContext, project: string, asked: numb
     event_type: event.kind,
     event_desc: event.message,
     severity: event.severity,
+    advice: adviceFor(event.kind, event.severity),
     service_name: event.service_name,
     project: event.project,
   }));

@@ -1,5 +1,6 @@
 import { sql } from "kysely";
 import { expireAudit } from "../../catalog/audit.ts";
+import { removeOldDeliveries } from "../../catalog/notification-deliveries.ts";
 import { describeError } from "../../domain/errors.ts";
 import type { ControlPlaneContext } from "../context.ts";
 import { thinServerMetrics } from "../servers/server-metrics.ts";
@@ -26,6 +27,7 @@ const lostRangesEveryMs = 5000;
 
 /** Expired tokens are kept for a while, so that who still uses one is told that it has expired. */
 const expiredTokenDays = 7;
+const deliveryLogDays = 30;
 const dayMs = 86_400_000;
 
 /** Of all servers one schedules at a time; the number is btar's own, for `pg_try_advisory_xact_lock`. */
@@ -66,6 +68,7 @@ export class Scheduler {
       { name: "thin samples of stores", everyMs: cleanEveryMs, run: () => thinStoreSamples(context) },
       { name: "thin samples", everyMs: cleanEveryMs, run: () => thinSamples(context) },
       { name: "thin metrics", everyMs: cleanEveryMs, run: () => thinServerMetrics(context) },
+      { name: "remove old deliveries", everyMs: cleanEveryMs, run: () => removeEndedDeliveries(context) },
       { name: "expire the audit log", everyMs: cleanEveryMs, run: () => expireOldAudit(context) },
       { name: "remove expired tokens", everyMs: cleanEveryMs, run: () => removeExpiredTokens(context) },
     ];
@@ -114,6 +117,10 @@ export class Scheduler {
   #report(task: string, error: unknown): void {
     this.#context.logger.warn({ task, reason: describeError(error) }, "the scheduler could not do a task");
   }
+}
+
+async function removeEndedDeliveries({ catalog, clock }: ControlPlaneContext): Promise<void> {
+  await removeOldDeliveries(catalog.db, new Date(clock.now().getTime() - deliveryLogDays * dayMs));
 }
 
 async function expireOldAudit({ catalog, clock, configuration }: ControlPlaneContext): Promise<void> {

@@ -3,6 +3,7 @@ import { recordEvent } from "../../catalog/events.ts";
 import { openServiceSecrets, sealServiceSecrets, sealUserPassword } from "../../catalog/service-secrets.ts";
 import { type EngineName, productNames } from "../../domain/engine-name.ts";
 import { BtarError } from "../../domain/errors.ts";
+import type { EventKind } from "../../domain/event-kinds.ts";
 import { serviceTypes } from "../catalogue/service-types.ts";
 import type { ControlPlaneContext } from "../context.ts";
 import { findService, type ServiceName, type ServiceRow } from "./find-service.ts";
@@ -193,7 +194,7 @@ function refuseAuthentication(engine: EngineName, asked: unknown): void {
 async function changeRunning(
   context: ControlPlaneContext,
   service: AccountChange,
-  change: (trx: CatalogDatabase, row: ServiceRow) => Promise<{ readonly kind: string; readonly message: string }>,
+  change: (trx: CatalogDatabase, row: ServiceRow) => Promise<{ readonly kind: EventKind; readonly message: string }>,
 ): Promise<void> {
   const { id } = await findService(context, service);
   await context.catalog.db.transaction().execute(async (trx) => {

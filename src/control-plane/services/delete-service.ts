@@ -1,4 +1,5 @@
 import { recordEvent } from "../../catalog/events.ts";
+import type { EventKind } from "../../domain/event-kinds.ts";
 import type { ControlPlaneContext } from "../context.ts";
 import { openStates } from "../jobs/job-fields.ts";
 import type { ServiceRow } from "./find-service.ts";
@@ -18,7 +19,7 @@ export async function deleteService(
   request: {
     readonly id: string;
     readonly actor: string;
-    readonly event: (row: ServiceRow) => { readonly kind: string; readonly message: string };
+    readonly event: (row: ServiceRow) => { readonly kind: EventKind; readonly message: string };
   },
 ): Promise<void> {
   const { id, actor } = request;
@@ -41,7 +42,7 @@ export async function deleteService(
 }
 
 /** What is told of a deletion that somebody asked for. */
-export function deletionEvent({ kind, name }: ServiceRow) {
+export function deletionEvent({ kind, name }: ServiceRow): { readonly kind: EventKind; readonly message: string } {
   return {
     kind: "service_delete",
     message: kind === "attached" ? `Detached service '${name}'` : `Deleted service '${name}'`,

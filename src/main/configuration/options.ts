@@ -181,6 +181,31 @@ export const configurationOptions = {
     otherwise: "as fast as it goes",
     text: "a second, of all that is copied from one cloud to the other; not of what an S3 service copies inside",
   },
+  "notifications.allowed_networks": {
+    rule: { kind: "texts", orOne: true },
+    form: "ADDRESS, NETWORK/BITS or [..., ...]",
+    otherwise: "addresses of the internet alone, with https",
+    text: "networks around this machine that webhooks may reach, also with http",
+  },
+  "notifications.smtp.url": {
+    rule: text,
+    form: "smtp://HOST:PORT or smtps://HOST:PORT",
+    otherwise: "no mail is sent",
+    text: "server for mail; beyond this machine smtp needs STARTTLS",
+  },
+  "notifications.smtp.user": { rule: text, form: "TEXT", otherwise: "nobody logs in there", text: "its user" },
+  "notifications.smtp.password": {
+    rule: text,
+    form: "TEXT",
+    otherwise: "none",
+    text: "its password; keep others from reading the file",
+  },
+  "notifications.smtp.from": {
+    rule: text,
+    form: "ADDRESS or NAME <ADDRESS>",
+    otherwise: "needed with url",
+    text: "sender",
+  },
   "audit.retention_days": {
     rule: wholeNumber(30, 36_500),
     form: "DAYS",

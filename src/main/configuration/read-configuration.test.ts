@@ -55,6 +55,7 @@ test("an empty file gives the defaults, with two clouds on this machine", () => 
       regionChangeHours: 0,
       bandwidth: [],
     },
+    notifications: { allowedNetworks: [], smtp: undefined },
     audit: { retentionDays: 400 },
     prices: { currency: "USD", storedGbMonth: undefined, transferredGb: undefined, stored: [], transferred: [] },
     tracing: { endpoint: undefined },

@@ -5,9 +5,9 @@ import type { BtarConfiguration, CloudConfiguration } from "../../contract/confi
 import { isCloudName } from "../../domain/cloud.ts";
 import { BtarError, isBtarError } from "../../domain/errors.ts";
 import { parseStoreUrl } from "../../object-store/open-object-store.ts";
-import { isNetwork } from "../../platform/networks.ts";
 import { readBandwidth } from "./read-bandwidth.ts";
 import { readPrices } from "./read-prices.ts";
+import { readNetworks, readNotifications } from "./read-notifications.ts";
 import { ConfigurationSection } from "./section.ts";
 
 export interface ReadOptions {
@@ -44,7 +44,7 @@ export function readConfiguration(text: string, options: ReadOptions): ReadConfi
   const configuration: BtarConfiguration = {
     listen: readListen(root, options),
     tls: readTls(root.section("tls"), options.baseDirectory),
-    trustedProxies: readProxies(root),
+    trustedProxies: readNetworks(root, "trusted_proxies"),
     dataDirectory,
     project: readProject(root),
     clouds,
@@ -58,6 +58,7 @@ export function readConfiguration(text: string, options: ReadOptions): ReadConfi
       root,
       clouds.map(({ name }) => name),
     ),
+    notifications: readNotifications(root.section("notifications")),
     audit: { retentionDays: requiredNumber(root.section("audit"), "retention_days") },
     prices: readPrices(
       root.section("prices"),
@@ -122,7 +123,7 @@ function readListen(root: ConfigurationSection, options: ReadOptions): BtarConfi
     throw root.refuseAt("listen", { what: `listen is "${text}"`, hint: "give HOST:PORT, such as 127.0.0.1:8080" });
   }
   const host = bracketed ?? (plain || "127.0.0.1");
-  const isEncrypted = root.section("tls").isGiven || readProxies(root).length > 0;
+  const isEncrypted = root.section("tls").isGiven || readNetworks(root, "trusted_proxies").length > 0;
   if (isLoopback(host) || isEncrypted || options.allowsInsecureListen) return { host, port };
   throw root.refuseAt("listen", {
     what: `listen is "${text}", beyond this machine, where tokens would travel unencrypted`,
@@ -140,16 +141,6 @@ function readTls(tls: ConfigurationSection, baseDirectory: string): BtarConfigur
   }
   const missing = certificate === undefined ? "certificate" : "key";
   throw tls.refuseAt(undefined, { what: `tls has no ${missing}`, hint: `name its PEM file with tls.${missing}` });
-}
-
-function readProxies(root: ConfigurationSection): readonly string[] {
-  const proxies = root.texts("trusted_proxies") ?? [];
-  const wrong = proxies.find((text) => !isNetwork(text));
-  if (wrong === undefined) return proxies;
-  throw root.refuseAt("trusted_proxies", {
-    what: `trusted_proxies names "${wrong}"`,
-    hint: "give IP addresses, or networks such as 10.0.0.0/24",
-  });
 }
 
 function isLoopback(host: string): boolean {

@@ -1,0 +1,93 @@
+import { recordEvent } from "../../catalog/events.ts";
+import {
+  type AttemptOutcome,
+  type ClaimedDelivery,
+  claimDeliveries,
+  noteAttempt,
+} from "../../catalog/notification-deliveries.ts";
+import { openTarget } from "../../catalog/notification-destinations.ts";
+import { describeError } from "../../domain/errors.ts";
+import { backoffDelayMs } from "../../platform/backoff.ts";
+import type { ControlPlaneContext } from "../context.ts";
+import { sendNotification } from "./send.ts";
+
+const lookEveryMs = 1000;
+const backoff = { firstMs: 10_000, maxMs: 3_600_000 };
+/** After this it is given up. */
+const longestMs = 24 * 3_600_000;
+
+/** Sends what is due, beside whatever other servers send. */
+export class NotificationSender {
+  readonly #context: ControlPlaneContext;
+  readonly #stop = new AbortController();
+  #loop: Promise<void> = Promise.resolve();
+
+  constructor(context: ControlPlaneContext) {
+    this.#context = context;
+  }
+
+  /** Goes on in the background until it is stopped. */
+  start(): void {
+    this.#loop = this.#run();
+  }
+
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    await this.#loop;
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#stop;
+    const { clock, logger } = this.#context;
+    let told = "";
+    while (!signal.aborted) {
+      try {
+        while (!signal.aborted && (await this.sendOnce()) > 0);
+        told = "";
+      } catch (error) {
+        // Nothing is lost: it is in the catalog, and is sent when that answers again.
+        const reason = describeError(error);
+        if (reason !== told) logger.warn({ reason }, "notifications cannot be sent now");
+        told = reason;
+      }
+      await clock.sleep(lookEveryMs, signal).catch(() => undefined);
+    }
+  }
+
+  /** @returns how many were tried */
+  async sendOnce(): Promise<number> {
+    const claimed = await claimDeliveries(this.#context.catalog.db);
+    await Promise.all(claimed.map((delivery) => this.#send(delivery)));
+    return claimed.length;
+  }
+
+  async #send(delivery: ClaimedDelivery): Promise<void> {
+    const { catalog } = this.#context;
+    const outcome = await this.#attempt(delivery);
+    if (outcome.state !== "failed") return await noteAttempt(catalog.db, delivery.id, outcome);
+    await catalog.db.transaction().execute(async (trx) => {
+      await noteAttempt(trx, delivery.id, outcome);
+      // Two destinations that both fail would tell each other so for ever.
+      if (delivery.event.kind === "notification_failed") return;
+      const { project, name, attempts, event } = delivery;
+      const message = `'${event.message}' could not be sent to ${name} in ${attempts} attempts: ${outcome.result}`;
+      await recordEvent(trx, { project, kind: "notification_failed", severity: "warning", message });
+    });
+  }
+
+  async #attempt(delivery: ClaimedDelivery): Promise<AttemptOutcome> {
+    const { masterKey, clock } = this.#context;
+    const { id, destination_id, sealed_target, name, project, event, attempts, created_at } = delivery;
+    try {
+      const target = openTarget(masterKey, { id: destination_id, sealed_target });
+      const message = { deliveryId: id, destination: name, project, event };
+      return { state: "delivered", result: await sendNotification(this.#context, target, message) };
+    } catch (error) {
+      const result = describeError(error);
+      const now = clock.now().getTime();
+      const waitMs = backoffDelayMs(attempts, backoff, Math.random());
+      if (now + waitMs - created_at.getTime() > longestMs) return { state: "failed", result };
+      return { state: "waiting", result, nextAttemptAt: new Date(now + waitMs) };
+    }
+  }
+}
