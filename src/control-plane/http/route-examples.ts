@@ -2,6 +2,7 @@ import type { RouteOptions } from "fastify";
 import * as backups from "../../contract/examples/backups.ts";
 import * as consoles from "../../contract/examples/console.ts";
 import * as jobs from "../../contract/examples/jobs.ts";
+import * as notifications from "../../contract/examples/notifications.ts";
 import * as people from "../../contract/examples/people.ts";
 import * as protection from "../../contract/examples/protection.ts";
 import * as services from "../../contract/examples/services.ts";
@@ -11,6 +12,7 @@ interface RouteExample {
   readonly answer: unknown;
 }
 
+const notification = "/v1/project/:project/btar/notifications";
 const service = "/v1/project/:project/service/:service";
 
 /** Of every route that is btar's own: an example of what is sent, and of the answer, for the API's description. */
@@ -27,6 +29,19 @@ export const routeExamples: Readonly<Record<string, RouteExample>> = {
   "GET /v1/project/:project/btar/lag": { answer: consoles.lagExample },
   "GET /v1/project/:project/btar/audit": { answer: people.auditExample },
   "GET /v1/project/:project/btar/deleted_services": { answer: protection.deletedServicesExample },
+  [`GET ${notification}`]: { answer: notifications.destinationsExample },
+  [`POST ${notification}`]: {
+    body: notifications.createDestinationBodyExample,
+    answer: notifications.newDestinationExample,
+  },
+  [`GET ${notification}/:destination`]: { answer: notifications.destinationExample },
+  [`PUT ${notification}/:destination`]: {
+    body: notifications.updateDestinationBodyExample,
+    answer: notifications.updatedDestinationExample,
+  },
+  [`DELETE ${notification}/:destination`]: { answer: notifications.deletedDestinationExample },
+  [`POST ${notification}/:destination/test`]: { answer: notifications.triedDestinationExample },
+  [`GET ${notification}/:destination/deliveries`]: { answer: notifications.deliveriesExample },
   "POST /v1/project/:project/btar/rebuild": { body: jobs.rebuildBodyExample, answer: jobs.rebuildExample },
   "GET /v1/project/:project/jobs": { answer: jobs.jobsExample },
   "GET /v1/project/:project/jobs/:job": { answer: jobs.jobExample },
