@@ -4,6 +4,7 @@ import { fromKysely, PgBoss } from "pg-boss";
 import { BtarError, describeError, isBtarError } from "../domain/errors.ts";
 import { traced } from "../platform/tracing.ts";
 import type { Catalog, CatalogDatabase } from "./catalog.ts";
+import { recordEvent } from "./events.ts";
 import type { JobProgress, JobState } from "./schema.ts";
 
 /** Kinds of long work. Each runs at an agent of one cloud, and can be run twice with no harm. */
@@ -72,6 +73,9 @@ interface QueuedData {
   readonly serviceId: string;
   readonly input: Readonly<Record<string, unknown>>;
 }
+
+/** Their code records what failed: `backup_failed` and so on. */
+const kindsThatTell: ReadonlySet<string> = new Set<JobKind>(["backup", "copy", "fork"]);
 
 const progressIntervalMs = 1000;
 const retryLimit = 100_000;
@@ -283,7 +287,7 @@ export class JobQueue {
       throw error; // this process stops, or lost its claim: another one goes on
     }
     if (error instanceof BtarError && !error.isRetryable) {
-      await this.#finish(id, "failed", { trouble, code });
+      await this.#fail(id, { trouble, code });
       return;
     }
     await this.#catalog.db
@@ -293,6 +297,25 @@ export class JobQueue {
       .where("state", "=", "running")
       .execute();
     throw error;
+  }
+
+  /** What fails for good is told, where the job's own code does not say so better. */
+  async #fail(id: string, failure: { readonly trouble: string; readonly code: string }): Promise<void> {
+    await this.#catalog.db.transaction().execute(async (trx) => {
+      const { trouble, code } = failure;
+      const row = await trx
+        .updateTable("job")
+        .set({ state: "failed", finished_at: new Date(), trouble, error_code: code })
+        .where("id", "=", id)
+        .where("state", "in", openStates)
+        .returning(["kind", "cloud", "project", "service_id", "service_name"])
+        .executeTakeFirst();
+      if (!row || kindsThatTell.has(row.kind)) return;
+      const { kind, cloud, project, service_id, service_name: name } = row;
+      const service = service_id === null || name === null ? undefined : { id: service_id, name };
+      const message = `the job ${kind}${service ? ` of ${service.name}` : ""} in ${cloud} failed: ${trouble}`;
+      await recordEvent(trx, { project, service, kind: "job_failed", severity: "error", message });
+    });
   }
 
   async #finish(

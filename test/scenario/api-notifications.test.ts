@@ -12,6 +12,7 @@ import type {
   destinationAnswer,
   destinationsAnswer,
 } from "../../src/contract/notifications.ts";
+import { BtarError } from "../../src/domain/errors.ts";
 import { adviceFor, type EventKind, type EventSeverity } from "../../src/domain/event-kinds.ts";
 import { createAuthority, issueCertificate } from "../../src/platform/certificates.ts";
 import { eventually } from "../support/api-client.ts";
@@ -162,6 +163,15 @@ test("e-mail goes to the addresses that were named, and what the server refuses 
   const { body } = await api.avn<Static<typeof deliveryAnswer>>("POST", `${path}/gone/test`);
   assert.equal(body.delivery.state, "failed");
   assert.match(body.delivery.result ?? "", /refused the mail: .*no such mailbox/);
+});
+
+test("work that fails for good is told, with the reason", async () => {
+  await api.jobs.work("restore", "local-north", async () => {
+    throw new BtarError("TARGET_DIRECTORY_NOT_EMPTY", { message: "/srv/x is not empty", hint: "name another one" });
+  });
+  const job = { kind: "restore", cloud: "local-north", project: "demo", service: undefined, input: {} } as const;
+  await api.jobs.enqueue(job);
+  await delivered("ops", "the job restore in local-north failed: /srv/x is not empty (name another one)");
 });
 
 test("a destination is tried by hand, and the log tells what came of it", async () => {

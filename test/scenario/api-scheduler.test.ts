@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { after, before, beforeEach, test } from "node:test";
 import { createAccessToken } from "../../src/catalog/access-tokens.ts";
 import { requestBaseBackup } from "../../src/catalog/backups.ts";
@@ -6,10 +8,12 @@ import { thinSamples } from "../../src/control-plane/scheduler/lag-samples.ts";
 import { Scheduler } from "../../src/control-plane/scheduler/scheduler.ts";
 import { adminEmail } from "../../src/control-plane/bootstrap.ts";
 import { createService } from "../../src/control-plane/services/create-service.ts";
+import { createAuthority, issueCertificate } from "../../src/platform/certificates.ts";
 import { systemClock } from "../../src/platform/clock.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { openTestCatalog, type TestCatalog } from "../support/running-api.ts";
 import { SimulatedAgent } from "../support/simulated-agent.ts";
+import { temporaryDirectory } from "../support/temporary-directory.ts";
 
 const [day, hour, minute] = [86_400_000, 3_600_000, 60_000];
 
@@ -27,7 +31,7 @@ after(async () => {
 });
 beforeEach(async () => {
   const { db } = opened.context.catalog;
-  for (const table of ["job", "event", "setting", "agent", "cloud_state", "service"] as const)
+  for (const table of ["job", "event", "setting", "told_trouble", "agent", "cloud_state", "service"] as const)
     await db.deleteFrom(table).execute();
   clock = new FakeClock(new Date());
   scheduler = new Scheduler({ ...opened.context, clock });
@@ -288,6 +292,56 @@ test("R1: while btar starts, agents have the time to come up; a store that does 
   await pass(0);
   assert.deepEqual(await events(["cloud_down"]), ["cloud_down: cloud local-south is down: bucket x: access denied"]);
   await opened.context.catalog.db.deleteFrom("cloud_state").execute();
+});
+
+test("what stays in trouble is told once, with its reason, and so is its end; what a lost cloud holds up is not", async () => {
+  const { db } = opened.context.catalog;
+  const all = opened.context.configuration.clouds.map(({ name }) => name);
+  const id = await service("shop", { isCopied: true });
+  const told = () => events(["service_trouble", "location_trouble", "job_trouble", "trouble_over"]);
+  const after = async (ms: number, ...clouds: readonly string[]) => {
+    await clock.advance(ms);
+    await hear(...clouds);
+    await scheduler.runOnce();
+  };
+  await db.updateTable("service").set({ trouble: "its server does not answer" }).where("id", "=", id).execute();
+  await db.updateTable("location").set({ trouble: "lost" }).where("cloud", "=", "local-south").execute();
+  const north = all.filter((cloud) => cloud !== "local-south");
+  await after(20_000, ...north);
+  await after(4 * minute, ...north);
+  assert.deepEqual(await told(), []);
+  await after(2 * minute, ...north);
+  await after(2 * minute, ...north);
+  const first = "service_trouble: shop is in trouble: its server does not answer";
+  assert.deepEqual(await told(), [first]);
+  await db.updateTable("service").set({ trouble: null }).where("id", "=", id).execute();
+  await after(20_000, ...all);
+  await after(6 * minute, ...all);
+  const over = "trouble_over: shop is in no trouble any more";
+  assert.deepEqual(await told(), [
+    first,
+    over,
+    "location_trouble: the backup of shop in local-south is in trouble: lost",
+  ]);
+});
+
+test("that the API's certificate ends is told two weeks before, and once more in the last days", async (context) => {
+  const certificate = join(await temporaryDirectory(context), "chain.pem");
+  const made = issueCertificate(createAuthority("x"), { commonName: "x", hosts: ["x"], days: 20 });
+  writeFileSync(certificate, made.certificate);
+  const configuration = { ...opened.context.configuration, tls: { certificate, key: certificate } };
+  scheduler = new Scheduler({ ...opened.context, configuration, clock });
+  const told = async () => (await events(["certificate_ends"])).length;
+  for (const [days, count] of [
+    [0, 0],
+    [7, 1],
+    [1, 1],
+    [10, 2],
+    [1, 2],
+  ] as const) {
+    await pass(days * day);
+    assert.equal(await told(), count, `after ${days} days more`);
+  }
 });
 
 test("L1, L4: lag is recorded every 30 s; falling behind the objective is told once, and so is catching up", async () => {

@@ -14,6 +14,8 @@ import { scheduleLostRanges } from "./schedule-lost-ranges.ts";
 import { scheduleVerifications } from "./schedule-verifications.ts";
 import { settleEndedJobs } from "./settle-ended-jobs.ts";
 import { sampleStores, thinStoreSamples } from "./store-samples.ts";
+import { tellTroubles } from "./tell-troubles.ts";
+import { watchCertificate } from "./watch-certificate.ts";
 import { watchClouds } from "./watch-clouds.ts";
 
 const tickMs = 1000;
@@ -23,6 +25,7 @@ const cleanEveryMs = 3_600_000;
 const collectEveryMs = 3_600_000;
 const verifyEveryMs = 5000;
 const backUpEveryMs = 2000;
+const troublesEveryMs = 15_000;
 const lostRangesEveryMs = 5000;
 
 /** Expired tokens are kept for a while, so that who still uses one is told that it has expired. */
@@ -63,6 +66,8 @@ export class Scheduler {
       { name: "schedule verifications", everyMs: verifyEveryMs, run: () => scheduleVerifications(context) },
       { name: "look at what lost clouds hold", everyMs: lostRangesEveryMs, run: () => scheduleLostRanges(context) },
       { name: "watch clouds", everyMs: 0, run: () => watchClouds(context, { isStarting: this.#isStarting() }) },
+      { name: "tell troubles", everyMs: troublesEveryMs, run: () => tellTroubles(context) },
+      { name: "watch the certificate", everyMs: cleanEveryMs, run: () => watchCertificate(context) },
       { name: "sample lag", everyMs: sampleEveryMs, run: () => sampleLag(context) },
       { name: "sample stores", everyMs: sampleStoresEveryMs, run: () => sampleStores(context) },
       { name: "thin samples of stores", everyMs: cleanEveryMs, run: () => thinStoreSamples(context) },
