@@ -67,6 +67,11 @@ export interface RegionsOptions {
   /** North and south by default. */
   readonly clouds?: readonly string[];
   readonly limits?: Partial<BtarConfiguration["limits"]>;
+  readonly compressionLevel?: number;
+  /** Of an installation that there was before; a random one by default. */
+  readonly adminToken?: string;
+  /** Puts what there was before in its place, before anything is opened. */
+  readonly prepare?: (at: { readonly databaseUrl: string; readonly directory: string }) => Promise<void>;
 }
 
 /** A server of a test: of PostgreSQL, unless it says otherwise. */
@@ -107,12 +112,14 @@ export class TestRegions implements AsyncDisposable {
     const configuration = await testConfiguration(directory, options);
     const masterKey = options.masterKey ?? randomBytes(32);
     const logger = createLogger({ level: "error" });
+    await options.prepare?.({ databaseUrl, directory });
     const catalog = await openCatalog(databaseUrl, {
       maxConnections: 5,
       applicationName: "test",
       onError: () => undefined,
     });
-    const { newAdminToken = "" } = await bootstrap(catalog, { configuration, masterKey, adminToken: undefined });
+    const { adminToken } = options;
+    const { newAdminToken = adminToken ?? "" } = await bootstrap(catalog, { configuration, masterKey, adminToken });
     const jobs = await JobQueue.open(catalog, { url: databaseUrl, onError: () => undefined });
     const engines = await testEngines(directory);
     const controlPlane = await startControlPlane({ catalog, jobs, configuration, masterKey, engines, logger });
@@ -159,6 +166,11 @@ export class TestRegions implements AsyncDisposable {
 
   get configuration(): BtarConfiguration {
     return this.#parts.configuration;
+  }
+
+  /** Of the server that holds the catalog. */
+  get catalogAddress(): ServerAddress {
+    return this.#parts.catalogServer.address;
   }
 
   get directory(): string {
@@ -316,7 +328,7 @@ async function testConfiguration(directory: string, options: RegionsOptions): Pr
       advertisedHost: "127.0.0.1",
       ports: { first, last },
     },
-    backups: { intervalHours: 24, retentionDays: 2, leftoverHours: 0, compressionLevel: 1 },
+    backups: { intervalHours: 24, retentionDays: 2, leftoverHours: 0, compressionLevel: options.compressionLevel ?? 1 },
     verification: { intervalHours: 24, readDataDays: 30, bytesPerSecond: 32 * 2 ** 20 },
     log: { maxAgeSeconds: 0.2, maxPieceBytes: options.maxPieceBytes ?? 4 * 1024 * 1024 },
     limits: {
