@@ -60,7 +60,7 @@ export async function endRemoval(
     );
     const message = `the backups of ${name} in ${cloud} were removed: their grace time is over`;
     await recordEvent(trx, { project, service, kind: "location_removed", severity: "info", message });
-    await forgetService(trx, service);
+    await forgetDeletedServices(trx);
   });
 }
 
@@ -85,11 +85,11 @@ async function refuseRemoval(
   });
 }
 
-/** A deleted service is forgotten once it has no backups, and its server or slot is gone. */
-async function forgetService(trx: CatalogDatabase, { id }: RemovedService): Promise<void> {
+/** Deleted services are forgotten once they have no backups, and their server or slot is gone. */
+export async function forgetDeletedServices(db: CatalogDatabase): Promise<void> {
   await sql`
-    delete from service where id = ${id} and deleted_at is not null
-      and not exists (select from location where service_id = ${id})
-      and not exists (select from job where service_id = ${id} and kind != 'collect'
-        and state in ('queued', 'running', 'waiting'))`.execute(trx);
+    delete from service where deleted_at is not null
+      and not exists (select from location where service_id = service.id)
+      and not exists (select from job where service_id = service.id and kind != 'collect'
+        and state in ('queued', 'running', 'waiting'))`.execute(db);
 }

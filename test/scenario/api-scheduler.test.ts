@@ -167,6 +167,25 @@ test("D3: copies go on after their service was deleted", async () => {
   assert.equal((await agent.jobs("gone", "copy")).length, 1);
 });
 
+test("D3: a deleted service without backups is forgotten once its server is gone", async () => {
+  const id = await service("late", { isCopied: false });
+  const { db } = opened.context.catalog;
+  const { project, cloud, name } = await db
+    .selectFrom("service")
+    .selectAll()
+    .where("id", "=", id)
+    .executeTakeFirstOrThrow();
+  await db.updateTable("service").set({ deleted_at: new Date() }).where("id", "=", id).execute();
+  await opened.context.jobs.enqueue({ kind: "remove", cloud, project, service: { id, name }, input: {} });
+  await db.deleteFrom("location").where("service_id", "=", id).execute();
+  const isKnown = async () => (await db.selectFrom("service").select("id").where("id", "=", id).execute()).length === 1;
+  await pass(0);
+  assert.equal(await isKnown(), true);
+  await agent.ends("late", ["remove"]);
+  await pass(1000);
+  assert.equal(await isKnown(), false);
+});
+
 test("C7: nothing is copied to a location that is paused", async () => {
   const id = await service("paused", { isCopied: false });
   await opened.context.catalog.db

@@ -3,6 +3,7 @@ import { sql } from "kysely";
 import { moveRetentionClock, retentionNow } from "../../catalog/catalog-clock.ts";
 import type { CatalogDatabase } from "../../catalog/catalog.ts";
 import { recordEvent } from "../../catalog/events.ts";
+import { forgetDeletedServices } from "../../catalog/removal.ts";
 import { retentionByLocation } from "../../catalog/retention.ts";
 import type { ControlPlaneContext } from "../context.ts";
 
@@ -43,6 +44,7 @@ export class CollectionSchedule {
     const now = await retentionNow(db);
     if (!now) return;
     await endDeletedServices(this.#context, now);
+    await forgetDeletedServices(db); // whose servers went after their backups
     const { rows } = await sql<Place>`
       select location.service_id, service.name as service_name, service.project, location.cloud
       from location join service on service.id = location.service_id
