@@ -207,6 +207,7 @@ testEachEngine(
       regions.store(north).heal();
       await writer.write(2);
       await shop.sql("CREATE ROLE somebody");
+      if (engine === "pg") await shop.sql("ANALYZE"); // what it counts of catalogs needs TOAST
       await stores(regions, north, shop);
       await regions.hasBackups(north, 1, "survivor");
       const later = await found(regions, "survivor");
@@ -223,7 +224,7 @@ testEachEngine(
       await regions.store(north).flipByte(damaged);
       const holed = await found(regions, "survivor");
       assert.deepEqual([holed.state, holed.gaps.length, holed.gaps[0]?.objects], ["present", 1, [damaged]]);
-      assert.ok((holed.transactions ?? 28) < 28);
+      assert.ok((holed.transactions ?? 28) - (holed.partial_transactions ?? 0) < 28, "those in part aside");
 
       // A fork of all there is lacks nothing.
       await forkShop(regions, "complete", { cloud: south });

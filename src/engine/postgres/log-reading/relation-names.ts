@@ -5,10 +5,16 @@ import { SqlSession } from "../session.ts";
 
 /** Names that are kept; those of more relations are asked for again. */
 const mostNamesKept = 100_000;
-/** OIDs of catalogs that hold what ANALYZE counts: pg_statistic, pg_statistic_ext_data. */
-const statistics: ReadonlySet<string> = new Set(["2619", "3429"]);
-/** Those of roles: pg_authid, pg_auth_members, pg_db_role_setting, pg_shdepend, pg_shdescription, pg_shseclabel. */
-const accounts: ReadonlySet<string> = new Set(["1260", "1261", "2964", "1214", "2396", "3592"]);
+/** OIDs of catalogs that hold what ANALYZE counts: pg_statistic, pg_statistic_ext_data; then those of their TOAST. */
+const statistics: ReadonlySet<string> = new Set(["2619", "3429", "2840", "3430"]);
+/**
+ * Those of roles: pg_authid, pg_auth_members, pg_db_role_setting, pg_shdepend, pg_shdescription, pg_shseclabel; then of
+ * the TOAST of those that have one.
+ */
+const accounts: ReadonlySet<string> = new Set([
+  ...["1260", "1261", "2964", "1214", "2396", "3592"],
+  ...["4175", "2966", "2846", "4060"],
+]);
 /** Below it are catalogs, whose files are called as their OIDs until they are rewritten: transam.h. */
 const firstOidOfUsers = 16_384;
 const tableKinds = "rpm";
