@@ -9,12 +9,14 @@ import { openServiceSecrets, sealServiceSecrets } from "../../src/catalog/servic
 import type { BtarConfiguration } from "../../src/contract/configuration.ts";
 import { bootstrap } from "../../src/control-plane/bootstrap.ts";
 import { startControlPlane } from "../../src/control-plane/control-plane.ts";
+import { sampleLag } from "../../src/control-plane/scheduler/lag-samples.ts";
 import type { EngineName } from "../../src/domain/engine-name.ts";
 import type { ServerAddress } from "../../src/engine/engine.ts";
 import type { Engines } from "../../src/engine/engines.ts";
 import { resolveRunAs } from "../../src/engine/run-as.ts";
 import { FileObjectStore } from "../../src/object-store/file/file-object-store.ts";
 import type { ObjectStore } from "../../src/object-store/object-store.ts";
+import { systemClock } from "../../src/platform/clock.ts";
 import { createLogger } from "../../src/platform/logger.ts";
 import { Repository } from "../../src/repository/repository.ts";
 import { RegionAgent } from "../../src/region-agent/region-agent.ts";
@@ -209,6 +211,13 @@ export class TestRegions implements AsyncDisposable {
     this.#agents.delete(cloud);
     await running?.agent.stop({ stopServers: true });
     await running?.catalog.close();
+  }
+
+  /** What the scheduler does every 30 s. */
+  async sampleLag(): Promise<void> {
+    const { catalog, jobs, configuration, masterKey, engines } = this.#parts;
+    const logger = createLogger({ level: "error" });
+    await sampleLag({ catalog, jobs, configuration, masterKey, engines, logger, clock: systemClock });
   }
 
   /** Attaches a test server, backed up in north and copied to south. */
