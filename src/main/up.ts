@@ -68,7 +68,10 @@ async function startAll(loaded: LoadedConfiguration, starting: Starting): Promis
   parts.defer(() => server.close());
   signal.throwIfAborted();
   for (const line of firstStartLines({ dataDirectory, ...server })) say(line);
-  const environment = { BTAR_DATABASE_URL: url, NODE_COMPILE_CACHE: dataFiles(dataDirectory).codeCache };
+  const environment = {
+    BTAR_DATABASE_URL: url,
+    NODE_COMPILE_CACHE: process.env["NODE_COMPILE_CACHE"] ?? dataFiles(dataDirectory).codeCache,
+  };
   await startAgents(loaded, starting, { environment, masterKey: server.masterKey.key });
   signal.throwIfAborted();
   say(`clouds: ${configuration.clouds.map(({ name }) => name).join(", ")}`);

@@ -311,7 +311,7 @@ function uriOf({ address, engine = "pg" }: AttachedServer): string {
 export async function until(what: string, condition: () => Promise<boolean>, seconds = 60): Promise<void> {
   for (const deadline = Date.now() + seconds * 1000; Date.now() < deadline; ) {
     if (await condition()) return;
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await new Promise((resolve) => setTimeout(resolve, 100));
   }
   throw new Error(`not within ${seconds} s: ${what}`);
 }
