@@ -1,7 +1,13 @@
-/** JavaScript of what an installed package needs, and the console, into `dist`: Node takes no TypeScript from there. */
+/**
+ * What an installed package needs, into `dist`: JavaScript, since Node takes no TypeScript from there, the console, and
+ * the manual page.
+ */
 import { spawnSync } from "node:child_process";
-import { rmSync } from "node:fs";
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { btarVersion } from "../src/main/drivers.ts";
+import { manPage } from "../src/main/man-page.ts";
+import { buildProgram } from "../src/main/program.ts";
 
 const root = dirname(import.meta.dirname);
 rmSync(join(root, "dist"), { recursive: true, force: true });
@@ -15,3 +21,5 @@ for (const [program, ...args] of steps) {
   if (error) throw error;
   if (status !== 0) process.exit(status ?? 1);
 }
+mkdirSync(join(root, "dist", "man"), { recursive: true });
+writeFileSync(join(root, "dist", "man", "btar.1"), manPage(buildProgram(), btarVersion));

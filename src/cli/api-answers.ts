@@ -1,6 +1,8 @@
 /** The API's answers, by the contract's own schemas. */
 import type { Static } from "typebox";
-import type { newTokenAnswer, tokensAnswer } from "../contract/access-tokens.ts";
+import type { serviceTypesWithPlansAnswer, versionsAnswer } from "../contract/service-types.ts";
+import type { databasesAnswer, userAnswer } from "../contract/service-accounts.ts";
+import type { newTokenAnswer, tokenAnswer, tokensAnswer } from "../contract/access-tokens.ts";
 import type { attachAnswer, preflightAnswer } from "../contract/attached-services.ts";
 import type {
   backup,
@@ -8,6 +10,7 @@ import type {
   backupsAnswer,
   deleteBackupAnswer,
   newBackupAnswer,
+  reportAnswer,
   verifyAnswer,
 } from "../contract/backups.ts";
 import type { auditAnswer } from "../contract/audit.ts";
@@ -22,12 +25,12 @@ import type {
   destinationAnswer,
   destinationsAnswer,
 } from "../contract/notifications.ts";
-import type { loginAnswer, newPersonAnswer, peopleAnswer, personAnswer } from "../contract/people.ts";
+import type { loginAnswer, meAnswer, newPersonAnswer, peopleAnswer, personAnswer } from "../contract/people.ts";
 import type { deletedServicesAnswer } from "../contract/deleted-services.ts";
-import type { eventsAnswer, projectAnswer, projectsAnswer } from "../contract/projects.ts";
+import type { authorityAnswer, eventsAnswer, projectAnswer, projectsAnswer } from "../contract/projects.ts";
 import type { rebuildAnswer } from "../contract/rebuild.ts";
-import type { logsAnswer, metricsAnswer } from "../contract/server-reports.ts";
-import type { service, serviceAnswer, servicesAnswer } from "../contract/services.ts";
+import type { logsAnswer, metricsAnswer, taskAnswer } from "../contract/server-reports.ts";
+import type { service, serviceAnswer, servicesAnswer, tagsAnswer } from "../contract/services.ts";
 import type { protectionAnswer, statusAnswer } from "../contract/status.ts";
 
 export type Service = Static<typeof service>;
@@ -75,3 +78,14 @@ export type ProjectAnswer = Static<typeof projectAnswer>;
 export type ProjectsAnswer = Static<typeof projectsAnswer>;
 export type LogsAnswer = Static<typeof logsAnswer>;
 export type MetricsAnswer = Static<typeof metricsAnswer>;
+
+export type DatabasesAnswer = Static<typeof databasesAnswer>;
+export type ServiceUserAnswer = Static<typeof userAnswer>;
+export type ServiceTypesAnswer = Static<typeof serviceTypesWithPlansAnswer>;
+export type VersionsAnswer = Static<typeof versionsAnswer>;
+export type TaskAnswer = Static<typeof taskAnswer>;
+export type TagsAnswer = Static<typeof tagsAnswer>;
+export type MeAnswer = Static<typeof meAnswer>;
+export type ReportAnswer = Static<typeof reportAnswer>;
+export type TokenAnswer = Static<typeof tokenAnswer>;
+export type AuthorityAnswer = Static<typeof authorityAnswer>;

@@ -3,9 +3,9 @@ import type { refusal } from "../contract/refusals.ts";
 import { BtarError, type ErrorCode, errorRules } from "../domain/errors.ts";
 import { pinnedRequest } from "./pinned-request.ts";
 
-const timeoutMs = 60_000;
+const usualTimeoutMs = 60_000;
 
-type Method = "GET" | "POST" | "PUT" | "DELETE";
+type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
 
 /** Where the API is, and with which right. */
 export interface ApiAccess {
@@ -16,6 +16,8 @@ export interface ApiAccess {
   readonly project: string;
   /** PEM of the certificate that the API of this machine shows; undefined: it is known by its name, or has none. */
   readonly certificate?: string | undefined;
+  /** How long an answer is waited for; a minute when undefined. */
+  readonly timeoutMs?: number | undefined;
 }
 
 /** Talks to btar's API. */
@@ -75,7 +77,7 @@ export class ApiClient {
   }
 
   async #send(method: Method, url: string, body: string | undefined) {
-    const { token, certificate } = this.#access;
+    const { token, certificate, timeoutMs = usualTimeoutMs } = this.#access;
     const headers = {
       ...(token === "" ? {} : { authorization: `aivenv1 ${token}` }),
       ...(body === undefined ? {} : { "content-type": "application/json" }),

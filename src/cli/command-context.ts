@@ -10,6 +10,8 @@ export type FindAccess = (options: {
   readonly url: string | undefined;
   readonly token: string | undefined;
   readonly project: string | undefined;
+  /** Name of the profile to use, whatever the environment says. */
+  readonly profile?: string | undefined;
   /** It is found without a token, which then is empty. */
   readonly isLogin?: boolean | undefined;
 }) => Promise<ApiAccess>;
@@ -27,6 +29,7 @@ interface CommonOptions {
   readonly url?: string;
   readonly token?: string;
   readonly project?: string;
+  readonly profile?: string;
 }
 
 /**
@@ -42,11 +45,12 @@ export function clientCommand(
   return command
     .option("--json", "print the API's own object")
     .option("--project <name>", "project (BTAR_PROJECT)")
+    .option("--profile <name>", "profile of btar profile (BTAR_PROFILE)")
     .option("--url <url>", "API (BTAR_URL)")
     .option("--token <token>", "token (BTAR_TOKEN); the environment is safer, for others see command lines")
     .action(async () => {
-      const { json, url, token, project } = command.opts<CommonOptions>();
-      const api = new ApiClient(await findAccess({ url, token, project, isLogin }));
+      const { json, url, token, project, profile } = command.opts<CommonOptions>();
+      const api = new ApiClient(await findAccess({ url, token, project, profile, isLogin }));
       const output = new Output({ isJson: json ?? false });
       const refuse = (message: string): never => command.error(`error: ${message}`);
       await work({ api, output, refuse }, command.args);

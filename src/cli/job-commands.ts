@@ -9,7 +9,8 @@ export function addJobCommands(jobs: Command, findAccess: FindAccess): void {
   const list = jobs
     .command("list", { isDefault: true })
     .description("list jobs, newest first")
-    .option("--open", "only those that have not ended");
+    .option("--open", "only those that have not ended")
+    .option("--service <service>", "only those of a service");
   clientCommand(list, findAccess, (context) => listJobs(context, list.opts()));
   const get = jobs.command("get <job>").description("show one job");
   clientCommand(get, findAccess, async ({ api, output }, [id = ""]) => {
@@ -30,8 +31,12 @@ export function addJobCommands(jobs: Command, findAccess: FindAccess): void {
   });
 }
 
-async function listJobs({ api, output }: CommandContext, options: { readonly open?: boolean }): Promise<void> {
-  const answer = await api.inProject<JobsAnswer>("GET", `/jobs${options.open ? "?open=true" : ""}`);
+async function listJobs(
+  { api, output }: CommandContext,
+  { open, service }: { readonly open?: boolean; readonly service?: string },
+): Promise<void> {
+  const path = service === undefined ? "/jobs" : `/service/${segment(service)}/jobs`;
+  const answer = await api.inProject<JobsAnswer>("GET", `${path}${open ? "?open=true" : ""}`);
   output.answer(answer, () => (answer.jobs.length === 0 ? "no jobs" : jobsTable(answer.jobs)));
 }
 

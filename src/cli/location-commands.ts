@@ -1,6 +1,7 @@
-import type { Command } from "commander";
-import type { Protection } from "./api-answers.ts";
+import { type Command, Option } from "commander";
+import type { Protection, ReportAnswer } from "./api-answers.ts";
 import { type CommandContext, clientCommand, type FindAccess, segment } from "./command-context.ts";
+import { chartsTable, periods } from "./server-commands.ts";
 
 interface PauseOptions {
   readonly cloud: string;
@@ -22,6 +23,15 @@ export function addLocationCommands(location: Command, findAccess: FindAccess): 
     .requiredOption("--cloud <cloud>", "additional cloud")
     .addHelpText("after", "\nExample:\n  btar location resume shop --cloud local-south");
   clientCommand(resume, findAccess, (context, [service = ""]) => resumeLocation(context, service, resume.opts()));
+  const report = location
+    .command("report <service>")
+    .description("lag, data at risk and what was copied over time, by cloud")
+    .addOption(new Option("--period <period>", "how far back").choices(periods).default("hour"));
+  clientCommand(report, findAccess, async ({ api, output }, [service = ""]) => {
+    const path = `/service/${segment(service)}/backup_to_another_region/report`;
+    const answer = await api.inProject<ReportAnswer>("POST", path, report.opts());
+    output.answer(answer, () => chartsTable(answer.metrics));
+  });
 }
 
 function pathOf(service: string, cloud: string): string {

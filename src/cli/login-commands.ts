@@ -20,6 +20,8 @@ export interface Credentials {
 export interface LoginMachine {
   /** From the environment, else typed without being shown. */
   readonly readPassword: (prompt: string) => Promise<string>;
+  /** The same, of a variable that is named. */
+  readonly askPassword: (prompt: string, variable: string) => Promise<string>;
   readonly saveCredentials: (credentials: Credentials) => Promise<void>;
   /** @returns those that were there */
   readonly removeCredentials: () => Promise<Credentials | undefined>;

@@ -1,7 +1,7 @@
 import type { Command } from "commander";
-import type { ProjectAnswer, ProjectsAnswer } from "./api-answers.ts";
+import type { AuthorityAnswer, ProjectAnswer, ProjectsAnswer } from "./api-answers.ts";
 import { clientCommand, type FindAccess, segment } from "./command-context.ts";
-import { formatTable, oneLine } from "./format.ts";
+import { formatPairs, formatTable, oneLine } from "./format.ts";
 
 /** @param project the command `project` */
 export function addProjectCommands(project: Command, findAccess: FindAccess): void {
@@ -13,6 +13,26 @@ export function addProjectCommands(project: Command, findAccess: FindAccess): vo
         answer.projects.map((each) => [each.project_name, each.default_cloud]),
       ),
     );
+  });
+
+  const get = project.command("get <name>").description("show a project");
+  clientCommand(get, findAccess, async ({ api, output }, [name = ""]) => {
+    const answer = await api.request<ProjectAnswer>("GET", `/project/${segment(name)}`);
+    const { project_name, default_cloud } = answer.project;
+    output.answer(answer, () =>
+      formatPairs([
+        ["project", project_name],
+        ["default cloud", default_cloud],
+      ]),
+    );
+  });
+
+  const authority = project
+    .command("ca")
+    .description("print the certificate of the project's authority, which clients trust its servers by");
+  clientCommand(authority, findAccess, async ({ api, output }) => {
+    const answer = await api.inProject<AuthorityAnswer>("GET", "/kms/ca");
+    output.answer(answer, () => answer.certificate.trimEnd());
   });
 
   const create = project

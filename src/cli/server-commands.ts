@@ -7,7 +7,7 @@ import { count } from "./setting-options.ts";
 
 const defaultLines = 100;
 const followEveryMs = 3000;
-const periods = ["hour", "day", "week", "month", "year"] as const;
+export const periods = ["hour", "day", "week", "month", "year"] as const;
 
 /** What is told of managed servers. @param service the command `service` */
 export function addServerCommands(service: Command, findAccess: FindAccess): void {
@@ -49,14 +49,22 @@ function linesOf({ logs }: LogsAnswer): string {
 
 async function showMetrics({ api, output }: CommandContext, name: string, period: string): Promise<void> {
   const answer = await api.inProject<MetricsAnswer>("POST", `/service/${segment(name)}/metrics`, { period });
-  output.answer(answer, () => {
-    const rows = Object.entries(answer.metrics).map(([metric, { hints, data }]) => {
-      const values = data.rows.flatMap((row) => row.slice(1)).filter((value) => typeof value === "number");
+  output.answer(answer, () => chartsTable(answer.metrics));
+}
+
+/** Of each chart the newest value, the mean and the most. */
+export function chartsTable(charts: Readonly<Record<string, MetricsAnswer["metrics"][string]>>): string {
+  const rows = Object.entries(charts).flatMap(([metric, { hints, data }]) =>
+    data.cols.slice(1).flatMap(({ label }, index) => {
+      const values = data.rows.map((row) => row[index + 1]).filter((value) => typeof value === "number");
+      if (values.length === 0) return [];
       const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
-      return [metric, ...[values.at(-1) ?? 0, mean, Math.max(...values)].map(figure), hints.title];
-    });
-    return rows.length === 0 ? "nothing measured yet" : formatTable(["metric", "now", "mean", "most", "what"], rows);
-  });
+      const figures = [values.at(-1) ?? 0, mean, Math.max(...values)].map(figure);
+      return [[metric, label, ...figures, hints.title]];
+    }),
+  );
+  if (rows.length === 0) return "nothing measured yet";
+  return formatTable(["metric", "of", "now", "mean", "most", "what"], rows);
 }
 
 function figure(value: number): string {

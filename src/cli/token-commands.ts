@@ -1,6 +1,6 @@
 import { type Command, Option } from "commander";
 import { projectRoles } from "../domain/roles.ts";
-import type { NewTokenAnswer, TokensAnswer } from "./api-answers.ts";
+import type { NewTokenAnswer, TokenAnswer, TokensAnswer } from "./api-answers.ts";
 import { clientCommand, type FindAccess, segment } from "./command-context.ts";
 import { formatMoment, formatTable, formatTime, oneLine } from "./format.ts";
 import { count } from "./setting-options.ts";
@@ -44,6 +44,20 @@ export function addTokenCommands(token: Command, findAccess: FindAccess): void {
         ]),
       ),
     );
+  });
+
+  const update = token
+    .command("update <prefix> <description>")
+    .description("say anew what a token is for; what it opens stays");
+  clientCommand(update, findAccess, async ({ api, output }, [prefix = "", description = ""]) => {
+    const answer = await api.request<TokenAnswer>("PUT", `/access_token/${segment(prefix)}`, { description });
+    output.answer(answer, () => `${answer.token_prefix}: ${oneLine(answer.description)}`);
+  });
+
+  const revokeAll = token.command("revoke-all").description("end all your tokens, the one of this command too");
+  clientCommand(revokeAll, findAccess, async ({ api, output }) => {
+    const answer = await api.request<{ readonly message: string }>("POST", "/me/expire_tokens");
+    output.answer(answer, () => "all your tokens are ended; log in again with btar login");
   });
 
   const revoke = token.command("revoke <prefix>").description("end a token, named by its prefix or its whole text");

@@ -1,17 +1,8 @@
-import { readFile } from "node:fs/promises";
-import { resolve } from "node:path";
-import { Command, CommanderError } from "commander";
-import { addClientCommands } from "../cli/client-commands.ts";
-import { exitCodeHelp, exitCodeOf, exitCodes } from "../cli/exit-codes.ts";
+import { CommanderError } from "commander";
+import { exitCodeOf, exitCodes } from "../cli/exit-codes.ts";
 import { BtarError, describeError } from "../domain/errors.ts";
 import { isErrno } from "../platform/errno.ts";
-import { configurationHelp } from "./configuration/options.ts";
-import { removeCredentials, saveCredentials } from "./credentials.ts";
-import { btarVersion } from "./drivers.ts";
-import { findAccess } from "./find-access.ts";
-import { addKeyCommands } from "./key/key-commands.ts";
-import type { ConfigurationChoice } from "./load-configuration.ts";
-import { readPassword } from "./read-password.ts";
+import { buildProgram } from "./program.ts";
 
 const neededMajor = 24;
 
@@ -23,67 +14,7 @@ async function main(args: readonly string[]): Promise<void> {
       hint: "start it with npx btar, which finds btar's own",
     });
   }
-  const program = new Command("btar")
-    .description(
-      "Backup to another region for PostgreSQL and MySQL: verified copies in a second region, and forks from them",
-    )
-    .version(btarVersion)
-    .showHelpAfterError("(say --help for what there is)")
-    .addHelpText("after", exitCodeHelp)
-    .exitOverride();
-  addServerCommands(program);
-  addKeyCommands(program);
-  addClientCommands(program, {
-    findAccess,
-    readFile: (path) => readFile(path, "utf8"),
-    resolvePath: (path) => resolve(path),
-    readPassword,
-    saveCredentials,
-    removeCredentials,
-  });
-  program
-    .command("configuration")
-    .description("explain the configuration file and the environment variables")
-    .addHelpText("after", () => `\n${configurationHelp()}`)
-    .action(() => void process.stdout.write(configurationHelp()));
-  await program.parseAsync([...args], { from: "user" });
-}
-
-interface ServerOptions extends ConfigurationChoice {
-  readonly verbose?: boolean;
-}
-
-function addServerCommands(program: Command): void {
-  const define = (name: string, description: string): Command =>
-    program
-      .command(name)
-      .description(description)
-      .option("--config <file>", "configuration file (BTAR_CONFIG, else ./btar.yaml)")
-      .option("--verbose", "more in the logs; `up` shows them on standard error too");
-  const defineListening = (name: string, description: string): Command =>
-    define(name, description).option(
-      "--insecure-listen",
-      "let the API listen beyond this machine, though it has no TLS",
-    );
-  // Loaded when asked for: client commands start at once without them.
-  defineListening("up", "run everything on this machine: API, catalog, and an agent per cloud")
-    .addHelpText("after", "\nExample:\n  btar up --config btar.yaml")
-    .action(async (options: ServerOptions) => {
-      const { runUp } = await import("./up.ts");
-      await runUp(options);
-    });
-  defineListening("server", "run the API and the schedules; needs BTAR_DATABASE_URL").action(
-    async (options: ServerOptions) => {
-      const { runServer } = await import("./server.ts");
-      await runServer(options);
-    },
-  );
-  define("agent", "act for one cloud: servers, backups, copies, forks; needs BTAR_DATABASE_URL")
-    .requiredOption("--cloud <cloud>", "cloud of the configuration")
-    .action(async (options: ServerOptions & { readonly cloud: string }) => {
-      const { runAgent } = await import("./agent.ts");
-      await runAgent(options);
-    });
+  await buildProgram().parseAsync([...args], { from: "user" });
 }
 
 function exitCodeOfFailure(error: unknown): number {

@@ -42,8 +42,12 @@ export async function removeCredentials(): Promise<Credentials | undefined> {
 }
 
 function credentialsFile(): string {
-  const { BTAR_CREDENTIALS_FILE: file, XDG_CONFIG_HOME: folder } = process.env;
-  return file ?? join(folder ?? join(homedir(), ".config"), "btar", "credentials.json");
+  return process.env["BTAR_CREDENTIALS_FILE"] ?? clientFile("credentials.json");
+}
+
+/** A file that client commands keep for their user. */
+export function clientFile(name: string): string {
+  return join(process.env["XDG_CONFIG_HOME"] ?? join(homedir(), ".config"), "btar", name);
 }
 
 function parsed(text: string, file: string): Readonly<Record<string, unknown>> {

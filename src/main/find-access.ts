@@ -1,24 +1,22 @@
 import type { ApiAccess } from "../cli/api-client.ts";
 import type { FindAccess } from "../cli/command-context.ts";
 import type { Credentials } from "../cli/login-commands.ts";
+import type { Profile } from "../cli/profile-commands.ts";
 import { BtarError } from "../domain/errors.ts";
 import { readTextIfThere } from "../platform/files.ts";
 import { readCredentials } from "./credentials.ts";
 import { dataFiles, readSmallFile } from "./data-directory.ts";
 import { loadConfiguration } from "./load-configuration.ts";
+import { findProfile } from "./profiles.ts";
 
 const defaultProject = "demo";
 
 /**
- * Where a client command finds the API: its options, then the environment, then what `btar login` has left, then what
- * `btar up` on this machine has written into its data directory.
+ * Where a client command finds the API: its options, the environment or a profile, then what `btar login` has left, then
+ * what `btar up` on this machine has written into its data directory.
  */
 export const findAccess: FindAccess = async (options): Promise<ApiAccess> => {
-  const asked = {
-    url: options.url ?? process.env["BTAR_URL"],
-    token: options.token ?? process.env["BTAR_TOKEN"],
-    project: options.project ?? process.env["BTAR_PROJECT"],
-  };
+  const asked = await whatIsAsked(options);
   if (asked.url !== undefined && (asked.token !== undefined || options.isLogin)) {
     return { url: checkedUrl(asked.url), token: asked.token ?? "", project: asked.project ?? defaultProject };
   }
@@ -30,16 +28,36 @@ export const findAccess: FindAccess = async (options): Promise<ApiAccess> => {
   return await localAccess(asked, options.isLogin ?? false);
 };
 
+/**
+ * Options, then the profile that is named, then the environment, then the profile in use. A profile's token goes to its
+ * own API only.
+ */
+async function whatIsAsked(options: Parameters<FindAccess>[0]): Promise<Asked> {
+  const profile = await findProfile(options.profile);
+  // A profile that is named beats the environment; one that is merely in use does not.
+  const { BTAR_URL: url, BTAR_TOKEN: token, BTAR_PROJECT: project } = options.profile === undefined ? process.env : {};
+  const askedUrl = options.url ?? url ?? profile?.url;
+  const own: Partial<Profile> = profile !== undefined && askedUrl === profile.url ? profile : {};
+  return {
+    url: askedUrl,
+    token: options.token ?? token ?? own.token,
+    project: options.project ?? project ?? own.project,
+  };
+}
+
 /** What holds no more is as if nobody were logged in. */
 async function currentLogin(): Promise<Credentials | undefined> {
   const login = await readCredentials();
   return login && Date.parse(login.expiresAt) > Date.now() ? login : undefined;
 }
 
-async function localAccess(
-  asked: { readonly url: string | undefined; readonly token: string | undefined; readonly project: string | undefined },
-  isLogin: boolean,
-): Promise<ApiAccess> {
+interface Asked {
+  readonly url: string | undefined;
+  readonly token: string | undefined;
+  readonly project: string | undefined;
+}
+
+async function localAccess(asked: Asked, isLogin: boolean): Promise<ApiAccess> {
   // Clients do not listen: how the server does is no matter of theirs.
   const { configuration } = await loadConfiguration({ insecureListen: true });
   const files = dataFiles(configuration.dataDirectory);

@@ -3,16 +3,16 @@ import { Writable } from "node:stream";
 import { BtarError } from "../domain/errors.ts";
 
 /**
- * The password that BTAR_PASSWORD gives, else what is typed on the terminal, which does not show it.
+ * The password that a variable gives, else what is typed on the terminal, which does not show it.
  * @throws {BtarError} INVALID_INPUT where there is neither
  */
-export async function readPassword(prompt: string): Promise<string> {
-  const given = process.env["BTAR_PASSWORD"];
+export async function readPassword(prompt: string, variable = "BTAR_PASSWORD"): Promise<string> {
+  const given = process.env[variable];
   if (given !== undefined) return given;
   if (!process.stdin.isTTY) {
     throw new BtarError("INVALID_INPUT", {
       message: "nobody can be asked for a password here",
-      hint: "set BTAR_PASSWORD",
+      hint: `set ${variable}`,
     });
   }
   return await askSecretly(prompt);

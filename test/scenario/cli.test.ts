@@ -257,7 +257,7 @@ suite("commands against a running btar", () => {
     const { logs } = await json<{ logs: readonly object[] }>("service", "logs", "shop", "-n", "2");
     assert.equal(logs.length, 2);
     await eventually("it was measured", async () =>
-      /^mem_usage +\S+ +\S+ +\S+ +Memory/m.test((await run("service", "metrics", "shop")).stdout),
+      /^mem_usage +\S+ +\S+ +\S+ +\S+ +Memory/m.test((await run("service", "metrics", "shop")).stdout),
     );
     assert.equal((await run("service", "metrics", "shop", "--period", "decade")).code, 2);
   });
@@ -386,6 +386,61 @@ suite("commands against a running btar", () => {
     assert.equal(withToken.code, 5);
     assert.match(withToken.stderr, /is not btar's API/);
     assert.deepEqual(seen, ["aivenv1 mine"]);
+  });
+
+  test("users, databases, tags and figures of a service are managed", async () => {
+    const made = await run("service", "user", "create", "shop", "ann");
+    const password = /^password +(\S+)$/m.exec(made.stdout)?.[1] ?? "";
+    assert.ok(password.length > 8, made.stdout + made.stderr);
+    writeFileSync(join(place.directory, "next-password"), `${planted.chosen}\n`);
+    const reset = await run("service", "user", "reset-password", "shop", "ann", "--password-file", "next-password");
+    assert.match(reset.stdout, new RegExp(`^password +${planted.chosen}$`, "m"), reset.stderr);
+    assert.match((await run("service", "user", "list", "shop")).stdout, /^avnadmin +primary\nann +normal$/m);
+    assert.equal((await run("service", "database", "create", "shop", "books")).code, 0);
+    assert.match((await run("service", "database", "list", "shop")).stdout, /^books +/m);
+    assert.equal((await run("service", "user", "delete", "shop", "ann")).code, 0);
+    const admin = await run("service", "reset-password", "shop");
+    assert.match(admin.stdout, /^the administrator of shop has another password\. Connect with:\n {2}psql '/);
+    assert.equal((await run("tag", "set", "--service", "shop", "team=shop", "kind=test")).code, 0);
+    assert.equal((await run("tag", "remove", "--service", "shop", "kind")).code, 0);
+    assert.equal((await run("tag", "list", "--service", "shop")).stdout, "TAG   VALUE\nteam  shop\n");
+    assert.match((await run("service", "plans")).stdout, /^pg +startup-4 +\d+ MiB +\d+ MiB +24 h +2 d$/m);
+    assert.match((await run("service", "versions")).stdout, /^pg +18 +available +20\d\d-/m);
+    assert.match(
+      (await run("service", "check-upgrade", "shop", "--to", "18")).stdout,
+      /^shop can be upgraded to 18: shop has PostgreSQL 18 already$/m,
+    );
+    assert.match((await run("location", "report", "shop")).stdout, /^(?:nothing measured yet|METRIC )/);
+    assert.match((await run("jobs", "list", "--service", "shop")).stdout, /provision +shop +local-north/);
+    assert.match((await run("whoami")).stdout, /^may do +everything$/m);
+    assert.match((await run("project", "ca")).stdout, /^-----BEGIN CERTIFICATE-----\n/);
+  });
+
+  test("a profile says where the API is and keeps a token for its owner only; its names are completed", async () => {
+    const token = readFileSync(join(place.data, "admin-token"), "utf8").trim();
+    const file = join(place.directory, "profiles.json");
+    const environment = { BTAR_PROFILES_FILE: file };
+    const elsewhere = async (args: readonly string[], more: Readonly<Record<string, string>> = {}) =>
+      await btar(args, { directory: "/", environment: { ...environment, ...more } });
+    const add = ["profile", "add", "here", "--api-url", `${place.url}/`, "--ask-token", "--default-project", "demo"];
+    assert.equal((await elsewhere(add, { BTAR_TOKEN: token })).code, 0);
+    assert.equal(statSync(file).mode & 0o777, 0o600);
+    assert.equal((await elsewhere(["service", "list", "--profile", "here"])).code, 0);
+    assert.equal((await elsewhere(["service", "list"], { BTAR_PROFILE: "here" })).code, 0);
+    assert.equal((await elsewhere(["profile", "use", "here"])).stdout, "profile here is in use\n");
+    assert.match((await elsewhere(["profile", "list"])).stdout, /^here +http:\S+\d +demo +kept +yes$/m);
+    assert.equal((await elsewhere(["__complete", "--", "service", "get", "sho"])).stdout.split("\n")[0], "shop");
+    assert.equal((await elsewhere(["__complete", "--", "service", "list", "--profile", ""])).stdout, "here\n");
+    const other = await elsewhere(["service", "list", "--url", "http://127.0.0.1:1"]);
+    assert.notEqual(other.code, 0, "its token is not sent to another API");
+    assert.match(
+      (await elsewhere(["status", "--profile", "there"])).stderr,
+      /there is no profile there \(there are: here\)/,
+    );
+    assert.equal((await elsewhere(["profile", "remove", "here"])).code, 0);
+    assert.equal((await elsewhere(["profile", "use", "here"])).code, 3);
+    const asked = await elsewhere(["profile", "add", "x", "--api-url", "ftp://x"]);
+    assert.match(asked.stderr, /"ftp:\/\/x" is no address of an API \(give http/);
   });
 
   test("no secret is in logs, in what is said, in events, on command lines, or in a dump of the catalog", async () => {

@@ -294,7 +294,10 @@ export const environmentVariables: readonly { readonly name: string; readonly te
   { name: "BTAR_URL", text: "API that the client commands talk to" },
   { name: "BTAR_TOKEN", text: "token of the client commands" },
   { name: "BTAR_PASSWORD", text: "password for `btar login` and `btar user`, which else ask for it" },
+  { name: "BTAR_NEW_PASSWORD", text: "the next password for `btar password`" },
   { name: "BTAR_CREDENTIALS_FILE", text: "where `btar login` keeps its token; else ~/.config/btar/credentials.json" },
+  { name: "BTAR_PROFILE", text: "profile of the client commands, see `btar profile`" },
+  { name: "BTAR_PROFILES_FILE", text: "where `btar profile` keeps profiles; else ~/.config/btar/profiles.json" },
   { name: "BTAR_PROJECT", text: "project of the client commands" },
 ];
 
