@@ -5,9 +5,9 @@
 import { spawnSync } from "node:child_process";
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { btarVersion } from "../src/main/drivers.ts";
 import { manPage } from "../src/main/man-page.ts";
 import { buildProgram } from "../src/main/program.ts";
+import { btarVersion } from "../src/main/version.ts";
 
 const root = dirname(import.meta.dirname);
 rmSync(join(root, "dist"), { recursive: true, force: true });

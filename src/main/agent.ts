@@ -10,11 +10,12 @@ import { RegionAgent } from "../region-agent/region-agent.ts";
 import { usableCores } from "./cores.ts";
 import { makeDataDirectory } from "./data-directory.ts";
 import { requireDatabaseUrl } from "./database-url.ts";
-import { btarVersion, buildEngines } from "./drivers.ts";
+import { buildEngines } from "./drivers.ts";
 import { type ConfigurationChoice, loadConfiguration } from "./load-configuration.ts";
 import { checkMasterKey, type MasterKey, readMasterKey } from "./key/master-key.ts";
 import { hearParent, leaveParent, type Parent, tellParent } from "./parent.ts";
 import { startTracing } from "./tracing.ts";
+import { btarVersion } from "./version.ts";
 
 /** `btar agent --cloud C`: acts for one cloud until it is told to end. Logs to standard error. */
 export async function runAgent(

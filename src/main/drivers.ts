@@ -12,9 +12,6 @@ import type { Logger } from "../platform/logger.ts";
 import { dataFiles } from "./data-directory.ts";
 import type { LoadedConfiguration } from "./load-configuration.ts";
 
-/** btar's own version, as in package.json. */
-export const btarVersion = "0.1.0";
-
 /** Where scripts/servers/mysql.sh puts MySQL. */
 const projectMysql = join(import.meta.dirname, "../../.cache/servers/mysql/basedir");
 

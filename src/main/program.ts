@@ -7,12 +7,12 @@ import { exitCodeHelp } from "../cli/exit-codes.ts";
 import { addProfileCommands } from "../cli/profile-commands.ts";
 import { configurationHelp } from "./configuration/options.ts";
 import { removeCredentials, saveCredentials } from "./credentials.ts";
-import { btarVersion } from "./drivers.ts";
 import { findAccess } from "./find-access.ts";
 import { addKeyCommands } from "./key/key-commands.ts";
 import type { ConfigurationChoice } from "./load-configuration.ts";
 import { readProfiles, writeProfiles } from "./profiles.ts";
 import { readPassword } from "./read-password.ts";
+import { btarVersion } from "./version.ts";
 
 /** All commands of the one executable: servers, the client, and what works beside both. Help and manual page are made of it. */
 export function buildProgram(): Command {
