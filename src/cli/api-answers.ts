@@ -1,5 +1,6 @@
 /** The API's answers, by the contract's own schemas. */
 import type { Static } from "typebox";
+import type { forkPlanAnswer } from "../contract/recovery.ts";
 import type { serviceTypesWithPlansAnswer, versionsAnswer } from "../contract/service-types.ts";
 import type { databasesAnswer, userAnswer } from "../contract/service-accounts.ts";
 import type { newTokenAnswer, tokenAnswer, tokensAnswer } from "../contract/access-tokens.ts";
@@ -89,3 +90,4 @@ export type MeAnswer = Static<typeof meAnswer>;
 export type ReportAnswer = Static<typeof reportAnswer>;
 export type TokenAnswer = Static<typeof tokenAnswer>;
 export type AuthorityAnswer = Static<typeof authorityAnswer>;
+export type ForkPlanAnswer = Static<typeof forkPlanAnswer>;

@@ -66,6 +66,17 @@ export function visibleCommands(command: Command): readonly Command[] {
     .filter((each) => each.name() !== "help");
 }
 
+/** Every command that does something, by what is typed after `btar`. */
+export function runnableCommands(command: Command, words = ""): ReadonlyMap<string, Command> {
+  const found = new Map<string, Command>();
+  for (const each of visibleCommands(command)) {
+    const typed = `${words} ${each.name()}`.trimStart();
+    if (each.commands.length === 0 || each.registeredArguments.length > 0) found.set(typed, each);
+    for (const [name, below] of runnableCommands(each, typed)) found.set(name, below);
+  }
+  return found;
+}
+
 function kindOfOption({ long, flags }: Option): NameKind | undefined {
   if (long === "--profile") return "profile";
   if (long === "--project" || long === "--only-project") return "project";

@@ -1,8 +1,8 @@
 import type { Command } from "commander";
-import type { JobAnswer, ServiceAnswer } from "./api-answers.ts";
+import type { ForkPlanAnswer, JobAnswer, ServiceAnswer } from "./api-answers.ts";
 import { type CommandContext, clientCommand, type FindAccess, segment } from "./command-context.ts";
 import { productText, startText } from "./engine-commands.ts";
-import { formatBytes } from "./format.ts";
+import { formatBytes, formatPairs, formatSeconds, formatTime } from "./format.ts";
 import { followJob } from "./job-progress.ts";
 import { addLostRangeCommand } from "./lost-range-commands.ts";
 import { collectPairs, seconds } from "./setting-options.ts";
@@ -21,6 +21,7 @@ interface ForkOptions extends TargetOptions {
   readonly plan?: string;
   readonly wait?: boolean;
   readonly timeout?: number;
+  readonly dryRun?: boolean;
 }
 
 interface RestoreOptions extends TargetOptions {
@@ -54,6 +55,7 @@ export function addRecoveryCommands(program: Command, findAccess: FindAccess, re
   )
     .option("-t, --type <type>", "engine of the source; found out by default")
     .option("-p, --plan <plan>", "size; the source's by default")
+    .option("--dry-run", "begin nothing: tell what it would restore, to which moment, and about how long it takes")
     .option("--wait", "wait until it runs, and print how to connect")
     .option("--timeout <seconds>", "for --wait", seconds, defaultTimeoutSeconds)
     .addHelpText(
@@ -92,6 +94,7 @@ async function forkService(
   options: ForkOptions,
 ): Promise<void> {
   if (options.cloud === undefined) context.refuse("required option '--cloud <cloud>' not specified");
+  if (options.dryRun) return await planFork(context, source, { ...options, location: options.cloud });
   const answer = await context.api.inProject<ServiceAnswer>("POST", "/service", {
     service_name: name,
     ...(options.type !== undefined && { service_type: options.type }),
@@ -108,6 +111,29 @@ async function forkService(
   context.output.answer(
     answer,
     () => `${source} is being forked to ${name}; wait for it with: btar service wait ${name}`,
+  );
+}
+
+async function planFork(
+  { api, output }: CommandContext,
+  source: string,
+  { location, at, gtid, backup }: TargetOptions & { readonly location: string | undefined },
+): Promise<void> {
+  const answer = await api.inProject<ForkPlanAnswer>("POST", `/service/${segment(source)}/btar/fork_plan`, {
+    ...{ location, target_time: at ?? null, target_gtid: gtid ?? null, backup_name: backup ?? null },
+  });
+  output.answer(answer, () =>
+    formatPairs([
+      ["from", `${answer.location}${answer.is_up ? "" : ", which does not answer now"}`],
+      ["base backup", answer.backup_name],
+      [
+        "to",
+        answer.target_at === null ? `GTID ${gtid ?? ""}` : `${formatTime(answer.target_at)} UTC (${answer.target})`,
+      ],
+      ["files", formatBytes(answer.data_bytes)],
+      ["log to replay", `of ${formatSeconds(answer.log_seconds)}`],
+      ["takes about", answer.estimated_seconds === null ? "not known yet" : formatSeconds(answer.estimated_seconds)],
+    ]),
   );
 }
 

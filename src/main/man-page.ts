@@ -1,5 +1,5 @@
 import type { Argument, Command, Option } from "commander";
-import { visibleCommands } from "../cli/completion.ts";
+import { runnableCommands } from "../cli/completion.ts";
 import { exitCodeHelp } from "../cli/exit-codes.ts";
 import { environmentVariables } from "./configuration/options.ts";
 
@@ -25,7 +25,7 @@ export function manPage(program: Command, version: string): string {
     "Commands that talk to the API also take:",
     ...(program.commands.find((each) => each.name() === "status")?.options ?? []).flatMap(optionLines),
     ".SH COMMANDS",
-    ...commandsBelow(program).flatMap(commandSection),
+    ...[...runnableCommands(program)].flatMap(([typed, command]) => commandSection(typed, command)),
     ".SH EXIT STATUS",
     text(exitCodeHelp.trim().replace(/\s+/g, " ")),
     ".SH ENVIRONMENT",
@@ -40,19 +40,12 @@ export function manPage(program: Command, version: string): string {
   ].join("\n");
 }
 
-/** Those that do something, however deep. */
-function commandsBelow(command: Command): readonly Command[] {
-  return visibleCommands(command).flatMap((each) => (each.commands.length > 0 ? commandsBelow(each) : [each]));
-}
-
-function commandSection(command: Command): readonly string[] {
-  const words: string[] = [];
-  for (let each: Command | null = command; each; each = each.parent) words.unshift(each.name());
+function commandSection(typed: string, command: Command): readonly string[] {
   const isClient = command.options.some(({ long }) => long === "--profile");
   const isShown = (option: Option) => !option.hidden && !(isClient && commonOptions.has(option.long ?? ""));
   const usage = command.registeredArguments.map(argumentText).join(" ");
   return [
-    `.SS ${text(`${words.join(" ")} ${usage}`.trim())}`,
+    `.SS ${text(`btar ${typed} ${usage}`.trim())}`,
     text(command.description()),
     ...command.options.filter(isShown).flatMap(optionLines),
   ];

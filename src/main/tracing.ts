@@ -1,7 +1,7 @@
 import type { BtarConfiguration } from "../contract/configuration.ts";
 import { describeError } from "../domain/errors.ts";
 import type { Logger } from "../platform/logger.ts";
-import { btarVersion } from "./drivers.ts";
+import { btarVersion } from "./version.ts";
 
 /**
  * Sends traces to where the configuration says, from now on; nothing is loaded when it does not. Headers, such as a

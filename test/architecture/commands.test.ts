@@ -4,7 +4,7 @@ import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { suite, test } from "node:test";
 import type { Command } from "commander";
-import { candidatesFor, visibleCommands } from "../../src/cli/completion.ts";
+import { candidatesFor, runnableCommands } from "../../src/cli/completion.ts";
 import { completionScripts } from "../../src/cli/completion-scripts.ts";
 import { routeAccess } from "../../src/control-plane/http/route-access.ts";
 import { manPage } from "../../src/main/man-page.ts";
@@ -13,20 +13,10 @@ import { temporaryDirectory } from "../support/temporary-directory.ts";
 
 const program = buildProgram();
 
-/** Every command that does something, as it is typed. */
-function commandsBelow(command: Command, words = ""): ReadonlyMap<string, Command> {
-  const found = new Map<string, Command>();
-  for (const each of visibleCommands(command)) {
-    const typed = `${words} ${each.name()}`.trim();
-    if (each.commands.length === 0) found.set(typed, each);
-    else for (const [name, below] of commandsBelow(each, typed)) found.set(name, below);
-  }
-  return found;
-}
-
-const commands = commandsBelow(program);
+const commands = runnableCommands(program);
 
 const sameAs = (command: string) => ({ shownBy: command });
+const forConsole = { why: "for the console in a browser" };
 const forTools = { why: "for programs that watch, or for the tools of Aiven's API" };
 
 /** The command that reaches a route; or why none does. */
@@ -47,6 +37,12 @@ const reach: Readonly<Record<string, string | { readonly shownBy: string } | { r
   "POST /v1/access_token": "token create",
   "PUT /v1/access_token/:token": "token update",
   "DELETE /v1/access_token/:token": "token revoke",
+  "POST /v1/btar/session": forConsole,
+  "DELETE /v1/btar/session": forConsole,
+  "GET /v1/project/:project/btar/changes": forConsole,
+  "GET /v1/project/:project/btar/lag": sameAs("location report"),
+  "GET /v1/project/:project/service/:service/btar/reach": sameAs("backup list"),
+  "POST /v1/project/:project/service/:service/btar/fork_plan": "fork",
   "GET /v1/account": forTools,
   "GET /v1/account/:account": forTools,
   "GET /v1/organizations": forTools,
@@ -83,6 +79,13 @@ const reach: Readonly<Record<string, string | { readonly shownBy: string } | { r
   "GET /v1/project/:project/btar/deleted_services": "service list",
   "GET /v1/project/:project/btar/audit": "audit list",
   "POST /v1/project/:project/btar/rebuild": "rebuild",
+  "GET /v1/project/:project/btar/notifications": "notification list",
+  "POST /v1/project/:project/btar/notifications": "notification create",
+  "GET /v1/project/:project/btar/notifications/:destination": sameAs("notification list"),
+  "PUT /v1/project/:project/btar/notifications/:destination": "notification update",
+  "DELETE /v1/project/:project/btar/notifications/:destination": "notification delete",
+  "POST /v1/project/:project/btar/notifications/:destination/test": "notification test",
+  "GET /v1/project/:project/btar/notifications/:destination/deliveries": "notification deliveries",
   "GET /v1/project/:project/jobs": "jobs list",
   "GET /v1/project/:project/jobs/:job": "jobs get",
   "DELETE /v1/project/:project/jobs/:job": "jobs cancel",
