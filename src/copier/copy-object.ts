@@ -73,11 +73,19 @@ async function readObject({ source, key, signal, pace }: CopyObjectRequest): Pro
   return bytes;
 }
 
-/** Removes an object that arrived wrong, so that the next attempt sends it again. */
-async function verifyStored({ destination, key, signal }: CopyObjectRequest, sha256: string): Promise<void> {
+/**
+ * Removes an object that arrived wrong, so that the next attempt sends it again.
+ * @throws {BtarError} OBJECT_DAMAGED when it is wrong at the source already, STORE_REFUSED
+ */
+async function verifyStored({ source, destination, key, signal }: CopyObjectRequest, sha256: string): Promise<void> {
   const stored = await destination.sha256(key, { signal });
   if (stored === sha256) return;
   await destination.delete(key, { signal });
+  // A store that copies by itself copies what is damaged, too.
+  const atSource = await source.sha256(key, { signal });
+  if (atSource !== undefined && atSource !== sha256) {
+    throw damagedObject(key, source, "its bytes do not match what was recorded");
+  }
   throw new BtarError("STORE_REFUSED", {
     message: `${key} in ${destination.url} was not stored as it was sent`,
     hint: "it is removed and sent again; if this repeats, check the destination's disk or service",

@@ -3,6 +3,7 @@ import { readdir } from "node:fs/promises";
 import path from "node:path";
 import { test } from "node:test";
 import { objectNames } from "../../src/repository/object-names.ts";
+import type { BackupAnswer } from "../support/api-client.ts";
 import { askForFork, countAt, forkShop } from "../support/fork-shop.ts";
 import { startPostgres, type TestPostgres } from "../support/postgres-server.ts";
 import type { FaultObjectStore } from "../support/fault-object-store.ts";
@@ -61,7 +62,7 @@ for (const { engine, code } of [
   });
 }
 
-test("C5, L1: with the secondary store unreachable, primary backups go on, lag grows and is shown, and it catches up", async () => {
+test("C5, L1, L3: with the secondary store unreachable, primary backups go on, lag grows and is shown, and it catches up; what cannot be copied is failed", async () => {
   await using shop = await startShop("pg");
   await using regions = await TestRegions.create();
   await shopWithBackup(regions, shop);
@@ -80,6 +81,24 @@ test("C5, L1: with the secondary store unreachable, primary backups go on, lag g
   await regions.hasBackups(south, 2);
   await regions.reaches(south, written);
   await until("the lag is gone", async () => (await regions.location(south))?.replication_lag_seconds === 0);
+
+  // C4: what is damaged in the primary before it was copied is named.
+  const packs = async () => (await regions.store(north).keys()).filter((key) => key.includes("/pack/"));
+  const known = new Set(await packs());
+  regions.store(south).stall({ operations: ["copyFrom"] });
+  const name = await takeBackup(regions);
+  await regions.hasBackups(north, 3);
+  const [damaged = ""] = (await packs()).filter((key) => !known.has(key));
+  await regions.store(north).flipByte(damaged);
+  regions.store(south).heal();
+  await until("the copy has failed", async () => {
+    const { backup } = await regions.api.request<{ backup: BackupAnswer }>("GET", `${backups}/${name}`);
+    const copy = backup.locations.find(({ cloud }) => cloud === south);
+    return copy?.state === "failed" && (copy.trouble ?? "").startsWith(`${damaged} in file:`);
+  });
+  const told = (await regions.events()).find(({ event_type }) => event_type === "copy_failed");
+  assert.match(told?.event_desc ?? "", /cannot be copied to local-south: .* is damaged: its bytes do not match/);
+  assert.equal((await regions.location(south))?.complete_backups, 2);
 });
 
 /** What can have happened to an object of a store, and of which kind the object is. */

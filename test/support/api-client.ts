@@ -39,6 +39,7 @@ export interface BackupAnswer {
     readonly done_bytes: number;
     readonly total_bytes: number;
     readonly sent_bytes: number;
+    readonly trouble: string | null;
   }[];
 }
 
