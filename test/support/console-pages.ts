@@ -4,6 +4,24 @@ import { sceneEmail, scenePassword } from "./console-scene.ts";
 /** Every page, in the project of the scene. */
 export const consolePaths = {
   overview: "/projects/demo",
+  backups: "/projects/demo/services/shop",
+  copying: "/projects/demo/services/billing",
+  unprotected: "/projects/demo/services/sandbox",
+  fork: "/projects/demo/services/shop/fork?from=aws-eu-central-1",
+  connect: "/projects/demo/services/shop/connect",
+  configuration: "/projects/demo/services/shop/configuration",
+  metrics: "/projects/demo/services/shop/metrics",
+  logs: "/projects/demo/services/shop/logs",
+  "service-activity": "/projects/demo/services/shop/activity",
+  progress: "/projects/demo/services/rehearsal/progress",
+  regions: "/projects/demo/regions",
+  verification: "/projects/demo/verification",
+  activity: "/projects/demo/activity",
+  settings: "/projects/demo/settings",
+  new: "/projects/demo/new",
+  projects: "/projects",
+  people: "/people",
+  account: "/account",
 } as const satisfies Readonly<Record<string, string>>;
 
 interface OpenOptions {

@@ -79,6 +79,7 @@ export class ConsoleScene {
     await this.#charts("analytics", third);
     await this.#metrics("shop");
     await this.#addPeople();
+    await this.#forking("shop", "rehearsal");
   }
 
   /** Many services, each with a copy. */
@@ -130,6 +131,8 @@ export class ConsoleScene {
     const { db } = this.api.catalog;
     const id = await this.agent.serviceId(name);
     this.#nextPort += 1;
+    await db.deleteFrom("base_backup").where("service_id", "=", id).execute(); // its first one, which no agent takes
+    await this.agent.ends(name, ["backup", "copy"]);
     await db.updateTable("service").set({ host: "10.20.0.7", port: this.#nextPort }).where("id", "=", id).execute();
     await db
       .insertInto("service_database")
@@ -275,6 +278,29 @@ export class ConsoleScene {
       load_average: 1.1 + 0.4 * Math.sin(index / 10),
     }));
     await this.api.catalog.db.insertInto("metric_sample").values(samples).execute();
+  }
+
+  /** A fork that replays its log. */
+  async #forking(source: string, name: string): Promise<void> {
+    const answer = await this.api.avn("POST", "/project/demo/service", {
+      service_name: name,
+      cloud: copy,
+      user_config: { service_to_fork_from: source },
+    });
+    if (answer.status !== 200) throw new Error(answer.text);
+    const progress = {
+      phase: "replaying the log",
+      done: 0.62,
+      total: 1,
+      unit: "fraction",
+      detail: "5/8A2F0C18 of 5/C1000000",
+    };
+    await this.api.catalog.db
+      .updateTable("job")
+      .set({ state: "running", started_at: new Date(Date.now() - 3 * minute), progress: JSON.stringify(progress) })
+      .where("service_id", "=", await this.agent.serviceId(name))
+      .where("kind", "=", "fork")
+      .execute();
   }
 
   async #addPeople(): Promise<void> {

@@ -9,6 +9,10 @@ import type { eventsAnswer, projectsAnswer } from "../../../src/contract/project
 import type { forkPlanAnswer, reachAnswer } from "../../../src/contract/recovery.ts";
 import type { service } from "../../../src/contract/services.ts";
 import type { protectionAnswer, statusAnswer } from "../../../src/contract/status.ts";
+import type { auditAnswer } from "../../../src/contract/audit.ts";
+import type { deletedServicesAnswer } from "../../../src/contract/deleted-services.ts";
+import type { estimateAnswer } from "../../../src/contract/estimate.ts";
+import type { membersAnswer } from "../../../src/contract/members.ts";
 import type { tokensAnswer } from "../../../src/contract/access-tokens.ts";
 
 export type Status = Static<typeof statusAnswer>;
@@ -28,3 +32,7 @@ export type Project = Static<typeof projectsAnswer>["projects"][number];
 export type Person = Static<typeof peopleAnswer>["users"][number];
 export type Token = Static<typeof tokensAnswer>["tokens"][number];
 export type Chart = Static<typeof chart>;
+export type Estimate = Static<typeof estimateAnswer>;
+export type DeletedService = Static<typeof deletedServicesAnswer>["services"][number];
+export type Member = Static<typeof membersAnswer>["users"][number];
+export type AuditEntry = Static<typeof auditAnswer>["entries"][number];

@@ -1,6 +1,23 @@
-import { IconDatabase } from "@tabler/icons-react";
+import {
+  IconActivity,
+  IconDatabase,
+  IconFolders,
+  IconMap2,
+  IconSettings,
+  IconShieldCheck,
+  IconUsers,
+} from "@tabler/icons-react";
 import { Link } from "@tanstack/react-router";
+import type { ComponentProps } from "react";
 import classes from "./shell.module.css";
+
+const ofProject = [
+  { to: "/projects/$project", title: "Services", Icon: IconDatabase, exact: true },
+  { to: "/projects/$project/regions", title: "Regions", Icon: IconMap2, exact: false },
+  { to: "/projects/$project/verification", title: "Verification", Icon: IconShieldCheck, exact: false },
+  { to: "/projects/$project/activity", title: "Jobs and events", Icon: IconActivity, exact: false },
+  { to: "/projects/$project/settings", title: "Settings", Icon: IconSettings, exact: false },
+] as const;
 
 export function Navigation({ project }: { readonly project: string | undefined }) {
   return (
@@ -8,17 +25,27 @@ export function Navigation({ project }: { readonly project: string | undefined }
       {project !== undefined && (
         <>
           <div className={classes["section"]}>{project}</div>
-          <Link
-            to="/projects/$project"
-            params={{ project }}
-            activeOptions={{ exact: true }}
-            className={classes["link"]}
-          >
-            <IconDatabase size={18} stroke={1.75} aria-hidden />
-            Services
-          </Link>
+          {ofProject.map(({ to, title, Icon, exact }) => (
+            <Link key={to} to={to} params={{ project }} activeOptions={{ exact }} className={classes["link"]}>
+              <Icon size={18} stroke={1.75} aria-hidden />
+              {title}
+            </Link>
+          ))}
         </>
       )}
+      <div className={classes["section"]}>This installation</div>
+      <Plain to="/projects" activeOptions={{ exact: true }}>
+        <IconFolders size={18} stroke={1.75} aria-hidden />
+        Projects
+      </Plain>
+      <Plain to="/people">
+        <IconUsers size={18} stroke={1.75} aria-hidden />
+        People
+      </Plain>
     </nav>
   );
+}
+
+function Plain(props: ComponentProps<typeof Link>) {
+  return <Link {...props} className={classes["link"]} />;
 }

@@ -19,7 +19,7 @@ export function ProjectShell() {
   const { data: status } = useQuery(statusQuery(project));
   return (
     <Live value={isLive}>
-      {status && <RegionBanner status={status} />}
+      {status && <RegionBanner project={project} status={status} />}
       <Outlet />
     </Live>
   );

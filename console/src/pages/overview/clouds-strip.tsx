@@ -1,12 +1,13 @@
 import { Text } from "@mantine/core";
 import { IconArrowRight, IconCircleCheckFilled, IconPlugConnectedX } from "@tabler/icons-react";
+import { Link } from "@tanstack/react-router";
 import type { Status } from "../../api/types.ts";
 import { countText, durationText } from "../../words/quantities.ts";
 import classes from "./overview.module.css";
 import { copiesOf } from "./sorting.ts";
 
 /** The regions, which of them is down, and what is copied from where to where. */
-export function CloudsStrip({ status }: { readonly status: Status }) {
+export function CloudsStrip({ project, status }: { readonly project: string; readonly status: Status }) {
   return (
     <section aria-label="Regions">
       <div className={classes["clouds"]}>
@@ -16,8 +17,10 @@ export function CloudsStrip({ status }: { readonly status: Status }) {
             copiesOf(service).some((location) => location.cloud === cloud.cloud_name),
           ).length;
           return (
-            <div
+            <Link
               key={cloud.cloud_name}
+              to="/projects/$project/regions"
+              params={{ project }}
               className={`card ${classes["cloud"]}`}
               data-down={cloud.is_up ? undefined : true}
             >
@@ -33,7 +36,7 @@ export function CloudsStrip({ status }: { readonly status: Status }) {
                 {cloud.is_up ? "up" : `down: ${cloud.trouble}`} · {countText(own, "service")} ·{" "}
                 {countText(kept, "copy", "copies")}
               </Text>
-            </div>
+            </Link>
           );
         })}
       </div>

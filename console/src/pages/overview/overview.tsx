@@ -1,6 +1,7 @@
-import { IconDatabasePlus } from "@tabler/icons-react";
+import { Button } from "@mantine/core";
+import { IconDatabasePlus, IconPlus } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
-import { useParams } from "@tanstack/react-router";
+import { Link, useParams } from "@tanstack/react-router";
 import { useMemo } from "react";
 import { statusQuery } from "../../api/queries.ts";
 import type { Status } from "../../api/types.ts";
@@ -21,7 +22,15 @@ export function Overview() {
   const status = useQuery(statusQuery(project));
   const isLive = useLive();
   return (
-    <Page title="Services" about={status.data ? summaryOf(status.data) : "…"}>
+    <Page
+      title="Services"
+      about={status.data ? summaryOf(status.data) : "…"}
+      actions={
+        <Button component={Link} to={`/projects/${project}/new`} leftSection={<IconPlus size={16} />}>
+          New service
+        </Button>
+      }
+    >
       <Loaded query={status} height={480}>
         {(data) => <Judged project={project} status={data} isLive={isLive} />}
       </Loaded>
@@ -49,12 +58,20 @@ function Judged({
   );
   return (
     <>
-      <CloudsStrip status={status} />
+      <CloudsStrip project={project} status={status} />
       {judged.length === 0 ? (
         <section className="card">
-          <EmptyState icon={<IconDatabasePlus size={40} stroke={1.5} />} title="No database is protected yet">
-            <code>btar service attach</code> and <code>btar service create</code> begin: attach a PostgreSQL or MySQL
-            server that runs anywhere, or let btar run one. Its backups and log go to a second region as well.
+          <EmptyState
+            icon={<IconDatabasePlus size={40} stroke={1.5} />}
+            title="No database is protected yet"
+            action={
+              <Button component={Link} to={`/projects/${project}/new`} mt="sm">
+                Attach or create one
+              </Button>
+            }
+          >
+            Attach a PostgreSQL or MySQL server that runs anywhere, or let btar run one. Its backups and log go to a
+            second region as well.
           </EmptyState>
         </section>
       ) : (

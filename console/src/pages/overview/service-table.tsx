@@ -2,6 +2,7 @@ import { Group, Text, TextInput } from "@mantine/core";
 import { useDebouncedValue } from "@mantine/hooks";
 import { IconArrowDown, IconArrowUp, IconSearch } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
+import { Link } from "@tanstack/react-router";
 import { useWindowVirtualizer } from "@tanstack/react-virtual";
 import { useLayoutEffect, useMemo, useRef, useState } from "react";
 import { type RecentLag, recentLagQuery } from "../../api/queries.ts";
@@ -10,6 +11,7 @@ import { Moment } from "../../parts/moment.tsx";
 import { Sparkline } from "../../parts/sparkline.tsx";
 import { levelColor, VerdictMark } from "../../parts/verdict-mark.tsx";
 import { durationText } from "../../words/quantities.ts";
+import { stateText } from "../../words/states.ts";
 import { type Level, levels } from "../../words/verdict.ts";
 import classes from "./overview.module.css";
 import { chosenServices, copiesOf, type JudgedService, lagOf, rpoOf, type SortKey, type Wanted } from "./sorting.ts";
@@ -155,6 +157,7 @@ function Rows({ project, services }: { readonly project: string; readonly servic
           judged && (
             <Row
               key={judged.service.service_name}
+              project={project}
               judged={judged}
               lag={lags?.get(judged.service.service_name)}
               top={start - offset}
@@ -168,13 +171,14 @@ function Rows({ project, services }: { readonly project: string; readonly servic
 }
 
 interface RowProps {
+  readonly project: string;
   readonly judged: JudgedService;
   readonly lag: RecentLag | undefined;
   readonly top: number;
   readonly index: number;
 }
 
-function Row({ judged: { service, verdict }, lag, top, index }: RowProps) {
+function Row({ project, judged: { service, verdict }, lag, top, index }: RowProps) {
   const copies = copiesOf(service);
   const best = copies.find(({ recovery_window }) => recovery_window !== null) ?? service.locations[0];
   return (
@@ -188,7 +192,13 @@ function Row({ judged: { service, verdict }, lag, top, index }: RowProps) {
         <Group gap={10} wrap="nowrap">
           <EngineMark engine={service.service_type} />
           <div style={{ minWidth: 0 }}>
-            <span className={classes["name"]}>{service.service_name}</span>
+            <Link
+              to="/projects/$project/services/$service"
+              params={{ project, service: service.service_name }}
+              className={classes["name"]}
+            >
+              {service.service_name}
+            </Link>
             <Text
               size="xs"
               c={service.trouble === null ? "dimmed" : "var(--risk)"}
@@ -256,15 +266,4 @@ function Figure({
       )}
     </div>
   );
-}
-
-const stateTexts: Readonly<Record<string, string>> = {
-  REBUILDING: "being built",
-  REBALANCING: "being changed",
-  RUNNING: "running",
-  POWEROFF: "powered off",
-};
-
-export function stateText(state: string): string {
-  return stateTexts[state] ?? state.toLowerCase();
 }
