@@ -463,14 +463,14 @@ suite("commands against a running btar", () => {
       ...filesBelow(place.data, "log/*"),
       ...filesBelow(place.data, "clouds/*/services/*/log/*"),
       ...filesBelow(place.data, "clouds/*/store/**/{key,service,base}/**"),
-      ...(await environmentsOf((line) => isServer(line) && line.includes(place.data))),
+      ...environmentsOf((line) => isServer(line) && line.includes(place.data)),
       { where: "what btar up said", text: up.output.replace(/^admin token, shown once: .*$/m, "") },
     ];
     assert.ok(texts.length > 60, `${texts.length} texts are searched`);
     assert.deepEqual(foundSecrets(secrets, texts), []);
     // Agents are handed the key: of all secrets, their environment has the catalog's password alone.
     const others = new Map([...secrets].filter(([name]) => name !== "catalog password"));
-    const agents = await environmentsOf((line) => line.includes(" agent --cloud ") && line.includes(place.directory));
+    const agents = environmentsOf((line) => line.includes(" agent --cloud ") && line.includes(place.directory));
     assert.equal(agents.length, 3);
     assert.deepEqual(foundSecrets(others, agents), []);
   });

@@ -1,5 +1,4 @@
-import { globSync, readFileSync } from "node:fs";
-import { readdir, readFile } from "node:fs/promises";
+import { globSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import pg from "pg";
 import { openAuthorityKey, openServiceSecrets, openUserPassword } from "../../src/catalog/service-secrets.ts";
@@ -88,13 +87,18 @@ export function filesBelow(directory: string, pattern: string): readonly Searche
     .map((file) => ({ where: file, text: readFileSync(file, "latin1") }));
 }
 
+/** A process starts as a copy of its parent: its command line is its own a moment later. */
+const looksPerProcess = 3;
+
 /** Looks again and again at the command lines of all processes of this machine. */
 export class CommandLines {
   readonly #seen = new Set<string>();
   readonly #timer: NodeJS.Timeout;
+  /** How often those that run were looked at. */
+  #looks: ReadonlyMap<number, number> = new Map();
 
   constructor() {
-    this.#timer = setInterval(() => void this.#look(), 100);
+    this.#timer = setInterval(() => this.#look(), 100);
   }
 
   stop(): readonly SearchedText[] {
@@ -102,29 +106,30 @@ export class CommandLines {
     return [...this.#seen].map((text) => ({ where: `command line ${text.slice(0, 60)}`, text }));
   }
 
-  async #look(): Promise<void> {
-    for (const { text } of await processFiles("cmdline")) this.#seen.add(text);
+  #look(): void {
+    const looks = new Map(processIds().map((pid) => [pid, (this.#looks.get(pid) ?? 0) + 1]));
+    this.#looks = looks;
+    for (const [pid, count] of looks) if (count <= looksPerProcess) this.#seen.add(processFile(pid, "cmdline"));
   }
 }
 
 /** The environments of those processes whose command line tells that they are meant. */
-export async function environmentsOf(isMeant: (commandLine: string) => boolean): Promise<readonly SearchedText[]> {
-  const meant = (await processFiles("cmdline")).filter(({ text }) => isMeant(text)).map(({ pid }) => pid);
-  const found = await processFiles("environ");
-  return found
-    .filter(({ pid }) => meant.includes(pid))
-    .map(({ pid, text }) => ({ where: `environment of process ${pid}`, text }));
+export function environmentsOf(isMeant: (commandLine: string) => boolean): readonly SearchedText[] {
+  return processIds()
+    .filter((pid) => isMeant(processFile(pid, "cmdline")))
+    .map((pid) => ({ where: `environment of process ${pid}`, text: processFile(pid, "environ") }));
 }
 
-async function processFiles(name: "cmdline" | "environ") {
-  const pids = (await readdir("/proc")).filter((entry) => /^\d+$/.test(entry));
-  const found: { readonly pid: number; readonly text: string }[] = [];
-  for (const pid of pids) {
-    // Gone meanwhile, or somebody else's.
-    const text = await readFile(`/proc/${pid}/${name}`, "utf8").catch(() => "");
-    found.push({ pid: Number(pid), text: text.replaceAll("\0", " ") });
+function processIds(): readonly number[] {
+  return readdirSync("/proc").map(Number).filter(Number.isInteger);
+}
+
+function processFile(pid: number, name: "cmdline" | "environ"): string {
+  try {
+    return readFileSync(`/proc/${pid}/${name}`, "utf8").replaceAll("\0", " ");
+  } catch {
+    return ""; // gone meanwhile, or somebody else's
   }
-  return found;
 }
 
 /** Which secret was found where, with a piece of the text around it, in which it is not repeated. */
