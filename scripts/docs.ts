@@ -7,16 +7,16 @@ import { createServer } from "node:http";
 import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
 import { readPages } from "./docs/pages.ts";
-import { htmlPath, renderPage } from "./docs/render.ts";
+import { htmlPath, Site } from "./docs/render.ts";
 
 const style = join(import.meta.dirname, "docs", "style.css");
 
 /** By path, as a browser asks for it. */
 function siteFiles(): ReadonlyMap<string, { readonly type: string; readonly text: string }> {
-  const pages = readPages();
+  const site = new Site(readPages());
   return new Map([
     ["style.css", { type: "text/css", text: readFileSync(style, "utf8") }],
-    ...pages.map((page) => [htmlPath(page), { type: "text/html", text: renderPage(page, pages) }] as const),
+    ...site.pages.map((page) => [htmlPath(page), { type: "text/html", text: site.render(page) }] as const),
   ]);
 }
 

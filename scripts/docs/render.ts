@@ -1,3 +1,4 @@
+import { dirname, join, normalize, relative } from "node:path";
 import { Marked } from "marked";
 import { getHeadingList, gfmHeadingId } from "marked-gfm-heading-id";
 import type { Page } from "./pages.ts";
@@ -16,14 +17,14 @@ export interface Rendered {
   readonly links: readonly string[];
 }
 
-/** Markdown to HTML; headings have the ids that code hosts give them. */
-export function renderMarkdown(markdown: string): Rendered {
+/** Markdown to HTML; headings have the ids that code hosts give them. @param leadTo where a link leads on the site */
+export function renderMarkdown(markdown: string, leadTo: (link: string) => string = (link) => link): Rendered {
   const links: string[] = [];
   const marked = new Marked(gfmHeadingId(), {
     walkTokens: (token) => {
       if (token.type !== "link" || typeof token["href"] !== "string") return;
       links.push(token["href"]);
-      token["href"] = token["href"].replace(/^(?!\w+:)([^#]*)\.md(?=#|$)/, "$1.html");
+      token["href"] = leadTo(token["href"]);
     },
   });
   const html = marked.parse(markdown, { async: false });
@@ -31,12 +32,37 @@ export function renderMarkdown(markdown: string): Rendered {
   return { html, title: headings[0]?.text ?? "", headings, links };
 }
 
-/** A whole page of the site. */
-export function renderPage(page: Page, pages: readonly Page[]): string {
-  const { html, title, headings } = renderMarkdown(page.markdown);
-  const up = "../".repeat(page.path.split("/").length - 1);
-  const contents = headings.filter(({ level }) => level === 2);
-  return `<!doctype html>
+/** The pages of the site. */
+export class Site {
+  readonly pages: readonly Page[];
+  /** Ids of the headings, by path. */
+  readonly #ids: ReadonlyMap<string, ReadonlySet<string>>;
+
+  constructor(pages: readonly Page[]) {
+    this.pages = pages;
+    this.#ids = new Map(
+      pages.map(({ path, markdown }) => [path, new Set(renderMarkdown(markdown).headings.map(({ id }) => id))]),
+    );
+  }
+
+  /** A link between files as one between pages: a part of a file may be a page of its own. */
+  leadTo(from: Page, link: string): string {
+    const [path = "", anchor] = link.split("#");
+    if (/^\w+:/.test(link)) return link;
+    const origin = path === "" ? from.origin : normalize(join(dirname(from.origin), path));
+    const parts = this.pages.filter((page) => page.origin === origin);
+    const target = parts.find((page) => anchor !== undefined && this.#ids.get(page.path)?.has(anchor)) ?? parts[0];
+    if (!target) return link;
+    const there = relative(dirname(from.path), htmlPath(target));
+    return anchor === undefined ? there : `${there}#${anchor}`;
+  }
+
+  /** A whole page. */
+  render(page: Page): string {
+    const { html, title, headings } = renderMarkdown(page.markdown, (link) => this.leadTo(page, link));
+    const up = "../".repeat(page.path.split("/").length - 1);
+    const contents = headings.filter(({ level }) => level === 2);
+    return `<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
@@ -45,7 +71,7 @@ export function renderPage(page: Page, pages: readonly Page[]): string {
 <link rel="stylesheet" href="${up}style.css">
 </head>
 <body>
-<nav aria-label="Pages"><a class="home" href="${up}start.html">btar</a>${menu(page, pages, up)}</nav>
+<nav aria-label="Pages"><a class="home" href="${up}start.html">btar</a>${menu(page, this.pages, up)}</nav>
 <main>
 ${contents.length > 2 ? `<details class="contents"><summary>On this page</summary>${list(contents)}</details>` : ""}
 ${html}
@@ -53,6 +79,7 @@ ${html}
 </body>
 </html>
 `;
+  }
 }
 
 function list(headings: readonly Heading[]): string {

@@ -7,13 +7,17 @@ import { suite, test } from "node:test";
 import type { Command } from "commander";
 import { lexer, type Token } from "marked";
 import { readPages, root } from "../../scripts/docs/pages.ts";
-import { htmlPath, renderMarkdown, renderPage } from "../../scripts/docs/render.ts";
+import { htmlPath, renderMarkdown, Site } from "../../scripts/docs/render.ts";
+import { splitPage } from "../../scripts/docs/split-page.ts";
 import { buildProgram } from "../../src/main/program.ts";
 
 const files = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", ...globSync("docs/**/*.md", { cwd: root })].sort();
 const textOf = (file: string) => readFileSync(join(root, file), "utf8");
-const pages = readPages();
-const generated = new Map(pages.map((page) => [`docs/${page.path}`, page.markdown]));
+const site = new Site(readPages());
+const { pages } = site;
+const generated = new Map<string, string>(
+  pages.flatMap(({ path, markdown }) => (files.includes(`docs/${path}`) ? [] : [[`docs/${path}`, markdown] as const])),
+);
 const idsOf = (file: string) => renderMarkdown(generated.get(file) ?? textOf(file)).headings.map(({ id }) => id);
 
 /** Why a link leads nowhere; undefined when it leads somewhere, or out. */
@@ -105,20 +109,40 @@ test("an example with a command or an option that there is not is found", () => 
 
 suite("the site", () => {
   test("has every page in its menu, and each links to pages that there are", () => {
-    const inMenu = pages.map(({ path }) => `docs/${path}`);
+    const inMenu = pages.map(({ origin }) => `docs/${origin}`);
     assert.deepEqual(
       files.filter((file) => file.startsWith("docs/") && !inMenu.includes(file)),
       [],
     );
     const made = new Set(pages.map(htmlPath));
+    const idsAt = new Map(
+      pages.map((page) => [htmlPath(page), new Set(renderMarkdown(page.markdown).headings.map(({ id }) => id))]),
+    );
     for (const page of pages) {
-      const html = renderPage(page, pages);
+      const html = site.render(page);
       assert.match(html, /<h1 id="/, page.path);
-      for (const [, href = ""] of html.matchAll(/href="([^"#:]+\.html)(?:#[^"]*)?"/g)) {
+      for (const [, href = "", id] of html.matchAll(/href="([^"#:]+\.html)(?:#([^"]*))?"/g)) {
         const target = relative(".", normalize(join(dirname(page.path), href)));
         assert.ok(made.has(target), `${page.path}: ${href}`);
+        if (id !== undefined) assert.ok(idsAt.get(target)?.has(id), `${page.path}: ${href}#${id}`);
       }
     }
+  });
+
+  test("has a page for each task, and for each thing that is looked up", () => {
+    const paths = pages.map(({ path }) => path);
+    for (const path of [
+      "how-to/verify-what-is-stored.md",
+      "reference/metrics.md",
+      "reference/events.md",
+      "reference/api.md",
+    ]) {
+      assert.ok(paths.includes(path), path);
+    }
+    const start = pages.find(({ path }) => path === "start.md");
+    assert.ok(start);
+    assert.equal(site.leadTo(start, "how-to.md#rotate-it"), "how-to/keep-the-master-key-safe.html#rotate-it");
+    assert.match(splitPage("# A\n\n```\n## no\n```\n\n## B\n### C\n").parts[0]?.markdown ?? "", /^# B\n## C\n/);
   });
 
   test("is served by `npm run docs`", async () => {
