@@ -17,19 +17,20 @@ const scene = await ConsoleScene.make();
 await scene.furnish();
 const browser = await startBrowser();
 try {
-  await shootAll("");
+  await shootAll("", consolePaths);
   await scene.loseRegion();
-  await shootAll("down-");
+  const { overview, regions, fork } = consolePaths;
+  await shootAll("down-", { overview, regions, fork });
 } finally {
   await browser.close();
   await scene.close();
 }
 
-async function shootAll(prefix: string): Promise<void> {
+async function shootAll(prefix: string, paths: Readonly<Record<string, string>>): Promise<void> {
   for (const [size, viewport] of Object.entries(sizes)) {
     for (const colorScheme of ["light", "dark"] as const) {
       const pages = await ConsolePages.open(browser, { url: scene.api.url, viewport, colorScheme });
-      for (const [name, path] of Object.entries(consolePaths)) {
+      for (const [name, path] of Object.entries(paths)) {
         await pages.goTo(path);
         await pages.page.screenshot({
           path: join(directory, `${prefix}${name}-${size}-${colorScheme}.png`),

@@ -26,7 +26,7 @@ export function VerdictMark({ verdict, withReason }: { readonly verdict: Verdict
     <div style={{ display: "flex", gap: 8, alignItems: "flex-start", minWidth: 0 }} title={verdict.reason}>
       <Icon size={20} color={color} stroke={2} style={{ flexShrink: 0, marginTop: 1 }} aria-hidden />
       <div style={{ minWidth: 0 }}>
-        <Text size="sm" fw={600} c={color} span>
+        <Text size="sm" fw={600} c={color} lh={1.3} style={{ whiteSpace: "normal" }}>
           {verdict.words}
           {verdict.since && (
             <>
