@@ -145,9 +145,13 @@ async function showEvents({ api, output }: CommandContext, limit: number): Promi
         formatMoment(event.time),
         paintState(event.severity),
         event.service_name ?? "",
-        oneLine(event.event_desc),
+        oneLine(event.event_desc) + adviceText(event),
         event.actor,
       ]),
     ),
   );
+}
+
+function adviceText({ advice }: EventsAnswer["events"][number]): string {
+  return advice === null ? "" : `\n  to do: ${advice}`;
 }

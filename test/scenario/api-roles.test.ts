@@ -302,3 +302,25 @@ test("a service is forked into another project only by who may read its data the
   assertRefused(foreign, 400, "invalid_user_config", "no member there");
   assert.equal(foreign.body.message.replace("foreign", "nowhere"), nowhere.body.message);
 });
+
+test("files are written on an agent's host by super admins, and by operators below directories that are configured", async () => {
+  const restore = { location: "local-north", directory: "/srv/x" };
+  const routes = [
+    ["/v1/project/own/service/kept/restore", restore],
+    ["/v1/project/own/service/kept/btar/lost_range", { directory: "/srv/x" }],
+  ] as const;
+  for (const [url, body] of routes) {
+    const refused = await asked("POST", url, await tokenOf(emailOf("operator")), body);
+    assertRefused(refused, 403, "role_too_low", url);
+    assert.match(refused.body.message, /restore_roots/);
+    assertAllowed(await asked("POST", url, await tokenOf(adminEmail), body), url);
+  }
+  const configuration = { ...opened.context.configuration, restoreRoots: ["/srv"] };
+  const other = await createApiServer({ ...opened.context, configuration, clock: systemClock });
+  for (const [url, payload] of routes) {
+    const headers = { authorization: `aivenv1 ${await tokenOf(emailOf("operator"))}` };
+    const answer = await other.inject({ method: "POST", url, headers, payload });
+    assert.notEqual(answer.statusCode, 403, answer.payload);
+  }
+  await other.close();
+});

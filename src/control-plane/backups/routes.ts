@@ -27,6 +27,7 @@ import type { ControlPlaneContext } from "../context.ts";
 import { answers } from "../http/answers.ts";
 import type { ApiServer } from "../http/api-server.ts";
 import { actorOf } from "../http/authentication.ts";
+import { requireHostAccess } from "../http/authorization.ts";
 import { copyReport } from "../estimate/copy-report.ts";
 import { findJob, jobFields } from "../jobs/job-fields.ts";
 import { scheduleOf } from "../scheduler/backup-schedule.ts";
@@ -159,6 +160,7 @@ export function backupRoutes(app: ApiServer, context: ControlPlaneContext): void
     },
     async (request) => {
       const row = await findServiceEvenDeleted(context, request.params);
+      requireHostAccess(context, request);
       return { job: await restore(context, row, request.body) };
     },
   );

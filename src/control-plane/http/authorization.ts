@@ -2,6 +2,7 @@ import type { FastifyRequest } from "fastify";
 import type { PersonalToken } from "../../catalog/access-tokens.ts";
 import { BtarError } from "../../domain/errors.ts";
 import { isAtLeast, lesserRole, type ProjectRole } from "../../domain/roles.ts";
+import type { ControlPlaneContext } from "../context.ts";
 import { isProjectRole } from "./route-access.ts";
 
 declare module "fastify" {
@@ -70,6 +71,19 @@ function what({ method, routeOptions }: FastifyRequest): string {
 
 function who({ user_email, role, project }: PersonalToken): string {
   return role === null && project === null ? user_email : `this token of ${user_email}`;
+}
+
+/**
+ * Files are written on the host of an agent, which all projects share: anywhere only for super admins, for others below
+ * the directories that the configuration names.
+ * @throws {BtarError} ROLE_TOO_LOW
+ */
+export function requireHostAccess({ configuration }: ControlPlaneContext, { token }: FastifyRequest): void {
+  if (configuration.restoreRoots !== undefined || (token?.is_super_admin && token.role === null)) return;
+  throw new BtarError("ROLE_TOO_LOW", {
+    message: "writing into a directory of an agent's host is for super admins while restore_roots is not configured",
+    hint: "have the configuration name directories for it: restore_roots",
+  });
 }
 
 /** Whether secrets of services are shown to whoever asks: passwords let one write, which `read_only` must not. */

@@ -3,6 +3,7 @@ import { servicePath } from "../../contract/paths.ts";
 import type { ControlPlaneContext } from "../context.ts";
 import { answers } from "../http/answers.ts";
 import type { ApiServer } from "../http/api-server.ts";
+import { requireHostAccess } from "../http/authorization.ts";
 import { findJob, jobFields } from "../jobs/job-fields.ts";
 import { findService } from "../services/find-service.ts";
 import { askForLostRange } from "./ask-for-lost-range.ts";
@@ -34,6 +35,7 @@ export function lostRangeRoutes(app: ApiServer, context: ControlPlaneContext): v
     },
     async (request) => {
       const row = await findService(context, request.params);
+      if (request.body?.directory != null) requireHostAccess(context, request);
       const id = await askForLostRange(context, row, { directory: request.body?.directory ?? undefined });
       return { job: jobFields(await findJob(context, { project: row.project, id })) };
     },
