@@ -102,6 +102,8 @@ test("copied bytes, failures and queues are told, and what agents measure of sto
   assert.equal(valueOf(text, `btar_location_received_bytes_total{${south},of="backups"}`), 5000);
   const failed = 'project="demo",service="shop",cloud="local-north",kind="backup"';
   assert.equal(valueOf(text, `btar_service_failed_jobs_total{${failed}}`), 1);
+  const never = 'project="demo",service="shop",cloud="local-south",kind="copy"';
+  assert.equal(valueOf(text, `btar_service_failed_jobs_total{${never}}`), 0);
   assert.equal(valueOf(text, 'btar_jobs_ended_total{kind="backup",cloud="local-north",state="failed"}'), 1);
   assert.equal(typeof valueOf(text, 'btar_queue_depth{cloud="local-south"}'), "number");
   const told = 'agent="local-south@test",cloud="local-south",store="local-south"';

@@ -44,6 +44,7 @@ async function measuredRate(
   const [{ copies, bytes, seconds } = { copies: 0, bytes: null, seconds: null }] = rows;
   if (bytes === null || seconds === null || seconds === 0) return undefined;
   const where = pair ? `from ${pair.from} to ${pair.to}` : "between other clouds, none between these";
-  const text = `speed: ${copies} base backups that were copied ${where} in the last ${recentDays} days, each by itself`;
+  const what = copies === 1 ? "the one base backup that was" : `the ${copies} base backups that were`;
+  const text = `speed: ${what} copied ${where} in the last ${recentDays} days, each by itself`;
   return { bytesPerSecond: bytes / seconds, source: "measured", text };
 }

@@ -117,13 +117,17 @@ function* restsOn({ from, to, isCopied, backupsToCopy, facts, rate, held }: Load
   if (backupsToCopy === 0) yield isCopied ? `${to} has all base backups` : `${from} has no complete base backup yet`;
   yield facts.log
     ? `log: what came to ${from} in the last ${spanText(facts.log.seconds)}`
-    : `log: it is not known yet how much comes, so that it counts as none`;
+    : "log: it has not been watched for a quarter of an hour yet, so that it counts as none";
   yield facts.added
-    ? `base backups: what the last ${facts.added.backups} have added, and one every ${facts.intervalHours} h`
+    ? `base backups: what ${timesText(facts.added.backups)} added, and one every ${facts.intervalHours} h`
     : "base backups: there was no second one yet that would tell what one adds; they count as nothing";
   yield rate?.text ?? `speed: nothing was copied between clouds yet, so that no time can be told`;
   if (facts.prices)
     yield "money: prices of the configuration, a GB being 10^9 bytes; requests to stores are not counted";
+}
+
+function timesText(count: number): string {
+  return count === 1 ? "the last one has" : `the last ${count} have`;
 }
 
 function spanText(seconds: number): string {

@@ -4,10 +4,10 @@ import type { ControlPlaneContext } from "../context.ts";
 
 const dayMs = 86_400_000;
 const recentDays = 7;
-/** Of what came in less time, nothing is concluded. */
-const leastSeconds = 60;
+/** Of what came in less time, nothing is concluded: a new service may just be filled. */
+const leastSeconds = 900;
 
-/** Log that the primary got lately: in a week at most, or since its backups began. */
+/** Log that the primary got lately, in a week at most. */
 export async function recentLog(
   { catalog, clock }: ControlPlaneContext,
   primary: LocationRow,
@@ -22,14 +22,9 @@ export async function recentLog(
     .orderBy("at")
     .limit(1)
     .executeTakeFirst();
-  // A service that is younger than its samples are apart has only its beginning to go by.
-  const start =
-    earliest && (now - earliest.at.getTime()) / 1000 >= leastSeconds
-      ? { at: earliest.at, bytes: earliest.log_bytes }
-      : { at: primary.created_at, bytes: 0 };
-  const seconds = (now - start.at.getTime()) / 1000;
-  const bytes = primary.log_bytes_total - start.bytes;
-  return seconds >= leastSeconds && bytes >= 0 ? { bytes, seconds } : undefined;
+  if (!earliest) return undefined;
+  const seconds = (now - earliest.at.getTime()) / 1000;
+  return seconds >= leastSeconds ? { bytes: primary.log_bytes_total - earliest.log_bytes, seconds } : undefined;
 }
 
 /** What base backups have added lately, of which the first one, which holds everything, says nothing. */
