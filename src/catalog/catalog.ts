@@ -101,6 +101,30 @@ export async function openCatalog(
   return { db, pool, close: () => db.destroy() };
 }
 
+/**
+ * Which changes of its tables a catalog has not seen yet, and which it has that this btar does not know. Nothing is
+ * changed.
+ * @throws what PostgreSQL's client throws
+ */
+export async function catalogMigrations(
+  url: string,
+): Promise<{ readonly pending: readonly string[]; readonly unknown: readonly string[] }> {
+  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 10_000 });
+  await client.connect();
+  try {
+    const table = await client.query<{ name: string | null }>("select to_regclass('kysely_migration')::text as name");
+    const isNew = table.rows[0]?.name === null;
+    const done = isNew ? [] : (await client.query<{ name: string }>("select name from kysely_migration")).rows;
+    const names = new Set(done.map(({ name }) => name));
+    return {
+      pending: Object.keys(migrations).filter((name) => !names.has(name)),
+      unknown: [...names].filter((name) => !Object.hasOwn(migrations, name)),
+    };
+  } finally {
+    await client.end();
+  }
+}
+
 const unreachableCodes = new Set([
   ...["ECONNREFUSED", "ECONNRESET", "EPIPE", "ETIMEDOUT", "ENOTFOUND", "EHOSTUNREACH"],
   // admin_shutdown, crash_shutdown, cannot_connect_now, too_many_connections

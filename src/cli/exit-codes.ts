@@ -9,6 +9,8 @@ export const exitCodes = {
   conflict: 4,
   unavailable: 5,
   damaged: 6,
+  /** Of `btar doctor`: nothing is wrong, but something will be. */
+  warned: 7,
   interrupted: 130,
 } as const;
 
@@ -31,4 +33,4 @@ export function exitCodeOf(error: BtarError): number {
 
 export const exitCodeHelp = `
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 conflict with the present state,
-5 something does not answer, 6 stored data is damaged, 130 interrupted.`;
+5 something does not answer, 6 stored data is damaged, 7 warnings only, 130 interrupted.`;

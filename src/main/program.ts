@@ -7,6 +7,7 @@ import { exitCodeHelp } from "../cli/exit-codes.ts";
 import { addProfileCommands } from "../cli/profile-commands.ts";
 import { configurationHelp } from "./configuration/options.ts";
 import { removeCredentials, saveCredentials } from "./credentials.ts";
+import { addDoctorCommand } from "./doctor/doctor-command.ts";
 import { findAccess } from "./find-access.ts";
 import { addKeyCommands } from "./key/key-commands.ts";
 import type { ConfigurationChoice } from "./load-configuration.ts";
@@ -26,6 +27,7 @@ export function buildProgram(): Command {
     .exitOverride();
   addServerCommands(program);
   addKeyCommands(program);
+  addDoctorCommand(program);
   addClientCommands(program, {
     findAccess,
     readFile: (path) => readFile(path, "utf8"),

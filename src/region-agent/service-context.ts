@@ -27,14 +27,20 @@ export function reservationName(serviceId: string): string {
 }
 
 /** @throws {BtarError} NOT_FOUND */
-export async function loadService(env: AgentEnvironment, serviceId: string): Promise<ServiceContext> {
+export async function loadService(
+  env: Pick<AgentEnvironment, "catalog" | "masterKey">,
+  serviceId: string,
+): Promise<ServiceContext> {
   const row = await env.catalog.db.selectFrom("service").selectAll().where("id", "=", serviceId).executeTakeFirst();
   if (!row) throw new BtarError("NOT_FOUND", { message: `there is no service ${serviceId}` });
   return { row, secrets: openServiceSecrets(env.masterKey, serviceId, row.sealed_secrets) };
 }
 
 /** How this agent reaches the service's server. */
-export function addressOf(env: AgentEnvironment, service: ServiceContext): ServerAddress {
+export function addressOf(
+  env: Pick<AgentEnvironment, "engines" | "configuration" | "cloud">,
+  service: ServiceContext,
+): ServerAddress {
   const { row, secrets } = service;
   if (row.kind === "managed") {
     const { server } = env.engines.of(row.engine);
@@ -49,7 +55,7 @@ export function addressOf(env: AgentEnvironment, service: ServiceContext): Serve
 }
 
 /** How a managed service's server is to run. */
-export function specOf(env: AgentEnvironment, { row, secrets }: ServiceContext): ServerSpec {
+export function specOf(env: Pick<AgentEnvironment, "configuration">, { row, secrets }: ServiceContext): ServerSpec {
   const plan = findPlan(row.plan);
   const { tlsCertificate, tlsPrivateKey } = secrets;
   if (!plan || row.port === null || tlsCertificate === undefined || tlsPrivateKey === undefined) {

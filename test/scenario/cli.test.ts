@@ -443,11 +443,36 @@ suite("commands against a running btar", () => {
     assert.match(asked.stderr, /"ftp:\/\/x" is no address of an API \(give http/);
   });
 
+  test("btar doctor finds what is well, and what is not", async () => {
+    const { findings } = JSON.parse((await run("doctor", "--json")).stdout) as {
+      readonly findings: readonly { check: string; about: string; severity: string; what: string; fix: string }[];
+    };
+    const of = (check: string, about = "") =>
+      findings.filter((each) => each.check === check && each.about === about).map(({ severity }) => severity);
+    for (const cloud of ["local-north", "local-south", "local-s3"]) {
+      assert.deepEqual([of("store", cloud), of("agent", cloud)], [["ok"], ["ok"]], JSON.stringify(findings));
+    }
+    for (const check of ["node", "api", "catalog"]) assert.deepEqual(of(check), ["ok"], JSON.stringify(findings));
+    assert.deepEqual(of("server", "shop"), ["ok"], JSON.stringify(findings));
+    const key = findings.find(({ check }) => check === "key");
+    assert.match(key?.what ?? "", /was never exported/);
+    assert.match(
+      findings.find(({ check }) => check === "configuration")?.what ?? "",
+      /btar\.yaml; clouds: local-north/,
+    );
+    assert.match(findings.find(({ fix }) => fix.startsWith("chmod 600"))?.what ?? "", /credentials of a store/);
+    assert.deepEqual(filesBelow(place.data, "clouds/*/store/btar-doctor/*"), [], "stores are left as they were");
+  });
+
   test("no secret is in logs, in what is said, in events, on command lines, or in a dump of the catalog", async () => {
     await s3.stop();
     await eventually("a store that is lost is told of", async () =>
       /^local-s3 +down /m.test((await run("status")).stdout),
     );
+    const ill = await run("doctor");
+    assert.equal(ill.code, 1, ill.stdout);
+    assert.match(ill.stdout, /^error: store local-s3\n {2}\S.*\n {2}mend it: /m);
+    told.push({ where: "what btar doctor found", text: ill.stdout });
     for (const [name, secret] of await secretsOf(place.data)) secrets.set(name, secret);
     assert.ok(secrets.size > 12, `${secrets.size} secrets are looked for`);
     const dump = Object.entries(await catalogRows(place.data)).map(([table, rows]) => ({

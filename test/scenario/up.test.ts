@@ -202,6 +202,10 @@ test("X1: the master key is missed, checked and guarded, and none of that change
   const place = await installation(context);
   const first = await place.up();
   await stop(first);
+  const doctor = await place.btar("doctor");
+  assert.equal(doctor.code, 1, doctor.stdout);
+  assert.match(doctor.stdout, /^error: api\n {2}http:\S+ does not answer: .*\n {2}mend it: start btar/m);
+  assert.match(doctor.stderr, /^starting the catalog of .* for a moment$/m);
   const file = join(place.data, "keys", "master.key");
   const refused = async (expected: RegExp) => {
     const up = await place.btar("up");
