@@ -5,6 +5,7 @@ import { addClientCommands } from "../cli/client-commands.ts";
 import { addCompletionCommands } from "../cli/completion-commands.ts";
 import { exitCodeHelp } from "../cli/exit-codes.ts";
 import { addProfileCommands } from "../cli/profile-commands.ts";
+import { suggestMore } from "../cli/suggestions.ts";
 import { configurationHelp } from "./configuration/options.ts";
 import { removeCredentials, saveCredentials } from "./credentials.ts";
 import { addDoctorCommand } from "./doctor/doctor-command.ts";
@@ -44,6 +45,7 @@ export function buildProgram(): Command {
     .description("explain the configuration file and the environment variables")
     .addHelpText("after", () => `\n${configurationHelp()}`)
     .action(() => void process.stdout.write(configurationHelp()));
+  suggestMore(program);
   return program;
 }
 

@@ -12,6 +12,7 @@ import { dataFiles, makeDataDirectory } from "./data-directory.ts";
 import { requireDatabaseUrl } from "./database-url.ts";
 import { buildEngines } from "./drivers.ts";
 import { type ConfigurationChoice, type LoadedConfiguration, loadConfiguration } from "./load-configuration.ts";
+import { lastExport } from "./key/key-export.ts";
 import { checkMasterKey, type MasterKey, readMasterKey } from "./key/master-key.ts";
 import { checkNewStores } from "./new-stores.ts";
 import { startTracing } from "./tracing.ts";
@@ -96,7 +97,7 @@ export async function runServer(
   const masterKey = await readMasterKey(dataDirectory, { create: true });
   const logger = createLogger({ level: options.verbose ? "debug" : "info" });
   const server = await startServer(loaded, { databaseUrl, masterKey, logger, hasAllClouds: false });
-  for (const line of firstStartLines({ dataDirectory, ...server })) say(line);
+  for (const line of await startLines({ dataDirectory, ...server })) say(line);
   say(`btar serves ${server.url}`);
   const { promise, resolve } = Promise.withResolvers<void>();
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, () => resolve());
@@ -104,8 +105,17 @@ export async function runServer(
   await server.close();
 }
 
-/** What must be said at a first start, once. */
-export function firstStartLines(made: {
+/** What must be said at a start: of the first one what is shown once, and until it is done, what should be. */
+export async function startLines(made: Parameters<typeof firstStartLines>[0]): Promise<readonly string[]> {
+  const { masterKey, dataDirectory } = made;
+  const lines = firstStartLines(made);
+  // One that the operator has put somewhere is kept elsewhere as well, or is none of btar's business.
+  if (masterKey.isNew || masterKey.file !== dataFiles(dataDirectory).masterKey) return lines;
+  if ((await lastExport(dataDirectory, masterKey.key)) !== undefined) return lines;
+  return [...lines, "the master key was never exported from this machine: keep a copy elsewhere, btar key export"];
+}
+
+function firstStartLines(made: {
   readonly dataDirectory: string;
   readonly masterKey: MasterKey;
   readonly newAdminToken: string | undefined;

@@ -11,7 +11,7 @@ import { EmbeddedCatalog } from "./embedded-catalog.ts";
 import { type ConfigurationChoice, type LoadedConfiguration, loadConfiguration } from "./load-configuration.ts";
 import { LogFile } from "./log-file.ts";
 import { readMasterKey } from "./key/master-key.ts";
-import { firstStartLines, startServer } from "./server.ts";
+import { startLines, startServer } from "./server.ts";
 import { StopSignals } from "./stop-signals.ts";
 
 export interface UpOptions extends ConfigurationChoice {
@@ -67,7 +67,7 @@ async function startAll(loaded: LoadedConfiguration, starting: Starting): Promis
   const server = await startServer(loaded, { databaseUrl: url, masterKey, logger, hasAllClouds: true });
   parts.defer(() => server.close());
   signal.throwIfAborted();
-  for (const line of firstStartLines({ dataDirectory, ...server })) say(line);
+  for (const line of await startLines({ dataDirectory, ...server })) say(line);
   const environment = {
     BTAR_DATABASE_URL: url,
     NODE_COMPILE_CACHE: process.env["NODE_COMPILE_CACHE"] ?? dataFiles(dataDirectory).codeCache,

@@ -6,6 +6,7 @@ import { suite, test } from "node:test";
 import type { Command } from "commander";
 import { candidatesFor, runnableCommands } from "../../src/cli/completion.ts";
 import { completionScripts } from "../../src/cli/completion-scripts.ts";
+import { suggestionFor } from "../../src/cli/suggestions.ts";
 import { routeAccess } from "../../src/control-plane/http/route-access.ts";
 import { manPage } from "../../src/main/man-page.ts";
 import { buildProgram } from "../../src/main/program.ts";
@@ -172,6 +173,23 @@ suite("commands", () => {
     assert.equal(of("project", "get", "").names, "project");
     assert.deepEqual(of("completion", "").fixed, ["bash", "zsh", "fish"]);
     assert.equal(of("nonsense", "").names, undefined);
+  });
+
+  test("what other tools call differently is suggested, and where options stand", () => {
+    const at = (...words: readonly string[]) =>
+      words.reduce((command, word) => command.commands.find((each) => each.name() === word) ?? command, program);
+    const unknown = (kind: "command" | "option", word: string, ...words: readonly string[]) =>
+      suggestionFor(at(...words), `error: unknown ${kind} '${word}'`);
+    assert.equal(unknown("command", "show", "service"), "Did you mean one of get, list?");
+    assert.equal(unknown("command", "rm", "token"), "Did you mean revoke?");
+    assert.match(unknown("command", "list") ?? "", /^Did you mean one of service list, /);
+    assert.equal(unknown("option", "--region", "fork"), "Did you mean --cloud?");
+    assert.equal(unknown("option", "--output", "service", "list"), "Did you mean --json?");
+    assert.equal(unknown("option", "--time", "fork"), "Did you mean --at?");
+    assert.equal(unknown("option", "--region", "service", "attach"), "Did you mean --cloud?");
+    assert.match(unknown("option", "--json") ?? "", /^options stand behind the command: btar \S.* --json$/);
+    assert.equal(unknown("command", "frobnicate"), undefined);
+    assert.equal(suggestionFor(program, "error: unknown command 'x'\n(Did you mean y?)"), undefined);
   });
 
   test("bash completes by the script that btar prints", (context) => {

@@ -17,6 +17,14 @@ async function rotateTheKey(place: Installation, environment: Readonly<Record<st
   assert.match(checked.stdout, /^exported +never from this machine/m);
   assert.match(checked.stdout, /^catalog +opens +its secrets open$/m);
   assert.match(checked.stdout, /^local-a +opens +1 data keys of 1 services open$/m);
+  writeFileSync(join(directory, "passphrase"), "correct horse battery\n", { mode: 0o600 });
+  assert.equal((await key("protect", "--passphrase-file", "passphrase")).code, 0);
+  assert.match((await key("check")).stderr, /protected by a passphrase, and nobody can be asked/);
+  const opened = await btar(["key", "protect", "--remove"], {
+    directory,
+    environment: { ...environment, BTAR_KEY_PASSPHRASE_FILE: "passphrase" },
+  });
+  assert.equal(opened.code, 0, opened.stderr);
   const exported = await key("export", "--output", "old.key");
   assert.equal(exported.code, 0, exported.stderr);
   assert.equal(statSync(join(directory, "old.key")).mode & 0o777, 0o600);

@@ -7,6 +7,7 @@ import { createLogger } from "../../platform/logger.ts";
 import { statIfThere } from "../../platform/files.ts";
 import { parseStoreUrl } from "../../object-store/open-object-store.ts";
 import { keyIdOf } from "../../platform/secret-box.ts";
+import { dataFiles } from "../data-directory.ts";
 import { buildEngines } from "../drivers.ts";
 import { lastExport } from "../key/key-export.ts";
 import { keyFile, readMasterKey } from "../key/master-key.ts";
@@ -72,12 +73,16 @@ export async function checkKeyFile({ configuration }: LoadedConfiguration, { isF
     const masterKey = await readMasterKey(configuration.dataDirectory, { create: false });
     const exportedAt = await lastExport(configuration.dataDirectory, masterKey.key);
     const id = keyIdOf(masterKey.key);
-    const finding = exportedAt
-      ? ok(`${id} in ${masterKey.place}, exported ${exportedAt.toISOString().slice(0, 10)}`)
-      : warning(
-          `${id} in ${masterKey.place} was never exported: if this machine is lost, so are all backups`,
-          "btar key export, and keep it elsewhere",
-        );
+    // One that the operator has put somewhere is kept elsewhere as well, or is none of btar's business.
+    const isOwn = masterKey.file !== dataFiles(configuration.dataDirectory).masterKey;
+    const when = exportedAt ? `, exported ${exportedAt.toISOString().slice(0, 10)}` : "";
+    const finding =
+      exportedAt || isOwn
+        ? ok(`${id} in ${masterKey.place}${when}`)
+        : warning(
+            `${id} in ${masterKey.place} was never exported: if this machine is lost, so are all backups`,
+            "btar key export, and keep it elsewhere",
+          );
     return { masterKey, findings: [finding] };
   } catch (cause) {
     if (!isBtarError(cause)) throw cause;

@@ -12,6 +12,7 @@ interface KeyOptions {
   readonly passphrase?: boolean;
   readonly passphraseFile?: string;
   readonly output?: string;
+  readonly remove?: boolean;
 }
 
 /** `btar key …`: they work on this machine, with the data directory, the catalog and the stores; the API is not asked. */
@@ -58,6 +59,16 @@ export function addKeyCommands(program: Command): void {
       "after",
       "\nA key that does not open the catalog and the stores is refused. Example:\n  btar key import /media/stick/btar.key",
     );
+  define(
+    "protect",
+    "protect the key's file by a passphrase, or by another one; btar then asks for it",
+    async (request) => {
+      await (await import("./key-work.ts")).protectKey(request);
+    },
+  )
+    .option("--passphrase-file <file>", "take the new passphrase from this file; else it is asked for")
+    .option("--remove", "protect it no more: the file then holds the key as it is")
+    .addHelpText("after", "\nExample:\n  btar key protect");
   define("rotate", "give the installation another master key, while btar is stopped", async (request) => {
     await (await import("./key-work.ts")).rotate(request);
   }).addHelpText(

@@ -10,7 +10,7 @@ import { examineKey } from "./examine-key.ts";
 import { importKey } from "./import-key.ts";
 import type { KeyRequest } from "./key-commands.ts";
 import { exportText, lastExport, noteExport } from "./key-export.ts";
-import { checkMasterKey, keyFile, readMasterKey } from "./master-key.ts";
+import { checkMasterKey, keyFile, readMasterKey, writeKeyFile } from "./master-key.ts";
 import { findPassphrase, givenPassphrase, newPassphrase, passphraseIn } from "./passphrase.ts";
 import { keyApplicationName, rotateKey, unfinishedRotation } from "./rotate-key.ts";
 
@@ -87,6 +87,23 @@ export async function takeKey({ options, output, argument }: KeyRequest, text: s
       opened.length > 0 ? `it opens: ${opened.join(", ")}` : "there was nothing yet that it could be checked against",
       ...(imported.previousFile === undefined ? [] : [`the key that was there is in ${imported.previousFile}`]),
     ].join("\n"),
+  );
+}
+
+/** `btar key protect`. */
+export async function protectKey({ options, output }: KeyRequest): Promise<void> {
+  const { dataDirectory } = (await load(options)).configuration;
+  const { key, file } = await readMasterKey(dataDirectory, { create: false });
+  if (file === undefined) {
+    throw new BtarError("WRONG_STATE", {
+      message: "BTAR_MASTER_KEY gives the master key, and no file that could be protected",
+      hint: "set that variable to what `btar key export --passphrase` prints",
+    });
+  }
+  const isProtected = options.remove !== true;
+  await writeKeyFile(file, key, isProtected ? await newPassphrase(options.passphraseFile) : undefined);
+  output.answer({ key_id: keyIdOf(key), file, is_protected: isProtected }, () =>
+    isProtected ? `${file} opens with its passphrase only` : `${file} holds the key as it is`,
   );
 }
 
