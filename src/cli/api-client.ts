@@ -37,6 +37,11 @@ export class ApiClient {
     return this.#access.project;
   }
 
+  /** Of the access. */
+  get certificate(): string | undefined {
+    return this.#access.certificate;
+  }
+
   /** The token that it asks with; empty for none. */
   get token(): string {
     return this.#access.token;

@@ -14,6 +14,8 @@ export interface Credentials {
   readonly expiresAt: string;
   /** That later commands are about, unless they say otherwise. */
   readonly project: string;
+  /** PEM of the certificate that the API of this machine shows. */
+  readonly certificate?: string | undefined;
 }
 
 /** What logging in needs of the machine. */
@@ -40,8 +42,9 @@ export function addLoginCommands(program: Command, findAccess: FindAccess, machi
       const password = await machine.readPassword(`Password of ${email}: `);
       const answer = await api.request<LoginAnswer>("POST", "/userauth", { email, password });
       const { token, user_email, expiry_time: expiresAt } = answer;
-      const project = await projectOf(new ApiClient({ url: api.url, token, project: api.project }));
-      await machine.saveCredentials({ url: api.url, token, email: user_email, expiresAt, project });
+      const { url, certificate } = api;
+      const project = await projectOf(new ApiClient({ url, token, project: api.project, certificate }));
+      await machine.saveCredentials({ url, token, email: user_email, expiresAt, project, certificate });
       const { token: _, ...told } = answer;
       output.answer(told, () => `logged in as ${user_email} at ${api.url} until ${formatTime(expiresAt)} UTC`);
     },
@@ -51,9 +54,9 @@ export function addLoginCommands(program: Command, findAccess: FindAccess, machi
   clientCommand(
     logout,
     async (options) => {
-      const { url, token } = (await machine.removeCredentials()) ?? {};
+      const { url, token, certificate } = (await machine.removeCredentials()) ?? {};
       if (url === undefined || token === undefined) return { url: "", token: "", project: "" };
-      return await findAccess({ ...options, url, token });
+      return { ...(await findAccess({ ...options, url, token })), certificate };
     },
     async ({ api, output }) => {
       if (api.token !== "") await revoke(() => api.request("DELETE", `/access_token/${segment(api.token)}`));

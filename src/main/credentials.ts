@@ -25,6 +25,7 @@ export async function readCredentials(): Promise<Credentials | undefined> {
     email: field("email"),
     expiresAt: field("expiresAt"),
     project: field("project"),
+    certificate: fields["certificate"] === undefined ? undefined : field("certificate"),
   };
 }
 

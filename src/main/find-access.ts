@@ -23,7 +23,8 @@ export const findAccess: FindAccess = async (options): Promise<ApiAccess> => {
   const login = await currentLogin();
   const isLogin = login !== undefined && [undefined, login.url].includes(asked.url);
   if (isLogin && !options.isLogin) {
-    return { url: login.url, token: asked.token ?? login.token, project: asked.project ?? login.project };
+    const { url, certificate } = login;
+    return { url, token: asked.token ?? login.token, project: asked.project ?? login.project, certificate };
   }
   return await localAccess(asked, options.isLogin ?? false);
 };
