@@ -257,7 +257,7 @@ suite("commands against a running btar", () => {
     const { logs } = await json<{ logs: readonly object[] }>("service", "logs", "shop", "-n", "2");
     assert.equal(logs.length, 2);
     await eventually("it was measured", async () =>
-      /^mem_usage +\S+ +\S+ +\S+ +\S+ +Memory/m.test((await run("service", "metrics", "shop")).stdout),
+      /^mem_usage +shop-1\b.* +Memory/m.test((await run("service", "metrics", "shop")).stdout),
     );
     assert.equal((await run("service", "metrics", "shop", "--period", "decade")).code, 2);
   });
