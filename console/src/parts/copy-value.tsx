@@ -7,11 +7,15 @@ export function CopyValue({
   label,
   value,
   isSecret,
+  of,
 }: {
   readonly label: string;
   readonly value: string;
   readonly isSecret?: boolean;
+  /** Whose it is, where there are several. */
+  readonly of?: string;
 }) {
+  const name = of === undefined ? label : `${label} of ${of}`;
   const [isShown, setShown] = useState(!isSecret);
   return (
     <Group justify="space-between" wrap="nowrap" gap="xs" className="copy-value">
@@ -26,7 +30,7 @@ export function CopyValue({
           <ActionIcon
             variant="subtle"
             color="gray"
-            aria-label={`${isShown ? "Hide" : "Show"} ${label}`}
+            aria-label={`${isShown ? "Hide" : "Show"} ${name}`}
             onClick={() => setShown(!isShown)}
           >
             {isShown ? <IconEyeOff size={16} /> : <IconEye size={16} />}
@@ -35,12 +39,7 @@ export function CopyValue({
         <CopyButton value={value}>
           {({ copied, copy }) => (
             <Tooltip label={copied ? "Copied" : "Copy"}>
-              <ActionIcon
-                variant="subtle"
-                color={copied ? "green" : "gray"}
-                aria-label={`Copy ${label}`}
-                onClick={copy}
-              >
+              <ActionIcon variant="subtle" color={copied ? "green" : "gray"} aria-label={`Copy ${name}`} onClick={copy}>
                 {copied ? <IconCheck size={16} /> : <IconCopy size={16} />}
               </ActionIcon>
             </Tooltip>

@@ -5,7 +5,7 @@ import type { Chart } from "../api/types.ts";
 import { momentText, utcText } from "../words/times.ts";
 
 const height = 200;
-const margin = { left: 52, right: 12, top: 10, bottom: 24 };
+const margin = { left: 66, right: 12, top: 10, bottom: 24 };
 const colors = ["var(--primary-lane)", "var(--secondary-lane)", "var(--catching)", "var(--safe)"];
 
 /** Values over time. @param format of a value, for axis and hovering */

@@ -28,10 +28,10 @@ export function verdictOf(service: Protection, options: VerdictOptions): Verdict
   const wanted = service.locations.filter(({ role, state }) => role === "secondary" && state !== "deleting");
   const home = options.clouds.find(({ cloud_name }) => cloud_name === service.cloud_name);
   if (home && !home.is_up) return regionDown(service, home, wanted);
+  if (service.state === "REBUILDING") return verdict("building", "being built", service.trouble ?? "not running yet");
   if (wanted.length === 0) {
     return verdict("none", "not protected", "there is no copy in another region");
   }
-  if (service.state === "REBUILDING") return verdict("building", "being built", service.trouble ?? "not running yet");
   const verdicts = wanted.map((location) => ofLocation(location, options));
   return (
     verdicts.toSorted((a, b) => levels.indexOf(b.level) - levels.indexOf(a.level))[0] ??

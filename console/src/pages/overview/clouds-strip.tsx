@@ -2,7 +2,7 @@ import { Text } from "@mantine/core";
 import { IconArrowRight, IconCircleCheckFilled, IconPlugConnectedX } from "@tabler/icons-react";
 import { Link } from "@tanstack/react-router";
 import type { Status } from "../../api/types.ts";
-import { countText, durationText } from "../../words/quantities.ts";
+import { bytesText, countText, durationText } from "../../words/quantities.ts";
 import classes from "./overview.module.css";
 import { copiesOf } from "./sorting.ts";
 
@@ -57,12 +57,13 @@ function Links({ status }: { readonly status: Status }) {
   if (links.size === 0) return null;
   return (
     <div className={classes["links"]}>
-      {[...links].map(([key, { count, lag }]) => {
+      {[...links].map(([key, { count, lag, limit }]) => {
         const [from, to] = key.split(" ");
         return (
           <span key={key} style={{ display: "inline-flex", alignItems: "center", gap: 6 }}>
             {from} <IconArrowRight size={14} aria-label="to" /> {to}: {countText(count, "copy", "copies")}, at most{" "}
             {durationText(lag)} behind
+            {limit !== null && `, limited to ${bytesText(limit)}/s`}
           </span>
         );
       })}

@@ -76,6 +76,7 @@ function SettingsForm({ project, service, schema }: SettingsFormProps) {
   const [edited, setEdited] = useState<ReadonlyMap<string, unknown>>(new Map());
   const [failure, setFailure] = useState<string>();
   const [isSaving, setSaving] = useState(false);
+  const [isAll, setAll] = useState(false);
   const settings = settingsOf(schema);
   const words = wanted.toLowerCase();
   const shown = settings.filter(({ key, about }) => `${key} ${about}`.toLowerCase().includes(words));
@@ -100,7 +101,7 @@ function SettingsForm({ project, service, schema }: SettingsFormProps) {
   return (
     <Card
       title="Settings"
-      about={`${settings.length} there are; shown are those that differ from their defaults. Search for others.`}
+      about={`${settings.length} there are; at first those that differ from their defaults.`}
       actions={
         <Button disabled={edited.size === 0} loading={isSaving} onClick={() => void save()}>
           Save {edited.size > 0 ? edited.size : ""}
@@ -130,6 +131,11 @@ function SettingsForm({ project, service, schema }: SettingsFormProps) {
           />
         ))}
       </SimpleGrid>
+      {words === "" && !isAll && (
+        <Button variant="subtle" onClick={() => setAll(true)} style={{ alignSelf: "flex-start" }}>
+          Show all {settings.length}
+        </Button>
+      )}
     </Card>
   );
 }

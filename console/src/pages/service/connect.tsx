@@ -70,7 +70,7 @@ function Users({ project, service }: PartProps) {
                 )}
               </Group>
               {user.password !== null && (
-                <CopyValue label={`Password of ${user.username}`} value={user.password} isSecret />
+                <CopyValue label="Password" of={user.username} value={user.password} isSecret />
               )}
             </div>
             <Menu position="bottom-end" withArrow>

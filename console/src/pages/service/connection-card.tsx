@@ -15,7 +15,8 @@ const titles: Readonly<Record<string, string>> = {
 
 /** How to connect, to copy. */
 export function ConnectionCard({ service }: { readonly service: Service }) {
-  const params = Object.entries(service.service_uri_params);
+  const order = Object.keys(titles);
+  const params = Object.entries(service.service_uri_params).toSorted(([a], [b]) => order.indexOf(a) - order.indexOf(b));
   if (params.length === 0) {
     return (
       <Card title="How to connect">
