@@ -4,6 +4,7 @@
  */
 import { mkdirSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { setTimeout } from "node:timers/promises";
 import { startBrowser } from "../test/support/browser.ts";
 import { ConsolePages, consolePaths } from "../test/support/console-pages.ts";
 import { ConsoleScene } from "../test/support/console-scene.ts";
@@ -32,6 +33,7 @@ async function shootAll(prefix: string, paths: Readonly<Record<string, string>>)
       const pages = await ConsolePages.open(browser, { url: scene.api.url, viewport, colorScheme });
       for (const [name, path] of Object.entries(paths)) {
         await pages.goTo(path);
+        await setTimeout(600); // for small charts, which come after what they stand in
         await pages.page.screenshot({
           path: join(directory, `${prefix}${name}-${size}-${colorScheme}.png`),
           fullPage: true,

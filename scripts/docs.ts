@@ -2,19 +2,21 @@
  * `npm run docs`: the documentation as a site, at http://127.0.0.1:4080; read anew for each page.
  * `npm run docs -- --port PORT`, or `-- --build DIR` to write it out as files.
  */
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { globSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
-import { readPages } from "./docs/pages.ts";
+import { readPages, root } from "./docs/pages.ts";
 import { htmlPath, Site } from "./docs/render.ts";
 
 const style = join(import.meta.dirname, "docs", "style.css");
 
 /** By path, as a browser asks for it. */
-function siteFiles(): ReadonlyMap<string, { readonly type: string; readonly text: string }> {
+function siteFiles(): ReadonlyMap<string, { readonly type: string; readonly text: string | Buffer }> {
   const site = new Site(readPages());
-  return new Map([
+  const pictures = globSync("pictures/*.png", { cwd: join(root, "docs") });
+  return new Map<string, { readonly type: string; readonly text: string | Buffer }>([
+    ...pictures.map((path) => [path, { type: "image/png", text: readFileSync(join(root, "docs", path)) }] as const),
     ["style.css", { type: "text/css", text: readFileSync(style, "utf8") }],
     ...site.pages.map((page) => [htmlPath(page), { type: "text/html", text: site.render(page) }] as const),
   ]);
@@ -32,7 +34,10 @@ function serve(port: number): void {
   const server = createServer((request, response) => {
     const path = URL.parse(request.url ?? "/", "http://localhost")?.pathname.slice(1) ?? "";
     const file = siteFiles().get(path === "" ? "start.html" : path);
-    if (file) response.writeHead(200, { "content-type": `${file.type}; charset=utf-8` }).end(file.text);
+    if (file)
+      response
+        .writeHead(200, { "content-type": file.type.startsWith("text/") ? `${file.type}; charset=utf-8` : file.type })
+        .end(file.text);
     else response.writeHead(404, { "content-type": "text/plain" }).end("there is no such page\n");
   });
   server.listen(port, "127.0.0.1", () => {

@@ -102,6 +102,12 @@ const verification = createRoute({
   component: lazyRouteComponent(() => import("./pages/verification.tsx"), "Verification"),
 });
 
+const notifications = createRoute({
+  getParentRoute: () => projectRoute,
+  path: "/notifications",
+  component: lazyRouteComponent(() => import("./pages/notifications.tsx"), "Notifications"),
+});
+
 const settings = createRoute({
   getParentRoute: () => projectRoute,
   path: "/settings",
@@ -193,6 +199,7 @@ const tree = root.addChildren([
       regions,
       activity,
       verification,
+      notifications,
       settings,
       newService,
       forkRoute,

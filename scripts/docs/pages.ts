@@ -20,7 +20,7 @@ export interface Page {
 const groups: readonly (readonly [group: string, paths: readonly string[]])[] = [
   ["Start", ["start.md"]],
   ["Concepts", ["how-it-works.md", "security.md"]],
-  ["How to", ["how-to.md"]],
+  ["How to", ["how-to.md", "console.md"]],
   ["Runbooks", ["runbook.md", "runbook-region-gone.md", "runbook-btar-gone.md"]],
   ["Reference", ["reference.md", "configuration-options.md", "commands.md", "repository-format.md", "benchmarks.md"]],
 ];

@@ -81,6 +81,17 @@ test("the first view needs no more than 300 kB of compressed script", async () =
   await page.close();
 });
 
+test("R1: while a region is down, every page says so, and the way out is accessible as well", async () => {
+  await scene.loseRegion();
+  const pages = await ConsolePages.open(browser, { url: scene.api.url, viewport: large, colorScheme: "dark" });
+  await pages.page.getByRole("alert").getByText("aws-eu-west-1 is down").waitFor();
+  await pages.page.getByRole("link", { name: "What to do" }).click();
+  await pages.page.getByRole("button", { name: /^Fork \d+ services…$/ }).waitFor();
+  assert.deepEqual(await problemsOf(pages, allRules, large.width), []);
+  assert.deepEqual(pages.troubles, []);
+  await pages.close();
+});
+
 test("a thousand services are filtered at once, and only those in sight are drawn", async () => {
   await scene.crowd(1000);
   const pages = await ConsolePages.open(browser, { url: scene.api.url, viewport: large, colorScheme: "light" });

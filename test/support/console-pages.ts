@@ -17,6 +17,7 @@ export const consolePaths = {
   regions: "/projects/demo/regions",
   verification: "/projects/demo/verification",
   activity: "/projects/demo/activity",
+  notifications: "/projects/demo/notifications",
   settings: "/projects/demo/settings",
   new: "/projects/demo/new",
   projects: "/projects",

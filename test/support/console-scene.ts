@@ -80,6 +80,14 @@ export class ConsoleScene {
     await this.#metrics("shop");
     await this.#addPeople();
     await this.#forking("shop", "rehearsal");
+    await this.api.avn("POST", "/project/demo/btar/notifications", {
+      ...{
+        name: "on-call",
+        type: "webhook",
+        url: "https://alerts.example.test/btar",
+        severities: ["warning", "error"],
+      },
+    });
   }
 
   /** Many services, each with a copy. */

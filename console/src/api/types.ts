@@ -13,6 +13,7 @@ import type { auditAnswer } from "../../../src/contract/audit.ts";
 import type { deletedServicesAnswer } from "../../../src/contract/deleted-services.ts";
 import type { estimateAnswer } from "../../../src/contract/estimate.ts";
 import type { membersAnswer } from "../../../src/contract/members.ts";
+import type { deliveriesAnswer, destinationsAnswer } from "../../../src/contract/notifications.ts";
 import type { tokensAnswer } from "../../../src/contract/access-tokens.ts";
 
 export type Status = Static<typeof statusAnswer>;
@@ -36,3 +37,5 @@ export type Estimate = Static<typeof estimateAnswer>;
 export type DeletedService = Static<typeof deletedServicesAnswer>["services"][number];
 export type Member = Static<typeof membersAnswer>["users"][number];
 export type AuditEntry = Static<typeof auditAnswer>["entries"][number];
+export type Destination = Static<typeof destinationsAnswer>["destinations"][number];
+export type Delivery = Static<typeof deliveriesAnswer>["deliveries"][number];

@@ -8,8 +8,16 @@ const height = 200;
 const margin = { left: 66, right: 12, top: 10, bottom: 24 };
 const colors = ["var(--primary-lane)", "var(--secondary-lane)", "var(--catching)", "var(--safe)"];
 
-/** Values over time. @param format of a value, for axis and hovering */
-export function LineChart({ chart, format }: { readonly chart: Chart; readonly format: (value: number) => string }) {
+interface LineChartProps {
+  readonly chart: Chart;
+  /** Of a value, for axis and hovering. */
+  readonly format: (value: number) => string;
+  /** The axis reaches at least so far: lines of small values stay low. */
+  readonly least?: number;
+}
+
+/** Values over time. */
+export function LineChart({ chart, format, least = 1 }: LineChartProps) {
   const { ref, width } = useElementSize();
   const [hovered, setHovered] = useState<number>();
   const columns = chart.data.cols.slice(1).map(({ label }) => label);
@@ -18,7 +26,7 @@ export function LineChart({ chart, format }: { readonly chart: Chart; readonly f
     values: row.slice(1).map((value) => (typeof value === "number" ? value : null)),
   }));
   const [first, last] = [rows[0]?.at.getTime() ?? 0, rows.at(-1)?.at.getTime() ?? 1];
-  const most = niceCeiling(Math.max(1e-9, ...rows.flatMap(({ values }) => values.map((value) => value ?? 0))));
+  const most = niceCeiling(Math.max(least, ...rows.flatMap(({ values }) => values.map((value) => value ?? 0))));
   const inner = Math.max(10, width - margin.left - margin.right);
   const x = (at: Date) => margin.left + ((at.getTime() - first) / Math.max(1, last - first)) * inner;
   const y = (value: number) => height - margin.bottom - (value / most) * (height - margin.top - margin.bottom);

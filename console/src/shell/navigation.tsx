@@ -1,5 +1,6 @@
 import {
   IconActivity,
+  IconBell,
   IconDatabase,
   IconFolders,
   IconMap2,
@@ -16,6 +17,7 @@ const ofProject = [
   { to: "/projects/$project/regions", title: "Regions", Icon: IconMap2, exact: false },
   { to: "/projects/$project/verification", title: "Verification", Icon: IconShieldCheck, exact: false },
   { to: "/projects/$project/activity", title: "Jobs and events", Icon: IconActivity, exact: false },
+  { to: "/projects/$project/notifications", title: "Notifications", Icon: IconBell, exact: false },
   { to: "/projects/$project/settings", title: "Settings", Icon: IconSettings, exact: false },
 ] as const;
 

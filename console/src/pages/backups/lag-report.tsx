@@ -46,10 +46,10 @@ export function LagReport({
                 <Tabs.Tab value="risk">Data at risk</Tabs.Tab>
               </Tabs.List>
               <Tabs.Panel value="lag">
-                <LineChart chart={replication_lag} format={durationText} />
+                <LineChart chart={replication_lag} format={durationText} least={10} />
               </Tabs.Panel>
               <Tabs.Panel value="risk">
-                <LineChart chart={data_at_risk} format={durationText} />
+                <LineChart chart={data_at_risk} format={durationText} least={10} />
               </Tabs.Panel>
             </Tabs>
           ) : (
