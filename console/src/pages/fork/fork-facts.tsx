@@ -44,7 +44,7 @@ export function ForkFacts({ source, plan, start, isNameRight }: ForkFactsProps) 
   const navigate = useNavigate();
   return (
     <Stack gap="sm" mt="xs">
-      <div style={{ minHeight: 96 }} aria-live="polite">
+      <div style={{ minHeight: 96 }} aria-live="polite" aria-busy={plan === undefined}>
         {plan && <Facts source={source} name={start.name} plan={plan} />}
       </div>
       <Button leftSection={<IconGitFork size={16} />} disabled={!plan || !isNameRight} onClick={() => setAsked(true)}>
