@@ -23,6 +23,11 @@ export class LogArchivers {
     if (this.#running.get(serviceId) === archiver) this.#running.delete(serviceId);
   }
 
+  /** Whether one runs here; it has stored all that its server has sent when it has ended by the server's end. */
+  isRunning(serviceId: string): boolean {
+    return this.#running.has(serviceId);
+  }
+
   /** Asks for the log up to a position, if the service's archiver runs here; elsewhere it comes by age. */
   storeThrough(serviceId: string, position: string): void {
     this.#running.get(serviceId)?.storeThrough(position);

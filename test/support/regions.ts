@@ -66,6 +66,8 @@ export interface RegionsOptions {
   readonly masterKey?: Buffer;
   readonly retainedLogBytes?: number;
   readonly maxPieceBytes?: number;
+  /** How long log may wait to become a piece; 0.2 by default. */
+  readonly maxLogAgeSeconds?: number;
   /** North and south by default. */
   readonly clouds?: readonly string[];
   readonly limits?: Partial<BtarConfiguration["limits"]>;
@@ -339,7 +341,7 @@ async function testConfiguration(directory: string, options: RegionsOptions): Pr
     },
     backups: { intervalHours: 24, retentionDays: 2, leftoverHours: 0, compressionLevel: options.compressionLevel ?? 1 },
     verification: { intervalHours: 24, readDataDays: 30, bytesPerSecond: 32 * 2 ** 20 },
-    log: { maxAgeSeconds: 0.2, maxPieceBytes: options.maxPieceBytes ?? 4 * 1024 * 1024 },
+    log: { maxAgeSeconds: options.maxLogAgeSeconds ?? 0.2, maxPieceBytes: options.maxPieceBytes ?? 4 * 1024 * 1024 },
     limits: {
       additionalClouds: 3,
       retainedLogBytes: options.retainedLogBytes ?? 1024 * 1024 * 1024,

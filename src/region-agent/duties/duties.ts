@@ -70,11 +70,10 @@ export class Duties {
     const { cloud, agentId } = this.#env;
     const archived = await db
       .selectFrom("service")
-      .select("id")
+      .select(["id", "deleted_at"])
       .where("cloud", "=", cloud)
-      .where("deleted_at", "is", null)
-      .where("is_powered", "=", true)
-      .where("state", "in", ["RUNNING", "REBALANCING"])
+      .where((eb) => eb.or([eb("deleted_at", "is", null), isServerEnding]))
+      .where("state", "in", ["RUNNING", "REBALANCING"]) // one that is to be off is, until it is
       .where((eb) => eb.or([eb("kind", "=", "attached"), eb("agent_id", "=", agentId)]))
       .execute();
     const copied = await db
@@ -97,7 +96,9 @@ export class Duties {
       .execute();
     return [
       ...archived.map(({ id }) => ({ duty: "archive-log" as const, serviceId: id, cloud })),
-      ...archived.map(({ id }) => ({ duty: "watch-slot" as const, serviceId: id, cloud })),
+      ...archived.flatMap(({ id, deleted_at }) =>
+        deleted_at ? [] : [{ duty: "watch-slot" as const, serviceId: id, cloud }],
+      ),
       ...copied.map(({ service_id }) => ({ duty: "copy-log" as const, serviceId: service_id, cloud })),
       ...merged.map(({ service_id }) => ({ duty: "merge-log" as const, serviceId: service_id, cloud })),
     ];
@@ -145,6 +146,10 @@ export class Duties {
     );
   }
 }
+
+/** The log of a deleted service's own server is stored to its end, with which it can be restored. */
+const isServerEnding = sql<boolean>`service.kind = 'managed' and exists (select from job
+  where job.service_id = service.id and job.kind = 'remove' and job.state in ('queued', 'running', 'waiting'))`;
 
 /** A location that was enabled again while its copies are removed waits until that has ended. */
 const isNotBeingRemoved = sql<boolean>`not exists (select from store_use where store_use.service_id = location.service_id
