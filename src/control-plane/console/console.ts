@@ -46,7 +46,7 @@ export class Console {
     if (this.#directory === undefined || (method !== "GET" && method !== "HEAD")) return false;
     const path = pathOf(url);
     if (apiPath.test(path)) return false;
-    return assetPath.test(path) || path === "/favicon.svg" || (accept ?? "").includes("text/html");
+    return assetPath.test(path) || ["/", "/favicon.svg"].includes(path) || (accept ?? "").includes("text/html");
   }
 
   /** Answers such a request. @throws {BtarError} NOT_FOUND, COMMAND_FAILED when it cannot be built */
