@@ -1,12 +1,17 @@
 import { randomUUID } from "node:crypto";
-import type { Selectable } from "kysely";
+import { type Selectable, sql } from "kysely";
 import { BtarError } from "../domain/errors.ts";
 import type { EventSeverity } from "../domain/event-kinds.ts";
 import { openSecret, sealSecret } from "../platform/secret-box.ts";
 import type { CatalogDatabase } from "./catalog.ts";
 import type { NotificationDestinationTable } from "./schema.ts";
 
-export type Destination = Selectable<NotificationDestinationTable>;
+export interface Destination extends Selectable<NotificationDestinationTable> {
+  /** Events that are still to be told there. */
+  readonly waiting: number;
+  /** When something was delivered last; null: nothing yet, or not for 30 days. */
+  readonly delivered_at: Date | null;
+}
 
 /** Where notifications go; sealed in the catalog, since the path of a URL often is a secret, too. */
 export type NotificationTarget =
@@ -31,8 +36,14 @@ export interface DestinationName {
 /** By name. */
 export async function destinationsOf(db: CatalogDatabase, project: string): Promise<readonly Destination[]> {
   return await db
-    .selectFrom("notification_destination")
+    .selectFrom("notification_destination as destination")
     .selectAll()
+    .select([
+      sql<number>`(select count(*) from notification_delivery
+        where destination_id = destination.id and state = 'waiting')`.as("waiting"),
+      sql<Date | null>`(select max(finished_at) from notification_delivery
+        where destination_id = destination.id and state = 'delivered')`.as("delivered_at"),
+    ])
     .where("project", "=", project)
     .orderBy("name")
     .execute();

@@ -122,14 +122,16 @@ async function list({ api, output }: CommandContext): Promise<void> {
   const answer = await api.inProject<DestinationsAnswer>("GET", path);
   output.answer(answer, () =>
     formatTable(
-      ["name", "type", "target", "severities", "events", "state"],
+      ["name", "type", "target", "severities", "events", "state", "delivered last"],
       answer.destinations.map((each) => [
         each.name,
         each.type,
         oneLine(each.target),
         each.severities.join(", "),
         each.event_types?.join(", ") ?? "all",
-        each.enabled ? "enabled" : "disabled",
+        (each.enabled ? "enabled" : "disabled") +
+          (each.waiting_deliveries > 0 ? `, ${each.waiting_deliveries} waiting` : ""),
+        each.last_delivery_time === null ? "never" : formatMoment(each.last_delivery_time),
       ]),
     ),
   );

@@ -64,6 +64,8 @@ const destination = Type.Object({
   severities: Type.Array(Type.String()),
   event_types: Type.Union([Type.Array(Type.String()), Type.Null()], { description: "Kinds of events; null: all" }),
   enabled,
+  waiting_deliveries: Type.Integer({ description: "Events that are still to be told there" }),
+  last_delivery_time: nullableMoment("When something was delivered last; null: not in the last 30 days"),
   create_time: moment("When it was made"),
 });
 

@@ -101,6 +101,8 @@ test("what cannot be delivered is tried again after growing pauses, also by the 
     );
   const first = await waiting(1);
   assert.deepEqual([first.state, first.result], ["waiting", `${hook.url} answered HTTP 500`]);
+  const { body } = await api.avn<Destination>("GET", `${path}/clouds`);
+  assert.deepEqual([body.destination.waiting_deliveries, body.destination.last_delivery_time], [1, null]);
   const pause = Date.parse(first.next_attempt_time ?? "") - Date.now();
   assert.ok(pause > 0 && pause <= 10_000, String(pause));
   await now();

@@ -16,6 +16,8 @@ const ops: Static<typeof destinationAnswer>["destination"] = {
   severities: ["warning", "error"],
   event_types: null,
   enabled: true,
+  waiting_deliveries: 0,
+  last_delivery_time: "2026-03-01T10:15:00.000Z",
   create_time: "2026-03-01T10:00:00.000Z",
 };
 

@@ -175,6 +175,8 @@ function destinationFields(row: Destination) {
     severities: [...row.severities],
     event_types: row.event_kinds === null ? null : [...row.event_kinds],
     enabled: row.is_enabled,
+    waiting_deliveries: row.waiting,
+    last_delivery_time: row.delivered_at?.toISOString() ?? null,
     create_time: row.created_at.toISOString(),
   };
 }
