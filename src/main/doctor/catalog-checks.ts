@@ -1,6 +1,8 @@
 import { type Catalog, catalogMigrations, openCatalog } from "../../catalog/catalog.ts";
+import { pinnedRequest } from "../../cli/pinned-request.ts";
 import type { BtarConfiguration } from "../../contract/configuration.ts";
 import { describeError } from "../../domain/errors.ts";
+import { readTextIfThere } from "../../platform/files.ts";
 import { readSmallFile, dataFiles } from "../data-directory.ts";
 import { unfinishedRotation } from "../key/rotate-key.ts";
 import { findCatalogUrl } from "../open-parts.ts";
@@ -47,18 +49,26 @@ export async function checkCatalog(
 }
 
 /** Whether the API of this machine answers. */
-export async function checkApi({ dataDirectory }: BtarConfiguration): Promise<readonly Finding[]> {
+export async function checkApi({ dataDirectory, tls }: BtarConfiguration): Promise<readonly Finding[]> {
   const { ok, warning, error } = findingsOf("api");
   const url = process.env["BTAR_URL"] ?? (await readSmallFile(dataFiles(dataDirectory).url));
   if (url === undefined) return [warning("it is not known where it answers", "start btar, or set BTAR_URL")];
   try {
-    const answer = await fetch(`${url}/readyz`, { signal: AbortSignal.timeout(apiTimeoutMs) });
-    if (answer.ok) return [ok(`${url} answers`)];
-    return [error(`${url} says that it is not ready (${answer.status})`, "see log/server.log in the data directory")];
+    const certificate = tls && url.startsWith("https:") ? await readTextIfThere(tls.certificate) : undefined;
+    const status = await readiness(`${url}/readyz`, certificate);
+    if (status === 200) return [ok(`${url} answers`)];
+    return [error(`${url} says that it is not ready (${status})`, "see log/server.log in the data directory")];
   } catch (cause) {
     const reason = cause instanceof Error && cause.cause instanceof Error ? cause.cause.message : describeError(cause);
     return [error(`${url} does not answer: ${reason}`, "start btar: nothing is backed up while it does not run")];
   }
+}
+
+/** @param certificate that the API of this machine shows; undefined: it is known by its name, or has none */
+async function readiness(url: string, certificate: string | undefined): Promise<number> {
+  const timeoutMs = apiTimeoutMs;
+  if (certificate === undefined) return (await fetch(url, { signal: AbortSignal.timeout(timeoutMs) })).status;
+  return (await pinnedRequest(url, { method: "GET", headers: {}, body: undefined, timeoutMs, certificate })).status;
 }
 
 /** What the catalog says of agents, stores, services and their backups. */
