@@ -9,13 +9,21 @@ export interface ChangeMarks {
   readonly events: string;
 }
 
-/** Sums of hashes do not depend on the order of rows. Agents' signs of life and the like are no changes. */
+/**
+ * Sums of hashes do not depend on the order of rows. Agents' signs of life and the like are no changes. Services are put
+ * together with their marks here: a join would be planned by statistics that lag behind what is being changed.
+ */
 export async function changeMarks(db: CatalogDatabase, project: string): Promise<ChangeMarks> {
-  const parts = await sql<{ name: string; mark: string }>`
-    with mine as (select id, name from service where project = ${project} and deleted_at is null),
-    marks as (
+  const services = await db
+    .selectFrom("service")
+    .select(["id", "name"])
+    .where("project", "=", project)
+    .where("deleted_at", "is", null)
+    .execute();
+  const { rows } = await sql<{ service_id: string; mark: string }>`
+    select service_id, sum(mark)::text as mark from (
       select id as service_id, hashtextextended(concat_ws(' ', state, trouble, updated_at, generation, applied_generation,
-        host, port, is_powered), 0) as mark from service where project = ${project} and deleted_at is null
+        host, port, is_powered), 0) as mark from service
       union all select service_id, hashtextextended(concat_ws(' ', cloud, state, retiring_since, is_paused, pause_reason,
         delete_after, oldest_missing_at, trouble, retention_days, verified_until), 1) from location
       union all select service_id, hashtextextended(concat_ws(' ', id, state, trouble, is_kept, kept_until, stored_bytes), 2)
@@ -27,19 +35,20 @@ export async function changeMarks(db: CatalogDatabase, project: string): Promise
       union all select service_id, hashtextextended(concat_ws(' ', cloud, key, kind), 5) from damaged_object
       union all select service_id, hashtextextended(concat_ws(' ', cloud, structure_at, data_verified_at), 6)
         from verification
-    )
-    select mine.name, sum(marks.mark)::text as mark from marks join mine on mine.id = marks.service_id group by mine.name`.execute(
-    db,
-  );
+    ) as marks group by service_id`.execute(db);
+  const marks = new Map(rows.map(({ service_id, mark }) => [service_id, mark]));
+  return {
+    services: new Map(services.map(({ id, name }) => [name, `${id} ${marks.get(id) ?? ""}`])),
+    ...(await marksOfWork(db, project)),
+  };
+}
+
+async function marksOfWork(db: CatalogDatabase, project: string): Promise<Pick<ChangeMarks, "jobs" | "events">> {
   const whole = await sql<{ jobs: string; events: string }>`
     select
       (select concat_ws(' ', count(*), sum(hashtextextended(concat_ws(' ', id, state, progress, trouble), 0))) from job
         where project = ${project} and (finished_at is null or finished_at > now() - interval '5 minutes')) as jobs,
       (select coalesce(max(id), 0)::text from event where project = ${project}) as events`.execute(db);
   const [row] = whole.rows;
-  return {
-    services: new Map(parts.rows.map(({ name, mark }) => [name, mark])),
-    jobs: row?.jobs ?? "",
-    events: row?.events ?? "",
-  };
+  return { jobs: row?.jobs ?? "", events: row?.events ?? "" };
 }
