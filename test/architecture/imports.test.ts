@@ -92,6 +92,25 @@ test("the environment is read in src/main only", async (context) => {
   ]);
 });
 
+test("the console imports contract and domain, and nothing else of btar or of Node", async (context) => {
+  const allowed = new Set(["contract", "domain"]);
+  const problems = await lintTree(await temporaryDirectory(context), {
+    ...Object.fromEntries(
+      folders.map((to) => [`console/src/pages/uses-${to}.tsx`, `export { x } from "../../../src/${to}/x.ts";\n`]),
+    ),
+    "console/src/uses-node.ts": 'export { readFile } from "node:fs/promises";\n',
+    "console/src/leans.ts": 'export { x } from "../../test/x.ts";\n',
+  });
+  assert.deepEqual(
+    problems.map(({ file }) => file).sort(),
+    [
+      "console/src/leans.ts",
+      ...folders.filter((to) => !allowed.has(to)).map((to) => `console/src/pages/uses-${to}.tsx`),
+      "console/src/uses-node.ts",
+    ].sort(),
+  );
+});
+
 test("what is shipped does not lean on demo, benchmarks, scripts or tests' own programs", async (context) => {
   const problems = await lintTree(await temporaryDirectory(context), {
     "src/main/leans.ts": 'export { x } from "../../demo/x.ts";\n',
