@@ -67,6 +67,7 @@ function run(command: string, root: string): void {
     encoding: "utf8",
     env: {
       ...process.env,
+      PATH: `${process.env["PATH"]}:/usr/sbin:/sbin`, // as in an image
       npm_config_prefix: join(root, "usr", "local"),
       npm_config_cache: join(root, "..", "npm-cache"),
       npm_config_prefer_offline: "true",

@@ -3,7 +3,7 @@ import { BtarError, describeError } from "../../domain/errors.ts";
 import type { AgentEnvironment } from "../environment.ts";
 import { putAccounts } from "../service-accounts.ts";
 import { addressOf, loadService, serverDirectory, type ServiceContext, specOf } from "../service-context.ts";
-import { waitForLastLog } from "./wait-for-last-log.ts";
+import { stopWithLastLog } from "./stop-with-last-log.ts";
 
 /** Makes a managed service be what the catalog says: powered or not, its settings, users and databases. */
 export async function runApplyJob(env: AgentEnvironment, job: RunningJob): Promise<Record<string, unknown>> {
@@ -48,8 +48,8 @@ async function applyRunning(env: AgentEnvironment, job: RunningJob, service: Ser
 
 async function powerOff(env: AgentEnvironment, job: RunningJob, service: ServiceContext): Promise<void> {
   job.progress({ phase: "stopping the server" });
-  await env.engines.of(service.row.engine).server.stop(serverDirectory(env, service.row.id));
-  await waitForLastLog(env, job);
+  const { server } = env.engines.of(service.row.engine);
+  await stopWithLastLog(env, job, { server, directory: serverDirectory(env, service.row.id) });
   await settle(env, service, "POWEROFF");
 }
 

@@ -4,7 +4,7 @@ import type { RunningJob } from "../../catalog/job-queue.ts";
 import { isBtarError } from "../../domain/errors.ts";
 import type { AgentEnvironment } from "../environment.ts";
 import { addressOf, loadService, reservationName, serverDirectory } from "../service-context.ts";
-import { waitForLastLog } from "./wait-for-last-log.ts";
+import { stopWithLastLog } from "./stop-with-last-log.ts";
 
 /** Ends a deleted service: the managed server goes, an attached one is let go of. Its backups stay (D3). */
 export async function runRemoveJob(env: AgentEnvironment, job: RunningJob): Promise<Record<string, unknown>> {
@@ -15,8 +15,7 @@ export async function runRemoveJob(env: AgentEnvironment, job: RunningJob): Prom
     if (row.kind === "managed") {
       job.progress({ phase: "removing the server" });
       const directory = serverDirectory(env, row.id);
-      await server.stop(directory);
-      await waitForLastLog(env, job);
+      await stopWithLastLog(env, job, { server, directory });
       await rm(directory, { recursive: true, force: true });
       return { removed: true };
     }
