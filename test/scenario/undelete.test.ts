@@ -43,6 +43,7 @@ test("D3: what was committed right before a service was deleted, or powered off,
   store.heal();
   uri = await runs(regions);
   assert.equal(await countAt(uri), 1);
+  await regions.hasBackups(north, 2); // of the server that is a new one: powering off waits for it
 
   await rowsAt(uri, "INSERT INTO t VALUES (2)");
   slowly();
