@@ -31,6 +31,8 @@ export interface AgentEnvironment {
   readonly logger: Logger;
   readonly archivers: LogArchivers;
   readonly locks: ServiceLocks;
+  /** Held while a service's data key is made. */
+  readonly keyLocks: ServiceLocks;
   readonly paces: CopyPaces;
 }
 

@@ -31,7 +31,8 @@ const largeJobs: ReadonlySet<JobKind> = new Set<JobKind>(["backup", "restore", "
 const restAfterMs = 200;
 const heartbeatMs = 3000;
 
-export interface RegionAgentOptions extends Omit<AgentEnvironment, "workers" | "archivers" | "locks" | "paces"> {
+export interface RegionAgentOptions
+  extends Omit<AgentEnvironment, "workers" | "archivers" | "locks" | "keyLocks" | "paces"> {
   /** btar's own version. */
   readonly version: string;
   /** Threads that compress and seal; usually as many as cores. */
@@ -63,6 +64,7 @@ export class RegionAgent {
       workers: new BlobWorkers(workerCount),
       archivers: new LogArchivers(),
       locks: new ServiceLocks(),
+      keyLocks: new ServiceLocks(),
       paces: new CopyPaces(rest.cloud, rest.configuration.limits.bandwidth),
     };
     this.#duties = new Duties(this.#env);

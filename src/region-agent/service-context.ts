@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { Selectable } from "kysely";
 import type { ServiceSecrets, ServiceTable } from "../catalog/schema.ts";
 import { openServiceSecrets } from "../catalog/service-secrets.ts";
-import { BtarError } from "../domain/errors.ts";
+import { BtarError, isBtarError } from "../domain/errors.ts";
 import { findPlan } from "../domain/plan.ts";
 import { parseServiceUri } from "../domain/service-uri.ts";
 import type { ServerAddress } from "../engine/engine.ts";
@@ -88,14 +88,20 @@ export function serverDirectory(env: Pick<AgentEnvironment, "configuration" | "c
   return join(env.configuration.dataDirectory, "clouds", env.cloud, "services", serviceId);
 }
 
-/** The service's repository in a store, for writing. */
+/** The service's repository in a store, for writing. A first base backup and the log begin together, with one key. */
 export async function repositoryForWriting(
   env: AgentEnvironment,
   serviceId: string,
   store: ObjectStore,
   signal: AbortSignal,
 ): Promise<Repository> {
-  return await Repository.create({ ...repositoryOptions(env, serviceId, store), signal });
+  const options = { ...repositoryOptions(env, serviceId, store), signal };
+  try {
+    return await Repository.open(options);
+  } catch (error) {
+    if (!isBtarError(error, "NO_BACKUP")) throw error;
+    return await env.keyLocks.run(serviceId, () => Repository.create(options));
+  }
 }
 
 /** The service's repository in a store, for reading. */

@@ -1,4 +1,4 @@
-/** Lets one piece of work at a time touch a service's server in this agent. */
+/** Lets one piece of work at a time go on for a service in this agent. */
 export class ServiceLocks {
   readonly #last = new Map<string, Promise<unknown>>();
 

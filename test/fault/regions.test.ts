@@ -173,14 +173,13 @@ async function flipBytes(store: FaultObjectStore, key: string): Promise<void> {
 
 async function failedFork(regions: TestRegions, name: string): Promise<JobView> {
   let failed: JobView | undefined;
-  const hasFailed = async () => {
+  await until(`the fork ${name} has failed`, async () => {
     failed = (await regions.jobs(name)).find(({ kind, state }) => kind === "fork" && state === "failed");
     const isTold = (await regions.events()).some(
       ({ event_type, event_desc }) => event_type === "fork_failed" && event_desc.startsWith(name),
     );
     return failed !== undefined && isTold;
-  };
-  await until(`the fork ${name} has failed`, hasFailed, 150);
+  });
   assert.ok(failed);
   return failed;
 }
