@@ -82,7 +82,21 @@ export async function findAccessTokens(
   texts: readonly string[],
 ): Promise<readonly (PersonalToken | undefined)[]> {
   const hashes = texts.map(hash);
-  const rows = await db
+  const rows = await tokensOf(db, hashes);
+  const byHash = new Map(rows.map((row) => [row.sha256, row]));
+  return hashes.map((sha256) => byHash.get(sha256));
+}
+
+/** What has become of a token meanwhile, and of what its person may do; undefined once it is revoked. */
+export async function reloadAccessToken(
+  db: CatalogDatabase,
+  { sha256 }: Pick<PersonalToken, "sha256">,
+): Promise<PersonalToken | undefined> {
+  return (await tokensOf(db, [sha256]))[0];
+}
+
+async function tokensOf(db: CatalogDatabase, hashes: readonly string[]): Promise<readonly PersonalToken[]> {
+  return await db
     .selectFrom("access_token")
     .innerJoin("person", "person.email", "access_token.user_email")
     .selectAll("access_token")
@@ -93,8 +107,6 @@ export async function findAccessTokens(
     )
     .where("sha256", "in", [...new Set(hashes)])
     .execute();
-  const byHash = new Map(rows.map((row) => [row.sha256, row]));
-  return hashes.map((sha256) => byHash.get(sha256));
 }
 
 /** Notes that a token was used; at most once a minute, so that reading the API does not write each time. */

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { setTimeout as sleep } from "node:timers/promises";
 import { keyFromParent } from "./parent.ts";
+import { pause } from "../platform/pause.ts";
 
 const firstPauseMs = 1000;
 const maxPauseMs = 30_000;
@@ -90,7 +90,7 @@ export class AgentProcess {
       if (signal.aborted) return;
       if (Date.now() - startedAt > stableMs) pauseMs = firstPauseMs;
       say(`agent of ${cloud} ended (${end}); starting it again in ${pauseMs / 1000} s`);
-      await sleep(pauseMs, undefined, { signal }).catch(() => undefined);
+      await pause(pauseMs, signal);
       pauseMs = Math.min(maxPauseMs, pauseMs * 2);
     }
   }

@@ -1,11 +1,11 @@
 import { randomBytes } from "node:crypto";
-import { setTimeout as sleep } from "node:timers/promises";
 import { BtarError, describeError } from "../domain/errors.ts";
 import type { ServerDriver, ServerSpec } from "../engine/server.ts";
 import { createAuthority, issueCertificate } from "../platform/certificates.ts";
 import { readTextIfThere, writeFileDurably } from "../platform/files.ts";
 import { freePort, isPortFree } from "../platform/ports.ts";
 import { dataFiles } from "./data-directory.ts";
+import { pause } from "../platform/pause.ts";
 
 /** Kept in the data directory, so that a running server is found again. */
 interface CatalogSecret {
@@ -72,7 +72,7 @@ export class EmbeddedCatalog {
   async #watch(): Promise<void> {
     const { signal } = this.#stop;
     for (;;) {
-      await sleep(watchEveryMs, undefined, { signal }).catch(() => undefined);
+      await pause(watchEveryMs, signal);
       if (signal.aborted) return;
       try {
         if ((await this.#driver.status(this.#directory)).state === "running") continue;

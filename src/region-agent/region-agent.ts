@@ -1,5 +1,4 @@
 import { hostname } from "node:os";
-import { setTimeout as sleep } from "node:timers/promises";
 import type { JobCode, JobKind } from "../catalog/job-queue.ts";
 import { releaseStoreUses } from "../catalog/store-use.ts";
 import { describeError } from "../domain/errors.ts";
@@ -25,6 +24,7 @@ import { ServiceLocks } from "./service-locks.ts";
 import { whileWriting } from "./store-hold.ts";
 import { StoreWatch } from "./store-watch.ts";
 import { Supervision } from "./supervision.ts";
+import { pause } from "../platform/pause.ts";
 
 /** Jobs that leave much memory behind: few objects hold it, so that V8 sees no need to collect them. */
 const largeJobs: ReadonlySet<JobKind> = new Set<JobKind>(["backup", "restore", "fork", "verify", "lost-range"]);
@@ -146,7 +146,7 @@ export class RegionAgent {
   async #beat(): Promise<void> {
     const { signal } = this.#stop;
     while (!signal.aborted) {
-      await sleep(heartbeatMs, undefined, { signal }).catch(() => undefined);
+      await pause(heartbeatMs, signal);
       if (signal.aborted) return;
       await this.#sayAlive().catch((error: unknown) =>
         this.#env.logger.warn({ reason: describeError(error) }, "the catalog does not take the heartbeat"),

@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import type { Selectable } from "kysely";
 import type { ServiceTable } from "../catalog/schema.ts";
 import { appendServerLog, type LogReadingPlace, logReadingPlace } from "../catalog/server-log.ts";
@@ -7,6 +6,7 @@ import { describeError } from "../domain/errors.ts";
 import type { AgentEnvironment } from "./environment.ts";
 import { ServerMeter } from "./server-meter.ts";
 import { serverDirectory } from "./service-context.ts";
+import { pause } from "../platform/pause.ts";
 
 const logEveryMs = 5000;
 const measureEveryMs = 30_000;
@@ -48,7 +48,7 @@ export class ServerObservation {
       } catch (error) {
         this.#env.logger.warn({ reason: describeError(error) }, "servers cannot be observed");
       }
-      await sleep(logEveryMs, undefined, { signal }).catch(() => undefined);
+      await pause(logEveryMs, signal);
     }
   }
 

@@ -1,10 +1,10 @@
 import { performance } from "node:perf_hooks";
-import { setTimeout as sleep } from "node:timers/promises";
 import type { RunningJob } from "../catalog/job-queue.ts";
 import { releaseStoreUse, renewStoreUse, type StoreUse, storeUseSeconds, takeStoreUse } from "../catalog/store-use.ts";
 import { BtarError, describeError } from "../domain/errors.ts";
 import type { AgentEnvironment } from "./environment.ts";
 import { waitUntil } from "./jobs/wait-until.ts";
+import { pause } from "../platform/pause.ts";
 
 const renewEveryMs = 3000;
 /** Where something must not go on without the use, it ends this long before the use is over. */
@@ -70,7 +70,7 @@ export class StoreHold {
   async #renew(): Promise<void> {
     const { signal } = this.#stop;
     for (;;) {
-      await sleep(renewEveryMs, undefined, { signal }).catch(() => undefined);
+      await pause(renewEveryMs, signal);
       if (signal.aborted) return;
       const askedAt = momentNow();
       try {

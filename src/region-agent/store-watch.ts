@@ -1,6 +1,6 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { describeError } from "../domain/errors.ts";
 import { type AgentEnvironment, storeOf } from "./environment.ts";
+import { pause } from "../platform/pause.ts";
 
 const everyMs = 3000;
 const timeoutMs = 10_000;
@@ -29,7 +29,7 @@ export class StoreWatch {
   async #run(): Promise<void> {
     const { signal } = this.#stop;
     while (!signal.aborted) {
-      await sleep(everyMs, undefined, { signal }).catch(() => undefined);
+      await pause(everyMs, signal);
       if (signal.aborted) return;
       await this.#look().catch((error: unknown) =>
         this.#env.logger.warn({ reason: describeError(error) }, "the store's state cannot be recorded"),

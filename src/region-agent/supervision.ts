@@ -1,10 +1,10 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { recordEvent } from "../catalog/events.ts";
 import type { EngineName } from "../domain/engine-name.ts";
 import { describeError } from "../domain/errors.ts";
 import type { EventKind } from "../domain/event-kinds.ts";
 import type { AgentEnvironment } from "./environment.ts";
 import { loadService, serverDirectory, type ServiceContext, specOf } from "./service-context.ts";
+import { pause } from "../platform/pause.ts";
 
 const everyMs = 2000;
 const maxPauseMs = 30_000;
@@ -54,7 +54,7 @@ export class Supervision {
       } catch (error) {
         this.#env.logger.warn({ reason: describeError(error) }, "servers cannot be compared with the catalog");
       }
-      await sleep(everyMs, undefined, { signal }).catch(() => undefined);
+      await pause(everyMs, signal);
     }
   }
 

@@ -3,6 +3,7 @@ import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
+import { createAccessToken } from "../../src/catalog/access-tokens.ts";
 import { changePerson, requirePerson } from "../../src/catalog/people.ts";
 import { adminEmail } from "../../src/control-plane/bootstrap.ts";
 import { hashPassword } from "../../src/platform/password-hash.ts";
@@ -129,35 +130,52 @@ async function createShop(name: string): Promise<void> {
   await agent.runs(name);
 }
 
-test("changes are told as they happen, whoever makes them, until the token ends", async () => {
-  await createShop("told");
-  const made = await api.avn<{ full_token: string; token_prefix: string }>("POST", "/access_token", {
-    description: "stream",
-  });
-  const abort = new AbortController();
-  const response = await fetch(`${api.url}/v1/project/demo/btar/changes`, {
-    headers: { authorization: `Bearer ${made.body.full_token}` },
-    signal: abort.signal,
-  });
+/** Listens to what changes in the project. */
+async function listenToChanges(token: string) {
+  const response = await get("/v1/project/demo/btar/changes", { authorization: `Bearer ${token}` });
   assert.equal(response.headers.get("content-type"), "text/event-stream");
   const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader();
   let text = "";
-  const until = async (wanted: RegExp) => {
-    while (!wanted.test(text)) {
-      const { done, value } = (await reader?.read()) ?? { done: true, value: "" };
-      assert.ok(!done, text);
-      text += value;
-    }
+  const read = async () => {
+    const { done, value } = (await reader?.read()) ?? { done: true, value: "" };
+    text += value ?? "";
+    return !done;
   };
-  await until(/listening/);
+  return {
+    until: async (wanted: RegExp) => {
+      while (!wanted.test(text)) assert.ok(await read(), text);
+    },
+    ended: async () => {
+      while (await read());
+    },
+  };
+}
+
+test("changes are told as they happen, whoever makes them, until the token is revoked, or its person is no member", async () => {
+  await createShop("told");
+  const email = "listener@example.test";
+  await api.avn("POST", "/btar/user", { email });
+  await api.avn("POST", "/project/demo/invite", { user_email: email, member_type: "read_only" });
+  const made = await api.avn<{ full_token: string; token_prefix: string }>("POST", "/access_token", {
+    description: "stream",
+  });
+  const { text: ofMember } = await createAccessToken(api.catalog.db, {
+    ...{ userEmail: email, description: "t", maxAgeSeconds: 600, extendWhenUsed: false, now: new Date() },
+  });
+  const streams = [await listenToChanges(made.body.full_token), await listenToChanges(ofMember)];
+  for (const { until } of streams) await until(/listening/);
   // The first look at the catalog is what later ones are compared with: changes go on until one is told.
   const timer = setInterval(() => {
     void api.avn("PUT", "/project/demo/service/told/btar/locations/aws-eu-central-1", { paused: true });
     void api.avn("PUT", "/project/demo/service/told/btar/locations/aws-eu-central-1", { paused: false });
   }, 100);
-  await until(/event: changed\ndata: \{"services":\["told"\],.*"events":true\}\n\n/);
+  for (const { until } of streams) await until(/event: changed\ndata: \{"services":\["told"\],.*"events":true\}\n\n/);
   clearInterval(timer);
-  abort.abort();
+
+  await api.avn("DELETE", `/access_token/${made.body.token_prefix}`);
+  await api.avn("DELETE", `/project/demo/user/${email}`);
+  for (const { ended } of streams) await ended();
+  for (const cloud of ["aws-eu-west-1", "aws-eu-central-1"]) await agent.register(cloud); // nothing was heard of it
   const refused = await api.avn("GET", "/project/nope/btar/changes");
   assert.equal(refused.status, 404);
 });

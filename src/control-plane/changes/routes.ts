@@ -1,9 +1,11 @@
+import { type PersonalToken, reloadAccessToken } from "../../catalog/access-tokens.ts";
 import { change } from "../../contract/changes.ts";
 import { projectPath } from "../../contract/paths.ts";
 import { refusal } from "../../contract/refusals.ts";
 import { BtarError, describeError } from "../../domain/errors.ts";
 import type { ControlPlaneContext } from "../context.ts";
 import type { ApiServer } from "../http/api-server.ts";
+import { roleIn } from "../http/authorization.ts";
 import { findProject } from "../projects/find-project.ts";
 import { ProjectChanges } from "./project-changes.ts";
 
@@ -26,7 +28,7 @@ export function changeRoutes(app: ApiServer, context: ControlPlaneContext): void
     "/v1/project/:project/btar/changes",
     {
       schema: {
-        summary: "What changes, as server-sent events `changed`, until the client hangs up or its token ends",
+        summary: "What changes, as server-sent events `changed`, until the client hangs up, or its token or role ends",
         params: projectPath,
         response: {
           200: { description: "Messages", content: { "text/event-stream": { schema: change } } },
@@ -36,7 +38,9 @@ export function changeRoutes(app: ApiServer, context: ControlPlaneContext): void
     },
     async (request, reply) => {
       const { name } = await findProject(context, request.params.project);
-      const prefix = request.token?.prefix ?? "";
+      const { token } = request;
+      if (!token) throw new BtarError("INTERNAL", { message: "changes were asked for without a token" });
+      const { prefix } = token;
       refuseTooMany([...open.values()], prefix);
       const changes = projects.get(name) ?? new ProjectChanges(context, name);
       projects.set(name, changes);
@@ -58,7 +62,7 @@ export function changeRoutes(app: ApiServer, context: ControlPlaneContext): void
       const silence = changes.listen((change) => send(`event: changed\ndata: ${JSON.stringify(change)}\n\n`));
       const timer = setInterval(() => {
         send(": alive\n\n");
-        void isTokenGone(context, prefix).then((isGone) => (isGone ? end() : undefined));
+        void mayListen(context, token, name).then((may) => (may ? undefined : end()));
       }, signOfLifeMs);
       const end = () => {
         clearInterval(timer);
@@ -82,17 +86,18 @@ function refuseTooMany(open: readonly string[], prefix: string): void {
   });
 }
 
-/** It was revoked, or has expired. While the catalog does not answer, nobody can tell. */
-async function isTokenGone({ catalog, clock, logger }: ControlPlaneContext, prefix: string): Promise<boolean> {
+/** Whether the token is valid still, and its person a member. While the catalog does not answer, nobody can tell. */
+async function mayListen(
+  { catalog, clock, logger }: ControlPlaneContext,
+  token: PersonalToken,
+  project: string,
+): Promise<boolean> {
   try {
-    const row = await catalog.db
-      .selectFrom("access_token")
-      .select("expires_at")
-      .where("prefix", "=", prefix)
-      .executeTakeFirst();
-    return !row || (row.expires_at !== null && row.expires_at <= clock.now());
+    const now = await reloadAccessToken(catalog.db, token);
+    if (!now || roleIn(now, project) === undefined) return false;
+    return now.expires_at === null || now.expires_at > clock.now();
   } catch (error) {
     logger.warn({ reason: describeError(error) }, "the token of a stream cannot be looked at now");
-    return false;
+    return true;
   }
 }

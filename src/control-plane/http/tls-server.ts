@@ -6,6 +6,7 @@ import { createSecureContext } from "node:tls";
 import { BtarError, describeError } from "../../domain/errors.ts";
 import type { Clock } from "../../platform/clock.ts";
 import type { Logger } from "../../platform/logger.ts";
+import { pause } from "../../platform/pause.ts";
 
 /** Where certificate (with those between it and its authority) and private key are, PEM. */
 export interface CertificateFiles {
@@ -59,7 +60,7 @@ export class TlsServer {
     const look = async (): Promise<void> => {
       let told = "";
       while (!signal.aborted) {
-        await clock.sleep(lookEveryMs, signal).catch(() => undefined);
+        await pause(lookEveryMs, signal, clock);
         try {
           if (!signal.aborted && (await this.#take()))
             logger.info({ endsAt: this.endsAt }, "the certificate was exchanged");

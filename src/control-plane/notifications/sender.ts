@@ -10,6 +10,7 @@ import { describeError } from "../../domain/errors.ts";
 import { backoffDelayMs } from "../../platform/backoff.ts";
 import type { ControlPlaneContext } from "../context.ts";
 import { sendNotification } from "./send.ts";
+import { pause } from "../../platform/pause.ts";
 
 const lookEveryMs = 1000;
 const backoff = { firstMs: 10_000, maxMs: 3_600_000 };
@@ -50,7 +51,7 @@ export class NotificationSender {
         if (reason !== told) logger.warn({ reason }, "notifications cannot be sent now");
         told = reason;
       }
-      await clock.sleep(lookEveryMs, signal).catch(() => undefined);
+      await pause(lookEveryMs, signal, clock);
     }
   }
 

@@ -17,6 +17,7 @@ import { sampleStores, thinStoreSamples } from "./store-samples.ts";
 import { tellTroubles } from "./tell-troubles.ts";
 import { watchCertificate } from "./watch-certificate.ts";
 import { watchClouds } from "./watch-clouds.ts";
+import { pause } from "../../platform/pause.ts";
 
 const tickMs = 1000;
 const sampleEveryMs = 30_000;
@@ -111,7 +112,7 @@ export class Scheduler {
     const { signal } = this.#stop;
     while (!signal.aborted) {
       await this.runOnce().catch((error: unknown) => this.#report("use the catalog", error));
-      await this.#context.clock.sleep(tickMs, signal).catch(() => undefined);
+      await pause(tickMs, signal, this.#context.clock);
     }
   }
 

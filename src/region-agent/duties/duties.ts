@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { sql } from "kysely";
 import { type Duty, holdDuty, releaseDuty } from "../../catalog/leases.ts";
 import { describeError } from "../../domain/errors.ts";
@@ -8,6 +7,7 @@ import { copyLog } from "./copy-log.ts";
 import { setLocationTrouble } from "./location-trouble.ts";
 import { mergeLogs } from "./merge-log.ts";
 import { watchReservation } from "./watch-reservation.ts";
+import { pause } from "../../platform/pause.ts";
 
 const reconcileEveryMs = 1000;
 const firstRetryMs = 500;
@@ -49,7 +49,7 @@ export class Duties {
         // The catalog does not answer. Duties go on; they are looked at again when it does.
         this.#env.logger.warn({ reason: describeError(error) }, "duties cannot be compared with the catalog");
       }
-      await sleep(reconcileEveryMs, undefined, { signal }).catch(() => undefined);
+      await pause(reconcileEveryMs, signal);
     }
   }
 
@@ -129,8 +129,7 @@ export class Duties {
         failures += 1;
         await this.#show(duty, describeError(error));
       }
-      const pause = Math.min(maxRetryMs, firstRetryMs * 2 ** Math.min(failures, 10));
-      await sleep(pause, undefined, { signal }).catch(() => undefined);
+      await pause(Math.min(maxRetryMs, firstRetryMs * 2 ** Math.min(failures, 10)), signal);
     }
   }
 

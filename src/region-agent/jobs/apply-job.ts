@@ -48,8 +48,7 @@ async function applyRunning(env: AgentEnvironment, job: RunningJob, service: Ser
 
 async function powerOff(env: AgentEnvironment, job: RunningJob, service: ServiceContext): Promise<void> {
   job.progress({ phase: "stopping the server" });
-  const { server } = env.engines.of(service.row.engine);
-  await stopWithLastLog(env, job, { server, directory: serverDirectory(env, service.row.id) });
+  await stopWithLastLog(env, job, service);
   await settle(env, service, "POWEROFF");
 }
 

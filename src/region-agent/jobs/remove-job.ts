@@ -11,12 +11,11 @@ export async function runRemoveJob(env: AgentEnvironment, job: RunningJob): Prom
   return await env.locks.run(job.serviceId, async () => {
     const service = await loadService(env, job.serviceId);
     const { row } = service;
-    const { server, source } = env.engines.of(row.engine);
+    const { source } = env.engines.of(row.engine);
     if (row.kind === "managed") {
       job.progress({ phase: "removing the server" });
-      const directory = serverDirectory(env, row.id);
-      await stopWithLastLog(env, job, { server, directory });
-      await rm(directory, { recursive: true, force: true });
+      await stopWithLastLog(env, job, service);
+      await rm(serverDirectory(env, row.id), { recursive: true, force: true });
       return { removed: true };
     }
     if (service.secrets.attachedUri === undefined) return { slotDropped: false }; // known from a store alone

@@ -1,4 +1,3 @@
-import { setTimeout as delay } from "node:timers/promises";
 import { BtarError, isBtarError } from "../../../domain/errors.ts";
 import type { BaseBackupProgress, ScatteredFileSink, ServerAddress } from "../../engine.ts";
 import { cancelled, errnoOf, protocolViolation } from "../server-error.ts";
@@ -10,6 +9,7 @@ import { beginRequest, type DdlChoice, locatorEntry } from "./clone-message.ts";
 import { type CloneState, restartLocator, versionLocator } from "./descriptor.ts";
 import { asStreamingRefusal, type BegunClone, readDonorParameters, restartWindowMs } from "./donor-parameters.ts";
 import { ReceivedClone } from "./received-clone.ts";
+import { pause } from "../../../platform/pause.ts";
 
 /** A donor that still has to notice that an earlier clone was broken off does so within this time. */
 const otherCloneLimitMs = 60_000;
@@ -222,7 +222,7 @@ class Reception {
 
   async #pause(): Promise<void> {
     const { signal } = this.#ending;
-    await delay(retryPauseMs, undefined, { signal }).catch(() => undefined);
+    await pause(retryPauseMs, signal);
     if (signal.aborted) throw signal.reason;
   }
 }
