@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { randomBytes, randomInt } from "node:crypto";
 import { test } from "node:test";
 import { neverAborted, onTopOf, openFixture, serviceId, storedContent } from "../../test/support/backup-fixture.ts";
+import { packFaults } from "../../test/support/tiny-backups.ts";
 import { MemoryObjectStore } from "../object-store/memory/memory-object-store.ts";
 import type { BaseBackupWriter } from "./base-backup-writer.ts";
 import { BlobWorkers } from "./blob-workers.ts";
@@ -48,6 +49,30 @@ async function writeWhole(file: ScatteredFileWriter, content: Buffer): Promise<v
   // Last first: order does not matter.
   for (const index of indexes.reverse()) await file.write(index, [{ offset: 0, bytes: part(index) }]);
 }
+
+test("a pack of which everything was written over since is not among those that a backup needs", async () => {
+  const repository = await openFixture(new MemoryObjectStore("superseded"));
+  const content = randomBytes(extentBytes);
+  const manifest = await backUp(repository, "backup-1", {
+    previous: undefined,
+    write: async (writer) => {
+      const file = writer.openFile("shop/t.ibd");
+      await writeWhole(file, content);
+      for (let round = 0; round < 3; round += 1) {
+        await writer.settle();
+        const bytes = randomBytes(pageBytes);
+        bytes.copy(content, 3 * pageBytes);
+        await file.write(0, [{ offset: 3 * pageBytes, bytes }]);
+      }
+      await file.finish(entryOf("shop/t.ibd", content.length));
+    },
+  });
+  const { missing, orphans } = await packFaults(repository);
+  assert.deepEqual(missing, []);
+  assert.ok(orphans.length > 0, "the next collection removes it");
+  assert.ok(manifest.packs.every(({ liveBytes }) => liveBytes > 0));
+  assert.ok((await storedContent(repository, manifest)).get("shop/t.ibd")?.equals(content));
+});
 
 test("pages that come after their file are stored once, as a delta over what was just stored", async () => {
   const repository = await openFixture(new MemoryObjectStore("overlay"));

@@ -66,25 +66,16 @@ export class StoredFileList {
       ...earlierGroups.map((number) => this.#earlierGroup(number)),
     ];
     for (const group of groups) this.#addLive(group.pack, group.sealedBytes);
-    const earlierPacks = [...this.#liveBytes.keys()].filter((number) => number < this.#earlierPackCount);
-    const needed = [
-      ...packs.map((pack, number) => this.#needed(pack, number + this.#earlierPackCount)),
-      ...earlierPacks.flatMap((number) => {
-        const pack = this.#previous?.pack(number);
-        return pack ? [this.#needed(pack, number)] : [];
-      }),
-    ];
-    const packNumber = new Map(earlierPacks.map((number, index) => [number, packs.length + index]));
+    // Not all that were written: of some, everything was written over since, as MySQL sends pages again that change.
+    const needed = [...this.#liveBytes.keys()];
+    const packNumber = new Map(needed.map((number, index) => [number, index]));
     const groupNumber = new Map(earlierGroups.map((number, index) => [number, written.length + index]));
     return {
       files: this.#files.map(({ isEarlier, ...file }) => {
         return isEarlier ? { ...file, group: groupNumber.get(file.group) ?? -1 } : file;
       }),
-      groups: groups.map((group) => ({
-        ...group,
-        pack: packNumber.get(group.pack) ?? group.pack - this.#earlierPackCount,
-      })),
-      packs: needed,
+      groups: groups.map((group) => ({ ...group, pack: packNumber.get(group.pack) ?? -1 })),
+      packs: needed.map((number) => this.#needed(number, packs)),
     };
   }
 
@@ -94,7 +85,11 @@ export class StoredFileList {
     return group;
   }
 
-  #needed({ sha256, session, keyId, sizeBytes }: Omit<NeededPack, "liveBytes">, number: number): NeededPack {
+  #needed(number: number, packs: readonly StoredPack[]): NeededPack {
+    const isEarlier = number < this.#earlierPackCount;
+    const pack = isEarlier ? this.#previous?.pack(number) : packs[number - this.#earlierPackCount];
+    if (!pack) throw new Error(`there is no pack ${number}`);
+    const { sha256, session, keyId, sizeBytes } = pack;
     return { sha256, session, keyId, sizeBytes, liveBytes: Math.round(this.#liveBytes.get(number) ?? 0) };
   }
 

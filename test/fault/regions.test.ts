@@ -138,7 +138,8 @@ testEachEngine(
     for (const [number, [what, { folder, harm }]] of Object.entries<Damage>(all).entries()) {
       const keys = (await store.keys(`${serviceId}/${folder}/`)).filter((key) => !key.endsWith("/history"));
       // The newest: all log from the base backup on is needed, and of the packs those of the newest backup.
-      const ofBackup = packs.map(({ sha256 }) => objectNames.pack(serviceId, sha256));
+      const byNeed = packs.toSorted((one, more) => more.liveBytes - one.liveBytes);
+      const ofBackup = byNeed.map(({ sha256 }) => objectNames.pack(serviceId, sha256));
       const [key = "", other = ""] = folder === "pack" ? ofBackup : keys.toReversed();
       const before = [await store.get(key), await store.get(other)];
       await harm(store, key, other);
