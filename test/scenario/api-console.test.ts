@@ -5,8 +5,10 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { createAccessToken } from "../../src/catalog/access-tokens.ts";
 import { changePerson, requirePerson } from "../../src/catalog/people.ts";
+import { routeAccess } from "../../src/control-plane/http/route-access.ts";
 import { adminEmail } from "../../src/control-plane/bootstrap.ts";
 import { hashPassword } from "../../src/platform/password-hash.ts";
+import { actions } from "../../console/src/api/actions.ts";
 import { type Refusal, RunningApi, testConfiguration } from "../support/running-api.ts";
 import { SimulatedAgent } from "../support/simulated-agent.ts";
 
@@ -48,6 +50,14 @@ async function signIn(headers: Readonly<Record<string, string>> = {}): Promise<{
   const set = response.headers.get("set-cookie") ?? "";
   return { cookie: set.split(";")[0] ?? "", set };
 }
+
+test("the console offers what it offers to those roles that may use the route for it", () => {
+  const offered = Object.values(actions).map(([route, least]) => [route, least] as const);
+  assert.deepEqual(
+    offered,
+    offered.map(([route]) => [route, routeAccess[route]]),
+  );
+});
 
 test("a session's cookie is kept from scripts and other sites, and over TLS from the open network", async () => {
   const { set } = await signIn();

@@ -6,7 +6,7 @@ import axe from "axe-core";
 import type { Browser } from "playwright-core";
 import { startBrowser } from "../support/browser.ts";
 import { ConsolePages, consolePaths } from "../support/console-pages.ts";
-import { ConsoleScene } from "../support/console-scene.ts";
+import { ConsoleScene, readerEmail } from "../support/console-scene.ts";
 
 let scene: ConsoleScene;
 let browser: Browser;
@@ -64,6 +64,30 @@ test("every page is accessible, light and dark, large and small, fits its width,
     }),
   );
   assert.deepEqual(problems, []);
+});
+
+test("a reader is offered nothing that the role forbids, and is told so where a page is for others", async () => {
+  const options = { url: scene.api.url, viewport: large, colorScheme: "light", email: readerEmail } as const;
+  const pages = await ConsolePages.open(browser, options);
+  const { page } = pages;
+  const { account: _own, metrics: _read, ...paths } = consolePaths;
+  const changes =
+    /^(New|Add|Back up|Verify$|Fork|Choose base|Pause|Resume|Undo|Delete|Detach|Power|Remove|Cancel|Save|Change|Restore|Send|More for|Actions for)/;
+  const offered: string[] = [];
+  for (const [name, path] of Object.entries(paths)) {
+    await pages.goTo(path);
+    const buttons = await page.getByRole("main").getByRole("button").all();
+    for (const button of buttons) {
+      const text = (await button.getAttribute("aria-label")) ?? (await button.innerText());
+      if (changes.test(text)) offered.push(`${name}: ${text}`);
+    }
+    const isForOthers = ["fork", "logs", "notifications", "new", "people"].includes(name);
+    assert.equal(await page.getByText("Your role does not allow this").count(), isForOthers ? 1 : 0, name);
+  }
+  assert.deepEqual(offered, []);
+  assert.equal(await page.getByRole("link", { name: /New service|Fork and restore|People|Notifications/ }).count(), 0);
+  assert.deepEqual(pages.troubles, []);
+  await pages.close();
 });
 
 test("the first view needs no more than 300 kB of compressed script", async () => {

@@ -9,6 +9,8 @@ import { SimulatedAgent } from "./simulated-agent.ts";
 
 export const scenePassword = "correct horse battery";
 export const sceneEmail = adminEmail;
+/** Somebody who may look at the project, and change nothing. */
+export const readerEmail = "ines@example.test";
 
 const minute = 60_000;
 const hour = 60 * minute;
@@ -318,5 +320,9 @@ export class ConsoleScene {
     ]) {
       await this.api.avn("POST", "/btar/user", { email, real_name });
     }
+    await this.api.avn("POST", "/btar/user", {
+      ...{ email: readerEmail, real_name: "Ines Marquez", password: scenePassword },
+    });
+    await this.api.avn("POST", "/project/demo/invite", { user_email: readerEmail, member_type: "read_only" });
   }
 }

@@ -4,6 +4,7 @@ import { useNavigate, useParams } from "@tanstack/react-router";
 import { useState } from "react";
 import { ask, path } from "../api/client.ts";
 import { cloudsQuery } from "../api/queries.ts";
+import { Allowed } from "../parts/allowed.tsx";
 import { Card } from "../parts/card.tsx";
 import { Failure } from "../parts/failure.tsx";
 import { Page } from "../parts/page.tsx";
@@ -18,6 +19,16 @@ interface Finding {
 
 /** A database that btar runs, or one that runs elsewhere already. */
 export function NewService() {
+  return (
+    <Page title="New service">
+      <Allowed action="createService">
+        <NewServiceForm />
+      </Allowed>
+    </Page>
+  );
+}
+
+function NewServiceForm() {
   const { project } = useParams({ from: "/session/projects/$project" });
   const { data: clouds = [] } = useQuery(cloudsQuery);
   const [kind, setKind] = useState("managed");
@@ -65,100 +76,98 @@ export function NewService() {
     }
   };
   return (
-    <Page title="New service">
-      <Card>
-        <form
-          onSubmit={(event) => {
-            event.preventDefault();
-            void create();
-          }}
-        >
-          <Stack maw={560}>
-            <SegmentedControl
-              aria-label="Who runs the server"
-              value={kind}
-              onChange={setKind}
-              data={[
-                { value: "managed", label: "btar runs it" },
-                { value: "attached", label: "It runs elsewhere" },
-              ]}
-            />
+    <Card>
+      <form
+        onSubmit={(event) => {
+          event.preventDefault();
+          void create();
+        }}
+      >
+        <Stack maw={560}>
+          <SegmentedControl
+            aria-label="Who runs the server"
+            value={kind}
+            onChange={setKind}
+            data={[
+              { value: "managed", label: "btar runs it" },
+              { value: "attached", label: "It runs elsewhere" },
+            ]}
+          />
+          <TextInput
+            label="Name"
+            description="A lower-case letter, then letters, digits and dashes"
+            value={name}
+            onChange={(event) => setName(event.currentTarget.value)}
+            required
+          />
+          {isAttached ? (
             <TextInput
-              label="Name"
-              description="A lower-case letter, then letters, digits and dashes"
-              value={name}
-              onChange={(event) => setName(event.currentTarget.value)}
+              label="URI"
+              description="postgres://USER:PASSWORD@HOST/postgres?sslmode=verify-full or mysql://USER:PASSWORD@HOST/?ssl-mode=VERIFY_IDENTITY"
+              value={uri}
+              onChange={(event) => setUri(event.currentTarget.value)}
+              autoComplete="off"
               required
             />
-            {isAttached ? (
-              <TextInput
-                label="URI"
-                description="postgres://USER:PASSWORD@HOST/postgres?sslmode=verify-full or mysql://USER:PASSWORD@HOST/?ssl-mode=VERIFY_IDENTITY"
-                value={uri}
-                onChange={(event) => setUri(event.currentTarget.value)}
-                autoComplete="off"
-                required
+          ) : (
+            <>
+              <Select
+                label="Engine"
+                data={[
+                  { value: "pg", label: "PostgreSQL" },
+                  { value: "mysql", label: "MySQL" },
+                ]}
+                value={engine}
+                onChange={(value) => setEngine(value ?? "pg")}
+                allowDeselect={false}
               />
-            ) : (
-              <>
-                <Select
-                  label="Engine"
-                  data={[
-                    { value: "pg", label: "PostgreSQL" },
-                    { value: "mysql", label: "MySQL" },
-                  ]}
-                  value={engine}
-                  onChange={(value) => setEngine(value ?? "pg")}
-                  allowDeselect={false}
-                />
-                <PlanChoice project={project} engine={engine} plan={plan} setPlan={setPlan} />
-              </>
-            )}
-            <Select
-              label={isAttached ? "Region of the primary backup" : "Region"}
-              data={clouds.map(({ cloud_name }) => cloud_name)}
-              value={cloud}
-              onChange={(value) => {
-                setCloud(value);
-                setCopies([]);
-              }}
-              placeholder="Choose one"
-              required
-            />
-            <MultiSelect
-              label="Secondary backup location"
-              description="A copy of the backups in another region of the same provider"
-              data={others.map(({ cloud_name }) => cloud_name)}
-              value={copies}
-              onChange={setCopies}
-              placeholder={
-                copies.length > 0
-                  ? ""
-                  : cloud === null
-                    ? "choose the region first"
-                    : "none: not protected in a second region"
-              }
-            />
-            {findings.map((finding) => (
-              <Alert
-                key={finding.check}
-                variant="outline"
-                color={finding.severity === "error" ? "red" : "orange"}
-                title={finding.check}
-              >
-                <Text size="sm">{finding.message}</Text>
-                <Code block mt={6}>
-                  {finding.fix}
-                </Code>
-              </Alert>
-            ))}
-            {error !== undefined && <Failure error={error} />}
-            <Button type="submit" loading={isRunning} disabled={name === "" || cloud === null}>
-              {isAttached ? "Check and attach" : "Create"}
-            </Button>
-          </Stack>
-        </form>
-      </Card>
-    </Page>
+              <PlanChoice project={project} engine={engine} plan={plan} setPlan={setPlan} />
+            </>
+          )}
+          <Select
+            label={isAttached ? "Region of the primary backup" : "Region"}
+            data={clouds.map(({ cloud_name }) => cloud_name)}
+            value={cloud}
+            onChange={(value) => {
+              setCloud(value);
+              setCopies([]);
+            }}
+            placeholder="Choose one"
+            required
+          />
+          <MultiSelect
+            label="Secondary backup location"
+            description="A copy of the backups in another region of the same provider"
+            data={others.map(({ cloud_name }) => cloud_name)}
+            value={copies}
+            onChange={setCopies}
+            placeholder={
+              copies.length > 0
+                ? ""
+                : cloud === null
+                  ? "choose the region first"
+                  : "none: not protected in a second region"
+            }
+          />
+          {findings.map((finding) => (
+            <Alert
+              key={finding.check}
+              variant="outline"
+              color={finding.severity === "error" ? "red" : "orange"}
+              title={finding.check}
+            >
+              <Text size="sm">{finding.message}</Text>
+              <Code block mt={6}>
+                {finding.fix}
+              </Code>
+            </Alert>
+          ))}
+          {error !== undefined && <Failure error={error} />}
+          <Button type="submit" loading={isRunning} disabled={name === "" || cloud === null}>
+            {isAttached ? "Check and attach" : "Create"}
+          </Button>
+        </Stack>
+      </form>
+    </Card>
   );
 }

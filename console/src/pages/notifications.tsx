@@ -16,7 +16,9 @@ import { useQuery } from "@tanstack/react-query";
 import { useParams } from "@tanstack/react-router";
 import { useState } from "react";
 import { ask, path } from "../api/client.ts";
+import { useMay } from "../api/may.ts";
 import type { Delivery, Destination } from "../api/types.ts";
+import { Allowed } from "../parts/allowed.tsx";
 import { Card } from "../parts/card.tsx";
 import { Confirm } from "../parts/confirm.tsx";
 import { CopyValue } from "../parts/copy-value.tsx";
@@ -29,24 +31,42 @@ import { Page } from "../parts/page.tsx";
 /** Who is told of events, and what came of it. */
 export function Notifications() {
   const { project } = useParams({ from: "/session/projects/$project" });
+  const may = useMay();
+  const [isAdding, setAdding] = useState(false);
+  return (
+    <Page
+      title="Notifications"
+      about="Who is told when something happens: programs by signed webhooks, people by e-mail"
+      actions={
+        may("addNotification") && (
+          <Button leftSection={<IconPlus size={16} />} onClick={() => setAdding(true)}>
+            Add a destination
+          </Button>
+        )
+      }
+    >
+      <Allowed action="readNotifications">
+        <Destinations project={project} isAdding={isAdding} close={() => setAdding(false)} />
+      </Allowed>
+    </Page>
+  );
+}
+
+interface DestinationsProps {
+  readonly project: string;
+  readonly isAdding: boolean;
+  readonly close: () => void;
+}
+
+function Destinations({ project, isAdding, close }: DestinationsProps) {
   const url = path`/project/${project}/btar/notifications`;
   const destinations = useQuery({
     queryKey: ["project", project, "notifications"],
     queryFn: async () => (await ask<{ destinations: readonly Destination[] }>("GET", url)).destinations,
   });
-  const [isAdding, setAdding] = useState(false);
   const [secret, setSecret] = useState<string>();
-  const add = (
-    <Button leftSection={<IconPlus size={16} />} onClick={() => setAdding(true)}>
-      Add a destination
-    </Button>
-  );
   return (
-    <Page
-      title="Notifications"
-      about="Who is told when something happens: programs by signed webhooks, people by e-mail"
-      actions={add}
-    >
+    <>
       {secret !== undefined && (
         <Alert
           color="sea"
@@ -72,14 +92,15 @@ export function Notifications() {
           )
         }
       </Loaded>
-      {isAdding && <AddDestination url={url} added={setSecret} close={() => setAdding(false)} />}
-    </Page>
+      {isAdding && <AddDestination url={url} added={setSecret} close={close} />}
+    </>
   );
 }
 
 function DestinationCard({ url, destination }: { readonly url: string; readonly destination: Destination }) {
   const { name, type, target, severities, event_types, enabled } = destination;
   const [isRemoving, setRemoving] = useState(false);
+  const may = useMay();
   const own = `${url}/${encodeURIComponent(name)}`;
   const deliveries = useQuery({
     queryKey: ["deliveries", own],
@@ -93,30 +114,38 @@ function DestinationCard({ url, destination }: { readonly url: string; readonly 
       about={`${type === "email" ? "e-mail to" : "webhook to"} ${target} · ${severities.join(", ")}${event_types === null ? "" : ` · ${event_types.length} kinds`}${enabled ? "" : " · switched off"}`}
       actions={
         <>
-          <Button size="xs" variant="default" onClick={() => act("A test was sent", () => ask("POST", `${own}/test`))}>
-            Send a test
-          </Button>
-          <Menu position="bottom-end" withArrow>
-            <Menu.Target>
-              <ActionIcon variant="subtle" color="gray" aria-label={`More for ${name}`}>
-                <IconDots size={18} />
-              </ActionIcon>
-            </Menu.Target>
-            <Menu.Dropdown>
-              <Menu.Item
-                onClick={() =>
-                  act(enabled ? "It is switched off" : "It is switched on", () =>
-                    ask("PUT", own, { enabled: !enabled }),
-                  )
-                }
-              >
-                {enabled ? "Switch off" : "Switch on"}
-              </Menu.Item>
-              <Menu.Item color="red" onClick={() => setRemoving(true)}>
-                Delete…
-              </Menu.Item>
-            </Menu.Dropdown>
-          </Menu>
+          {may("testNotification") && (
+            <Button
+              size="xs"
+              variant="default"
+              onClick={() => act("A test was sent", () => ask("POST", `${own}/test`))}
+            >
+              Send a test
+            </Button>
+          )}
+          {may("changeNotification") && may("deleteNotification") && (
+            <Menu position="bottom-end" withArrow>
+              <Menu.Target>
+                <ActionIcon variant="subtle" color="gray" aria-label={`More for ${name}`}>
+                  <IconDots size={18} />
+                </ActionIcon>
+              </Menu.Target>
+              <Menu.Dropdown>
+                <Menu.Item
+                  onClick={() =>
+                    act(enabled ? "It is switched off" : "It is switched on", () =>
+                      ask("PUT", own, { enabled: !enabled }),
+                    )
+                  }
+                >
+                  {enabled ? "Switch off" : "Switch on"}
+                </Menu.Item>
+                <Menu.Item color="red" onClick={() => setRemoving(true)}>
+                  Delete…
+                </Menu.Item>
+              </Menu.Dropdown>
+            </Menu>
+          )}
         </>
       }
       flush

@@ -3,8 +3,10 @@ import { IconDots, IconPlus } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { ask, path } from "../api/client.ts";
+import { useMay } from "../api/may.ts";
 import { meQuery, peopleQuery } from "../api/queries.ts";
 import type { Person } from "../api/types.ts";
+import { Allowed } from "../parts/allowed.tsx";
 import { Card } from "../parts/card.tsx";
 import { Confirm } from "../parts/confirm.tsx";
 import { CopyValue } from "../parts/copy-value.tsx";
@@ -13,8 +15,18 @@ import { Moment } from "../parts/moment.tsx";
 import { act, done } from "../parts/notify.ts";
 import { Page } from "../parts/page.tsx";
 
-/** Who may sign in. */
+/** Who may sign in; for those who decide that. */
 export function People() {
+  const may = useMay();
+  if (may("readPeople")) return <AllPeople />;
+  return (
+    <Page title="People">
+      <Allowed action="readPeople">{null}</Allowed>
+    </Page>
+  );
+}
+
+function AllPeople() {
   const people = useQuery(peopleQuery);
   const { data: me } = useQuery(meQuery);
   const [isAdding, setAdding] = useState(false);

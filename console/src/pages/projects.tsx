@@ -4,6 +4,7 @@ import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { useState } from "react";
 import { ask } from "../api/client.ts";
+import { useMay } from "../api/may.ts";
 import { cloudsQuery, projectsQuery } from "../api/queries.ts";
 import { Card } from "../parts/card.tsx";
 import { Confirm } from "../parts/confirm.tsx";
@@ -15,14 +16,17 @@ import { Page } from "../parts/page.tsx";
 /** All projects that one is a member of. */
 export function Projects() {
   const projects = useQuery(projectsQuery);
+  const may = useMay();
   const [isAdding, setAdding] = useState(false);
   return (
     <Page
       title="Projects"
       actions={
-        <Button leftSection={<IconPlus size={16} />} onClick={() => setAdding(true)}>
-          New project
-        </Button>
+        may("createProject") && (
+          <Button leftSection={<IconPlus size={16} />} onClick={() => setAdding(true)}>
+            New project
+          </Button>
+        )
       }
     >
       <Card flush>

@@ -3,6 +3,7 @@ import { IconCircleCheckFilled, IconGitFork, IconPlugConnectedX } from "@tabler/
 import { useQuery } from "@tanstack/react-query";
 import { Link, useParams } from "@tanstack/react-router";
 import { useState } from "react";
+import { useMay } from "../api/may.ts";
 import { statusQuery } from "../api/queries.ts";
 import type { CloudStatus, Protection, Status } from "../api/types.ts";
 import { Card } from "../parts/card.tsx";
@@ -116,6 +117,7 @@ function LostRegion({ project, cloud, status }: LostRegionProps) {
       ),
   );
   const [isAsked, setAsked] = useState(false);
+  const may = useMay();
   const wanted = affected.filter(({ service, best }) => best && chosen.has(service.service_name));
   const forkAll = async () => {
     const failures: string[] = [];
@@ -154,13 +156,15 @@ function LostRegion({ project, cloud, status }: LostRegionProps) {
         <Card
           title={`${countText(affected.length, "service")} affected`}
           actions={
-            <Button
-              leftSection={<IconGitFork size={16} />}
-              disabled={wanted.length === 0}
-              onClick={() => setAsked(true)}
-            >
-              Fork {wanted.length === 0 ? "them" : countText(wanted.length, "service")}…
-            </Button>
+            may("createService") && (
+              <Button
+                leftSection={<IconGitFork size={16} />}
+                disabled={wanted.length === 0}
+                onClick={() => setAsked(true)}
+              >
+                Fork {wanted.length === 0 ? "them" : countText(wanted.length, "service")}…
+              </Button>
+            )
           }
           flush
         >
@@ -168,9 +172,11 @@ function LostRegion({ project, cloud, status }: LostRegionProps) {
             <Table verticalSpacing="sm" horizontalSpacing="md">
               <Table.Thead>
                 <Table.Tr>
-                  <Table.Th w={40}>
-                    <span className="visually-hidden">Fork it</span>
-                  </Table.Th>
+                  {may("createService") && (
+                    <Table.Th w={40}>
+                      <span className="visually-hidden">Fork it</span>
+                    </Table.Th>
+                  )}
                   <Table.Th>Service</Table.Th>
                   <Table.Th>Can be forked in</Table.Th>
                   <Table.Th>Up to</Table.Th>
@@ -180,16 +186,18 @@ function LostRegion({ project, cloud, status }: LostRegionProps) {
               <Table.Tbody>
                 {affected.map(({ service, best, forks }) => (
                   <Table.Tr key={service.service_name}>
-                    <Table.Td>
-                      <Checkbox
-                        aria-label={`Fork ${service.service_name}`}
-                        disabled={!best}
-                        checked={chosen.has(service.service_name)}
-                        onChange={(event) =>
-                          setChosen(toggled(chosen, service.service_name, event.currentTarget.checked))
-                        }
-                      />
-                    </Table.Td>
+                    {may("createService") && (
+                      <Table.Td>
+                        <Checkbox
+                          aria-label={`Fork ${service.service_name}`}
+                          disabled={!best}
+                          checked={chosen.has(service.service_name)}
+                          onChange={(event) =>
+                            setChosen(toggled(chosen, service.service_name, event.currentTarget.checked))
+                          }
+                        />
+                      </Table.Td>
+                    )}
                     <Table.Td>
                       <Link
                         to="/projects/$project/services/$service"

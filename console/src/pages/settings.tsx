@@ -5,6 +5,7 @@ import { useNavigate, useParams } from "@tanstack/react-router";
 import { useState } from "react";
 import { projectRoles } from "../../../src/domain/roles.ts";
 import { ask, path } from "../api/client.ts";
+import { useMay } from "../api/may.ts";
 import { cloudsQuery, projectsQuery } from "../api/queries.ts";
 import type { AuditEntry, DeletedService, Member } from "../api/types.ts";
 import { Card } from "../parts/card.tsx";
@@ -17,12 +18,13 @@ import { Page } from "../parts/page.tsx";
 /** Members, default region, deleted services, audit log and end of a project. */
 export function Settings() {
   const { project } = useParams({ from: "/session/projects/$project" });
+  const may = useMay();
   return (
     <Page title="Settings" about={`Of project ${project}`}>
       <Members project={project} />
       <DeletedServices project={project} />
-      <Audit project={project} />
-      <ProjectSettings project={project} />
+      {may("readAudit") && <Audit project={project} />}
+      {may("changeProject") && may("deleteProject") && <ProjectSettings project={project} />}
     </Page>
   );
 }
@@ -36,6 +38,7 @@ function Members({ project }: OfProject) {
     queryKey: ["project", project, "members"],
     queryFn: async () => (await ask<{ users: readonly Member[] }>("GET", path`/project/${project}/users`)).users,
   });
+  const may = useMay();
   const [email, setEmail] = useState("");
   const [isAdding, setAdding] = useState(false);
   const url = (member: Member) => path`/project/${project}/user/${member.user_email}`;
@@ -44,9 +47,11 @@ function Members({ project }: OfProject) {
       title="Members"
       about="What each may do here. Super admins are members of all projects, and not listed."
       actions={
-        <Button size="xs" leftSection={<IconPlus size={14} />} onClick={() => setAdding(true)}>
-          Add a member
-        </Button>
+        may("addMember") && (
+          <Button size="xs" leftSection={<IconPlus size={14} />} onClick={() => setAdding(true)}>
+            Add a member
+          </Button>
+        )
       }
       flush
     >
@@ -63,30 +68,36 @@ function Members({ project }: OfProject) {
                   <Table.Tr key={member.user_email}>
                     <Table.Td style={{ overflowWrap: "anywhere" }}>{member.user_email}</Table.Td>
                     <Table.Td>
-                      <Select
-                        aria-label={`Role of ${member.user_email}`}
-                        size="xs"
-                        w={130}
-                        data={[...projectRoles]}
-                        value={member.member_type}
-                        allowDeselect={false}
-                        onChange={(role) =>
-                          act("The role was changed", () => ask("PUT", url(member), { member_type: role }))
-                        }
-                      />
+                      {may("changeMember") ? (
+                        <Select
+                          aria-label={`Role of ${member.user_email}`}
+                          size="xs"
+                          w={130}
+                          data={[...projectRoles]}
+                          value={member.member_type}
+                          allowDeselect={false}
+                          onChange={(role) =>
+                            act("The role was changed", () => ask("PUT", url(member), { member_type: role }))
+                          }
+                        />
+                      ) : (
+                        member.member_type
+                      )}
                     </Table.Td>
-                    <Table.Td ta="right">
-                      <ActionIcon
-                        variant="subtle"
-                        color="gray"
-                        aria-label={`Remove ${member.user_email}`}
-                        onClick={() =>
-                          act(`${member.user_email} is no member any more`, () => ask("DELETE", url(member)))
-                        }
-                      >
-                        <IconTrash size={16} />
-                      </ActionIcon>
-                    </Table.Td>
+                    {may("removeMember") && (
+                      <Table.Td ta="right">
+                        <ActionIcon
+                          variant="subtle"
+                          color="gray"
+                          aria-label={`Remove ${member.user_email}`}
+                          onClick={() =>
+                            act(`${member.user_email} is no member any more`, () => ask("DELETE", url(member)))
+                          }
+                        >
+                          <IconTrash size={16} />
+                        </ActionIcon>
+                      </Table.Td>
+                    )}
                   </Table.Tr>
                 ))}
               </Table.Tbody>
@@ -126,6 +137,7 @@ function DeletedServices({ project }: OfProject) {
         .services,
   });
   const navigate = useNavigate();
+  const may = useMay();
   return (
     <Card title="Deleted services" about="Their backups stay for a grace time, in which they can be restored." flush>
       <Loaded query={deleted} height={60}>
@@ -146,22 +158,24 @@ function DeletedServices({ project }: OfProject) {
                       </Text>
                     </Table.Td>
                     <Table.Td ta="right">
-                      <Button
-                        size="xs"
-                        variant="default"
-                        onClick={() =>
-                          act(`${service.service_name} is being restored`, async () => {
-                            const url = path`/project/${project}/service/${service.service_name}/btar/undelete`;
-                            await ask("POST", url, { service_id: service.service_id });
-                            await navigate({
-                              to: "/projects/$project/services/$service/progress",
-                              params: { project, service: service.service_name },
-                            });
-                          })
-                        }
-                      >
-                        Restore
-                      </Button>
+                      {may("undeleteService") && (
+                        <Button
+                          size="xs"
+                          variant="default"
+                          onClick={() =>
+                            act(`${service.service_name} is being restored`, async () => {
+                              const url = path`/project/${project}/service/${service.service_name}/btar/undelete`;
+                              await ask("POST", url, { service_id: service.service_id });
+                              await navigate({
+                                to: "/projects/$project/services/$service/progress",
+                                params: { project, service: service.service_name },
+                              });
+                            })
+                          }
+                        >
+                          Restore
+                        </Button>
+                      )}
                     </Table.Td>
                   </Table.Tr>
                 ))}

@@ -9,6 +9,7 @@ import {
 } from "@tabler/icons-react";
 import { Link } from "@tanstack/react-router";
 import { ask, path } from "../api/client.ts";
+import { useMay } from "../api/may.ts";
 import type { Event, Job } from "../api/types.ts";
 import { jobTitle } from "../words/states.ts";
 import { EmptyState } from "./empty-state.tsx";
@@ -18,6 +19,7 @@ import { act } from "./notify.ts";
 
 /** Long work: what goes on, and what came of it. */
 export function JobList({ project, jobs }: { readonly project: string; readonly jobs: readonly Job[] }) {
+  const may = useMay();
   if (jobs.length === 0) {
     return (
       <EmptyState icon={<IconClock size={36} />} title="Nothing was done yet">
@@ -55,7 +57,7 @@ export function JobList({ project, jobs }: { readonly project: string; readonly 
                 <Moment at={job.create_time} />
               </Table.Td>
               <Table.Td ta="right">
-                {job.finish_time === null && !job.cancel_requested && (
+                {may("cancelJob") && job.finish_time === null && !job.cancel_requested && (
                   <Tooltip label="Cancel">
                     <ActionIcon
                       variant="subtle"

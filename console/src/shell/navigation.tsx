@@ -10,6 +10,8 @@ import {
 } from "@tabler/icons-react";
 import { Link } from "@tanstack/react-router";
 import type { ComponentProps } from "react";
+import type { Action } from "../api/actions.ts";
+import { useMay, useRole } from "../api/may.ts";
 import classes from "./shell.module.css";
 
 const ofProject = [
@@ -21,18 +23,28 @@ const ofProject = [
   { to: "/projects/$project/settings", title: "Settings", Icon: IconSettings, exact: false },
 ] as const;
 
+/** What the pages that not everybody may see are for. */
+const needed: Readonly<Record<string, Action>> = { Notifications: "readNotifications" };
+
 export function Navigation({ project }: { readonly project: string | undefined }) {
+  const may = useMay();
+  const role = useRole();
   return (
     <nav className={classes["nav"]} aria-label="Main">
       {project !== undefined && (
         <>
-          <div className={classes["section"]}>{project}</div>
-          {ofProject.map(({ to, title, Icon, exact }) => (
-            <Link key={to} to={to} params={{ project }} activeOptions={{ exact }} className={classes["link"]}>
-              <Icon size={18} stroke={1.75} aria-hidden />
-              {title}
-            </Link>
-          ))}
+          <div className={classes["section"]}>
+            {project}
+            {role !== undefined && role !== "admin" && <div className={classes["role"]}>your role: {role}</div>}
+          </div>
+          {ofProject
+            .filter(({ title }) => needed[title] === undefined || may(needed[title]))
+            .map(({ to, title, Icon, exact }) => (
+              <Link key={to} to={to} params={{ project }} activeOptions={{ exact }} className={classes["link"]}>
+                <Icon size={18} stroke={1.75} aria-hidden />
+                {title}
+              </Link>
+            ))}
         </>
       )}
       <div className={classes["section"]}>This installation</div>
@@ -40,10 +52,12 @@ export function Navigation({ project }: { readonly project: string | undefined }
         <IconFolders size={18} stroke={1.75} aria-hidden />
         Projects
       </Plain>
-      <Plain to="/people">
-        <IconUsers size={18} stroke={1.75} aria-hidden />
-        People
-      </Plain>
+      {may("readPeople") && (
+        <Plain to="/people">
+          <IconUsers size={18} stroke={1.75} aria-hidden />
+          People
+        </Plain>
+      )}
     </nav>
   );
 }

@@ -3,6 +3,7 @@ import { IconCircleCheck, IconClock, IconDots, IconLock, IconTrash, IconX } from
 import { Link } from "@tanstack/react-router";
 import { useState } from "react";
 import { ask, path } from "../../api/client.ts";
+import { useMay } from "../../api/may.ts";
 import type { Backup, Protection } from "../../api/types.ts";
 import { Card } from "../../parts/card.tsx";
 import { Confirm } from "../../parts/confirm.tsx";
@@ -178,7 +179,9 @@ interface BackupMenuProps {
 }
 
 function BackupMenu({ project, service, backup, url, remove }: BackupMenuProps) {
-  const complete = backup.locations.filter(({ state }) => state === "complete");
+  const may = useMay();
+  const complete = may("createService") ? backup.locations.filter(({ state }) => state === "complete") : [];
+  if (complete.length === 0 && !may("keepBackup") && !may("deleteBackup")) return null;
   return (
     <Menu position="bottom-end" withArrow>
       <Menu.Target>
@@ -197,19 +200,22 @@ function BackupMenu({ project, service, backup, url, remove }: BackupMenuProps) 
             Fork from {cloud}
           </Menu.Item>
         ))}
-        <Menu.Divider />
-        {backup.kept ? (
-          <Menu.Item onClick={() => act("It goes when its time comes", () => ask("PUT", url, { kept: false }))}>
-            Release: let it expire
-          </Menu.Item>
-        ) : (
-          <Menu.Item onClick={() => act("It is kept until it is released", () => ask("PUT", url, { kept: true }))}>
-            Keep beyond its time
+        {complete.length > 0 && <Menu.Divider />}
+        {may("keepBackup") &&
+          (backup.kept ? (
+            <Menu.Item onClick={() => act("It goes when its time comes", () => ask("PUT", url, { kept: false }))}>
+              Release: let it expire
+            </Menu.Item>
+          ) : (
+            <Menu.Item onClick={() => act("It is kept until it is released", () => ask("PUT", url, { kept: true }))}>
+              Keep beyond its time
+            </Menu.Item>
+          ))}
+        {may("deleteBackup") && (
+          <Menu.Item color="red" onClick={remove}>
+            Delete…
           </Menu.Item>
         )}
-        <Menu.Item color="red" onClick={remove}>
-          Delete…
-        </Menu.Item>
       </Menu.Dropdown>
     </Menu>
   );

@@ -1,9 +1,10 @@
 import { Text, Tooltip } from "@mantine/core";
 import { IconShieldCheck, IconX } from "@tabler/icons-react";
-import { type CSSProperties, type PointerEvent, useState } from "react";
+import { type CSSProperties, type MouseEvent, useState } from "react";
 import type { Backup, Location } from "../../api/types.ts";
 import { bytesText, durationText } from "../../words/quantities.ts";
 import { momentText, utcText } from "../../words/times.ts";
+import { type ClickPurpose, clickWords } from "./clicks.ts";
 import { momentAt, percentOf, type TimeSpan } from "./time-axis.ts";
 import classes from "./timeline.module.css";
 
@@ -11,6 +12,9 @@ interface Window {
   readonly earliest_at: string;
   readonly latest_at: string;
 }
+
+/** What a click there does; undefined: nothing. */
+type Click<T> = { readonly does: ClickPurpose; readonly choose: (what: T) => void } | undefined;
 
 interface LaneProps {
   readonly location: Location;
@@ -20,11 +24,11 @@ interface LaneProps {
   readonly now: number;
   readonly ticks: readonly { readonly at: number }[];
   readonly chosen: Date | undefined;
-  readonly choose: (what: { readonly at?: Date; readonly backup?: string }) => void;
+  readonly click: Click<{ readonly at?: Date; readonly backup?: string }>;
 }
 
 /** One location: its base backups, and the times that it can restore. */
-export function Lane({ location, windows, backups, span, now, ticks, chosen, choose }: LaneProps) {
+export function Lane({ location, windows, backups, span, now, ticks, chosen, click }: LaneProps) {
   const lane = location.role === "primary" ? "var(--primary-lane)" : "var(--secondary-lane)";
   const verified = location.verification.verified_until;
   return (
@@ -59,7 +63,7 @@ export function Lane({ location, windows, backups, span, now, ticks, chosen, cho
           span={span}
           now={now}
           chosen={chosen}
-          choose={(at) => choose({ at })}
+          click={click && { does: click.does, choose: (at) => click.choose({ at }) }}
         />
         {verified !== null && isInside(span, Date.parse(verified)) && (
           <div className={classes["proven"]} style={{ left: `${percentOf(span, Date.parse(verified))}%` }}>
@@ -77,7 +81,7 @@ export function Lane({ location, windows, backups, span, now, ticks, chosen, cho
             backup={backup}
             cloud={location.cloud}
             span={span}
-            choose={() => choose({ backup: backup.backup_name })}
+            click={click && { does: click.does, choose: () => click.choose({ backup: backup.backup_name }) }}
           />
         ))}
       </div>
@@ -89,12 +93,12 @@ function Marker({
   backup,
   cloud,
   span,
-  choose,
+  click,
 }: {
   readonly backup: Backup;
   readonly cloud: string;
   readonly span: TimeSpan;
-  readonly choose: () => void;
+  readonly click: Click<void>;
 }) {
   const here = backup.locations.find((location) => location.cloud === cloud);
   const at = Date.parse(backup.consistent_time ?? backup.start_time);
@@ -125,9 +129,9 @@ function Marker({
         className={classes["marker"]}
         data-state={here.state}
         style={{ left: `${percentOf(span, at)}%`, "--done": `${done}%` } as CSSProperties}
-        aria-label={`Fork from base backup of ${text.join(", ")} in ${cloud}`}
-        aria-disabled={here.state !== "complete"}
-        onClick={() => here.state === "complete" && choose()}
+        aria-label={`${clickWords(click?.does).marker} of ${text.join(", ")} in ${cloud}`}
+        aria-disabled={here.state !== "complete" || !click}
+        onClick={() => here.state === "complete" && click?.choose()}
       >
         {here.state === "failed" && <IconX size={14} aria-hidden />}
       </button>
@@ -141,16 +145,16 @@ interface GroundProps {
   readonly span: TimeSpan;
   readonly now: number;
   readonly chosen: Date | undefined;
-  readonly choose: (at: Date) => void;
+  readonly click: Click<Date>;
 }
 
 /** Where a moment is looked for: with the pointer, or with arrow keys. */
-function Ground({ location, windows, span, now, chosen, choose }: GroundProps) {
+function Ground({ location, windows, span, now, chosen, click }: GroundProps) {
   const [at, setAt] = useState<number>();
   const shown = at ?? chosen?.getTime();
   const newest = windows.at(-1) ? Date.parse(windows.at(-1)?.latest_at ?? "") : now;
   const isReachable = shown !== undefined && windows.some((window) => isWithin(window, shown));
-  const momentOf = (event: PointerEvent<HTMLDivElement>) => {
+  const momentOf = (event: MouseEvent<HTMLDivElement>) => {
     const box = event.currentTarget.getBoundingClientRect();
     return momentAt(span, ((event.clientX - box.left) / box.width) * 100);
   };
@@ -162,7 +166,7 @@ function Ground({ location, windows, span, now, chosen, choose }: GroundProps) {
         className={classes["ground"]}
         role="slider"
         tabIndex={0}
-        aria-label={`Moment to fork ${location.cloud} at; Enter begins the fork`}
+        aria-label={clickWords(click?.does).ground(location.cloud)}
         aria-valuemin={span.from}
         aria-valuemax={span.to}
         aria-valuenow={shown ?? newest}
@@ -171,13 +175,13 @@ function Ground({ location, windows, span, now, chosen, choose }: GroundProps) {
         onPointerLeave={() => setAt(undefined)}
         onBlur={() => setAt(undefined)}
         onClick={(event) => {
-          const moment = momentOf(event as unknown as PointerEvent<HTMLDivElement>);
-          if (windows.some((window) => isWithin(window, moment))) choose(new Date(moment));
+          const moment = momentOf(event);
+          if (windows.some((window) => isWithin(window, moment))) click?.choose(new Date(moment));
         }}
         onKeyDown={(event) => {
           if (event.key === "ArrowLeft") move(event.shiftKey ? -10 : -1);
           else if (event.key === "ArrowRight") move(event.shiftKey ? 10 : 1);
-          else if (event.key === "Enter" && shown !== undefined && isReachable) choose(new Date(shown));
+          else if (event.key === "Enter" && shown !== undefined && isReachable) click?.choose(new Date(shown));
           else return;
           event.preventDefault();
         }}

@@ -2,6 +2,7 @@ import { Badge, Button, Group, Menu, NumberInput, Stack, Text, TextInput } from 
 import { IconDots, IconPlus } from "@tabler/icons-react";
 import { type ReactNode, useState } from "react";
 import { ask, path } from "../../api/client.ts";
+import { useMay } from "../../api/may.ts";
 import type { Location, Protection, Service } from "../../api/types.ts";
 import { Card } from "../../parts/card.tsx";
 import { Confirm } from "../../parts/confirm.tsx";
@@ -32,7 +33,8 @@ export function Locations({ project, protection, service }: LocationsProps) {
     ask("PUT", url, { user_config: { additional_backup_regions: clouds } });
   const change = (location: Location, body: object) => ask("PUT", `${url}/btar/locations/${location.cloud}`, body);
   const close = () => setAsked(undefined);
-  const add = (
+  const may = useMay();
+  const add = may("changeService") && (
     <Button size="xs" leftSection={<IconPlus size={14} />} onClick={() => setAsked({ what: "add" })}>
       Add secondary backup location
     </Button>
@@ -158,13 +160,16 @@ interface LocationMenuProps {
 }
 
 function LocationMenu({ location, ask: open, resume, undo }: LocationMenuProps) {
+  const may = useMay();
   if (location.state === "deleting") {
+    if (!may("changeService")) return null;
     return (
       <Button size="xs" variant="default" onClick={undo}>
         Undo
       </Button>
     );
   }
+  if (!may("changeService") || !may("changeLocation")) return null;
   return (
     <Group gap={6} wrap="nowrap">
       {location.paused ? (

@@ -5,6 +5,7 @@ import type { Backup, Protection, Reach } from "../../api/types.ts";
 import { Card } from "../../parts/card.tsx";
 import { useNow } from "../../parts/use-now.ts";
 import { momentText } from "../../words/times.ts";
+import { type Choose, type ClickPurpose, clickWords } from "./clicks.ts";
 import { Lane } from "./lane.tsx";
 import { percentOf, type TimeSpan, ticksOf } from "./time-axis.ts";
 import classes from "./timeline.module.css";
@@ -17,15 +18,15 @@ interface TimelineProps {
   readonly protection: Protection;
   readonly reach: Reach["locations"];
   readonly backups: readonly Backup[];
-  /** Begins a fork from a location, to a moment or a base backup. */
-  readonly choose: (from: string, what: { readonly at?: Date; readonly backup?: string }) => void;
+  /** Undefined: there is nothing to click. */
+  readonly click: { readonly does: ClickPurpose; readonly choose: Choose } | undefined;
   /** A moment that is chosen already, and the location. */
   readonly chosen?: { readonly cloud: string; readonly at: Date } | undefined;
   readonly title?: string;
 }
 
 /** What each location holds of the past, one lane for each. */
-export function Timeline({ protection, reach, backups, choose, chosen, title = "Timeline" }: TimelineProps) {
+export function Timeline({ protection, reach, backups, click, chosen, title = "Timeline" }: TimelineProps) {
   const now = useNow(2000).getTime();
   const [choice, setChoice] = useState<SpanChoice>("all");
   const { ref, width } = useElementSize();
@@ -35,7 +36,7 @@ export function Timeline({ protection, reach, backups, choose, chosen, title = "
   return (
     <Card
       title={title}
-      about="Hover for times and sizes. A click on a moment, or on a base backup, begins a fork there."
+      about={`Hover for times and sizes.${clickWords(click?.does).about}`}
       actions={
         <SegmentedControl
           size="xs"
@@ -58,7 +59,7 @@ export function Timeline({ protection, reach, backups, choose, chosen, title = "
             now={now}
             ticks={ticks}
             chosen={chosen?.cloud === location.cloud ? chosen.at : undefined}
-            choose={(what) => choose(location.cloud, what)}
+            click={click && { does: click.does, choose: (what) => click.choose(location.cloud, what) }}
           />
         ))}
         <div className={classes["lane"]} aria-hidden>

@@ -6,6 +6,7 @@ import { useState } from "react";
 import { ask, path } from "../../api/client.ts";
 import { backupsQuery, protectionQuery, reachQuery, serviceQuery, statusQuery } from "../../api/queries.ts";
 import type { Backup, CloudStatus, ForkPlan, Protection, Reach } from "../../api/types.ts";
+import { Allowed } from "../../parts/allowed.tsx";
 import { Card } from "../../parts/card.tsx";
 import { Failure } from "../../parts/failure.tsx";
 import { Loaded } from "../../parts/loaded.tsx";
@@ -13,6 +14,7 @@ import { Moment } from "../../parts/moment.tsx";
 import { Page } from "../../parts/page.tsx";
 import { bytesText } from "../../words/quantities.ts";
 import { localInputText, momentOfInput, momentText, zoneName } from "../../words/times.ts";
+import type { Choose } from "../backups/clicks.ts";
 import { Timeline } from "../backups/timeline.tsx";
 import { ForkFacts } from "./fork-facts.tsx";
 
@@ -40,25 +42,27 @@ export function ForkPage() {
         </Button>
       }
     >
-      <Loaded query={protection} height={500}>
-        {(known) => (
-          <Loaded query={reach} height={500}>
-            {(locations) => (
-              <Loaded query={backups} height={500}>
-                {(listed) => (
-                  <ForkForm
-                    project={project}
-                    protection={known}
-                    reach={locations}
-                    backups={listed.backups}
-                    clouds={status.data?.clouds ?? []}
-                  />
-                )}
-              </Loaded>
-            )}
-          </Loaded>
-        )}
-      </Loaded>
+      <Allowed action="createService">
+        <Loaded query={protection} height={500}>
+          {(known) => (
+            <Loaded query={reach} height={500}>
+              {(locations) => (
+                <Loaded query={backups} height={500}>
+                  {(listed) => (
+                    <ForkForm
+                      project={project}
+                      protection={known}
+                      reach={locations}
+                      backups={listed.backups}
+                      clouds={status.data?.clouds ?? []}
+                    />
+                  )}
+                </Loaded>
+              )}
+            </Loaded>
+          )}
+        </Loaded>
+      </Allowed>
     </Page>
   );
 }
@@ -107,6 +111,16 @@ function ForkForm({ project, protection, reach, backups, clouds }: ForkFormProps
     enabled: from !== "" && isComplete,
     retry: false,
   });
+  const choose: Choose = (cloud, what) => {
+    setFrom(cloud);
+    if (what.at) {
+      setVersion("time");
+      setTime(localInputText(what.at));
+    } else if (what.backup !== undefined) {
+      setVersion("backup");
+      setBackup(what.backup);
+    }
+  };
   return (
     <Stack gap="lg">
       <Timeline
@@ -115,16 +129,7 @@ function ForkForm({ project, protection, reach, backups, clouds }: ForkFormProps
         reach={reach}
         backups={backups}
         chosen={version === "time" && at ? { cloud: from, at } : undefined}
-        choose={(cloud, what) => {
-          setFrom(cloud);
-          if (what.at) {
-            setVersion("time");
-            setTime(localInputText(what.at));
-          } else if (what.backup !== undefined) {
-            setVersion("backup");
-            setBackup(what.backup);
-          }
-        }}
+        click={{ does: "choose", choose }}
       />
       <SimpleGrid cols={{ base: 1, md: 2 }} spacing="lg">
         <Card title="What is restored">

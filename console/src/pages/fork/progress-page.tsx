@@ -4,6 +4,7 @@ import { useQuery } from "@tanstack/react-query";
 import { Link, useParams } from "@tanstack/react-router";
 import { useState } from "react";
 import { ApiError, ask, path } from "../../api/client.ts";
+import { useMay } from "../../api/may.ts";
 import { serviceJobsQuery, serviceQuery } from "../../api/queries.ts";
 import type { Job, Service } from "../../api/types.ts";
 import { Card } from "../../parts/card.tsx";
@@ -80,6 +81,7 @@ function Steps({
   readonly cancel: () => void;
 }) {
   const now = useNow();
+  const may = useMay();
   const isEnded = job.finish_time !== null;
   const phase = job.progress?.phase ?? "";
   const found = steps.findIndex(({ phases }) => phases.test(phase));
@@ -99,7 +101,8 @@ function Steps({
         </>
       }
       actions={
-        !isEnded && (
+        !isEnded &&
+        may("cancelJob") && (
           <Button size="xs" variant="default" onClick={cancel}>
             Cancel…
           </Button>

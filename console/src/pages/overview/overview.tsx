@@ -3,6 +3,7 @@ import { IconDatabasePlus, IconPlus } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
 import { Link, useParams } from "@tanstack/react-router";
 import { useMemo } from "react";
+import { useMay } from "../../api/may.ts";
 import { statusQuery } from "../../api/queries.ts";
 import type { Status } from "../../api/types.ts";
 import { EmptyState } from "../../parts/empty-state.tsx";
@@ -21,14 +22,17 @@ export function Overview() {
   const { project } = useParams({ from: "/session/projects/$project" });
   const status = useQuery(statusQuery(project));
   const isLive = useLive();
+  const may = useMay();
   return (
     <Page
       title="Services"
       about={status.data ? summaryOf(status.data) : "…"}
       actions={
-        <Button component={Link} to={`/projects/${project}/new`} leftSection={<IconPlus size={16} />}>
-          New service
-        </Button>
+        may("createService") && (
+          <Button component={Link} to={`/projects/${project}/new`} leftSection={<IconPlus size={16} />}>
+            New service
+          </Button>
+        )
       }
     >
       <Loaded query={status} height={480}>
@@ -48,6 +52,7 @@ function Judged({
   readonly isLive: boolean;
 }) {
   const now = useNow(5000);
+  const may = useMay();
   const judged = useMemo<readonly JudgedService[]>(
     () =>
       status.services.map((service) => ({
@@ -65,9 +70,11 @@ function Judged({
             icon={<IconDatabasePlus size={40} stroke={1.5} />}
             title="No database is protected yet"
             action={
-              <Button component={Link} to={`/projects/${project}/new`} mt="sm">
-                Attach or create one
-              </Button>
+              may("createService") && (
+                <Button component={Link} to={`/projects/${project}/new`} mt="sm">
+                  Attach or create one
+                </Button>
+              )
             }
           >
             Attach a PostgreSQL or MySQL server that runs anywhere, or let btar run one. Its backups and log go to a

@@ -1,9 +1,22 @@
-import { Button, Group, NumberInput, Select, SimpleGrid, Stack, TagsInput, Text, TextInput } from "@mantine/core";
+import {
+  Button,
+  Fieldset,
+  Group,
+  NumberInput,
+  Select,
+  SimpleGrid,
+  Stack,
+  TagsInput,
+  Text,
+  TextInput,
+} from "@mantine/core";
 import { IconSearch } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
 import { useParams } from "@tanstack/react-router";
 import { useState } from "react";
 import { ask, path } from "../../api/client.ts";
+import { leastFor } from "../../api/actions.ts";
+import { useMay } from "../../api/may.ts";
 import { serviceQuery } from "../../api/queries.ts";
 import type { Service } from "../../api/types.ts";
 import { Card } from "../../parts/card.tsx";
@@ -43,6 +56,7 @@ function ConfigurationForms({ project, service }: { readonly project: string; re
 function PlanForm({ project, service }: { readonly project: string; readonly service: Service }) {
   const [plan, setPlan] = useState(service.plan);
   const [error, setError] = useState<unknown>();
+  const mayChange = useMay()("changeService");
   const save = async () => {
     try {
       await ask("PUT", path`/project/${project}/service/${service.service_name}`, { plan });
@@ -53,13 +67,17 @@ function PlanForm({ project, service }: { readonly project: string; readonly ser
     }
   };
   return (
-    <Card title="Plan">
-      <Group align="flex-end">
-        <PlanChoice project={project} engine={service.service_type} plan={plan} setPlan={setPlan} />
-        <Button disabled={plan === service.plan} onClick={() => void save()}>
-          Change
-        </Button>
-      </Group>
+    <Card title="Plan" about={mayChange ? undefined : `Changes need ${leastFor("changeService")}.`}>
+      <Fieldset variant="unstyled" disabled={!mayChange}>
+        <Group align="flex-end">
+          <PlanChoice project={project} engine={service.service_type} plan={plan} setPlan={setPlan} />
+          {mayChange && (
+            <Button disabled={plan === service.plan} onClick={() => void save()}>
+              Change
+            </Button>
+          )}
+        </Group>
+      </Fieldset>
       {error !== undefined && <Failure error={error} />}
     </Card>
   );
@@ -77,6 +95,7 @@ function SettingsForm({ project, service, schema }: SettingsFormProps) {
   const [failure, setFailure] = useState<string>();
   const [isSaving, setSaving] = useState(false);
   const [isAll, setAll] = useState(false);
+  const mayChange = useMay()("changeService");
   const settings = settingsOf(schema);
   const words = wanted.toLowerCase();
   const shown = settings.filter(({ key, about }) => `${key} ${about}`.toLowerCase().includes(words));
@@ -103,9 +122,11 @@ function SettingsForm({ project, service, schema }: SettingsFormProps) {
       title="Settings"
       about={`${settings.length} there are; at first those that differ from their defaults.`}
       actions={
-        <Button disabled={edited.size === 0} loading={isSaving} onClick={() => void save()}>
-          Save {edited.size > 0 ? edited.size : ""}
-        </Button>
+        mayChange && (
+          <Button disabled={edited.size === 0} loading={isSaving} onClick={() => void save()}>
+            Save {edited.size > 0 ? edited.size : ""}
+          </Button>
+        )
       }
     >
       <TextInput
@@ -120,17 +141,19 @@ function SettingsForm({ project, service, schema }: SettingsFormProps) {
       {first.length === 0 && (
         <Text c="dimmed">{words === "" ? "All settings are as by default." : "No setting is like that."}</Text>
       )}
-      <SimpleGrid cols={{ base: 1, md: 2 }} spacing="lg">
-        {first.map((setting) => (
-          <Field
-            key={setting.key}
-            setting={setting}
-            value={edited.has(setting.key) ? edited.get(setting.key) : valueAt(service.user_config, setting.keys)}
-            error={failure?.includes(setting.keys.at(-1) ?? "") ? failure : undefined}
-            change={(value) => setEdited(new Map(edited).set(setting.key, value))}
-          />
-        ))}
-      </SimpleGrid>
+      <Fieldset variant="unstyled" disabled={!mayChange}>
+        <SimpleGrid cols={{ base: 1, md: 2 }} spacing="lg">
+          {first.map((setting) => (
+            <Field
+              key={setting.key}
+              setting={setting}
+              value={edited.has(setting.key) ? edited.get(setting.key) : valueAt(service.user_config, setting.keys)}
+              error={failure?.includes(setting.keys.at(-1) ?? "") ? failure : undefined}
+              change={(value) => setEdited(new Map(edited).set(setting.key, value))}
+            />
+          ))}
+        </SimpleGrid>
+      </Fieldset>
       {words === "" && !isAll && (
         <Button variant="subtle" onClick={() => setAll(true)} style={{ alignSelf: "flex-start" }}>
           Show all {settings.length}

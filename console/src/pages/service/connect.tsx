@@ -1,9 +1,10 @@
-import { ActionIcon, Alert, Button, Group, Menu, SimpleGrid, Stack, Table, Text, TextInput } from "@mantine/core";
-import { IconDots, IconPlus, IconTrash } from "@tabler/icons-react";
+import { ActionIcon, Alert, Button, Group, Menu, SimpleGrid, Stack, Table, Text } from "@mantine/core";
+import { IconDots, IconTrash } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
 import { useNavigate, useParams } from "@tanstack/react-router";
 import { useState } from "react";
 import { ask, path } from "../../api/client.ts";
+import { useMay } from "../../api/may.ts";
 import { serviceQuery } from "../../api/queries.ts";
 import type { Service } from "../../api/types.ts";
 import { Card } from "../../parts/card.tsx";
@@ -12,6 +13,7 @@ import { CopyValue } from "../../parts/copy-value.tsx";
 import { Loaded } from "../../parts/loaded.tsx";
 import { act, done } from "../../parts/notify.ts";
 import { ConnectionCard } from "./connection-card.tsx";
+import { NamedParts } from "./named-parts.tsx";
 
 /** How to connect, as whom, to which database; and the service's power and end. */
 export function Connect() {
@@ -44,163 +46,112 @@ interface PartProps {
 }
 
 function Users({ project, service }: PartProps) {
-  const [isAdding, setAdding] = useState(false);
-  const [removed, setRemoved] = useState<string>();
-  const [name, setName] = useState("");
+  const may = useMay();
   const url = path`/project/${project}/service/${service.service_name}/user`;
-  const add = (
-    <Button size="xs" leftSection={<IconPlus size={14} />} onClick={() => setAdding(true)}>
-      Add a user
-    </Button>
-  );
   return (
-    <Card title="Users" actions={add}>
-      <Stack gap="xs">
-        {service.users.map((user) => (
-          <Group key={user.username} justify="space-between" wrap="nowrap" gap="sm">
-            <div style={{ flex: 1, minWidth: 0 }}>
-              <Group gap="xs">
-                <Text fw={600} size="sm">
-                  {user.username}
-                </Text>
-                {user.type === "primary" && (
-                  <Text size="xs" c="dimmed">
-                    administrator
+    <NamedParts
+      {...{ title: "Users", noun: "user", url, field: "username", mayAdd: may("addUser") }}
+      added=", with a password of its own"
+      warning="Programs that log in as this user cannot do so any more."
+    >
+      {(remove) => (
+        <Stack gap="xs">
+          {service.users.map((user) => (
+            <Group key={user.username} justify="space-between" wrap="nowrap" gap="sm">
+              <div style={{ flex: 1, minWidth: 0 }}>
+                <Group gap="xs">
+                  <Text fw={600} size="sm">
+                    {user.username}
                   </Text>
+                  {user.type === "primary" && (
+                    <Text size="xs" c="dimmed">
+                      administrator
+                    </Text>
+                  )}
+                </Group>
+                {user.password !== null && (
+                  <CopyValue label="Password" of={user.username} value={user.password} isSecret />
                 )}
-              </Group>
-              {user.password !== null && (
-                <CopyValue label="Password" of={user.username} value={user.password} isSecret />
+              </div>
+              {may("changeUser") && may("deleteUser") && (
+                <UserMenu
+                  user={user}
+                  url={`${url}/${encodeURIComponent(user.username)}`}
+                  remove={() => remove(user.username)}
+                />
               )}
-            </div>
-            <Menu position="bottom-end" withArrow>
-              <Menu.Target>
-                <ActionIcon variant="subtle" color="gray" aria-label={`Actions for user ${user.username}`}>
-                  <IconDots size={18} />
-                </ActionIcon>
-              </Menu.Target>
-              <Menu.Dropdown>
-                <Menu.Item
-                  onClick={() =>
-                    act(`${user.username} has a new password`, () =>
-                      ask("PUT", `${url}/${encodeURIComponent(user.username)}`, { operation: "reset-credentials" }),
-                    )
-                  }
-                >
-                  New password
-                </Menu.Item>
-                {user.type !== "primary" && (
-                  <Menu.Item color="red" onClick={() => setRemoved(user.username)}>
-                    Delete…
-                  </Menu.Item>
-                )}
-              </Menu.Dropdown>
-            </Menu>
-          </Group>
-        ))}
-      </Stack>
-      {isAdding && (
-        <Confirm
-          title="Add a user"
-          action="Add"
-          run={async () => {
-            await ask("POST", url, { username: name });
-            done(`User ${name} was added, with a password of its own`);
-          }}
-          close={() => setAdding(false)}
-        >
-          <TextInput
-            label="Name"
-            value={name}
-            onChange={(event) => setName(event.currentTarget.value)}
-            data-autofocus
-          />
-        </Confirm>
+            </Group>
+          ))}
+        </Stack>
       )}
-      {removed !== undefined && (
-        <Confirm
-          title="Delete a user"
-          action="Delete"
-          name={removed}
-          run={async () => {
-            await ask("DELETE", `${url}/${encodeURIComponent(removed)}`);
-            done(`User ${removed} was deleted`);
-          }}
-          close={() => setRemoved(undefined)}
+    </NamedParts>
+  );
+}
+
+interface UserMenuProps {
+  readonly user: Service["users"][number];
+  readonly url: string;
+  readonly remove: () => void;
+}
+
+function UserMenu({ user, url, remove }: UserMenuProps) {
+  return (
+    <Menu position="bottom-end" withArrow>
+      <Menu.Target>
+        <ActionIcon variant="subtle" color="gray" aria-label={`Actions for user ${user.username}`}>
+          <IconDots size={18} />
+        </ActionIcon>
+      </Menu.Target>
+      <Menu.Dropdown>
+        <Menu.Item
+          onClick={() =>
+            act(`${user.username} has a new password`, () => ask("PUT", url, { operation: "reset-credentials" }))
+          }
         >
-          <Text size="sm">Programs that log in as this user cannot do so any more.</Text>
-        </Confirm>
-      )}
-    </Card>
+          New password
+        </Menu.Item>
+        {user.type !== "primary" && (
+          <Menu.Item color="red" onClick={remove}>
+            Delete…
+          </Menu.Item>
+        )}
+      </Menu.Dropdown>
+    </Menu>
   );
 }
 
 function Databases({ project, service }: PartProps) {
-  const [isAdding, setAdding] = useState(false);
-  const [removed, setRemoved] = useState<string>();
-  const [name, setName] = useState("");
+  const may = useMay();
   const url = path`/project/${project}/service/${service.service_name}/db`;
   return (
-    <Card
-      title="Databases"
-      actions={
-        <Button size="xs" leftSection={<IconPlus size={14} />} onClick={() => setAdding(true)}>
-          Add a database
-        </Button>
-      }
+    <NamedParts
+      {...{ title: "Databases", noun: "database", url, field: "database", mayAdd: may("addDatabase"), added: "" }}
+      warning="All that is in it goes. A fork to a moment before brings it back."
     >
-      <Table verticalSpacing={6}>
-        <Table.Tbody>
-          {service.databases.map((database) => (
-            <Table.Tr key={database}>
-              <Table.Td>{database}</Table.Td>
-              <Table.Td ta="right">
-                <ActionIcon
-                  variant="subtle"
-                  color="gray"
-                  aria-label={`Delete database ${database}`}
-                  onClick={() => setRemoved(database)}
-                >
-                  <IconTrash size={16} />
-                </ActionIcon>
-              </Table.Td>
-            </Table.Tr>
-          ))}
-        </Table.Tbody>
-      </Table>
-      {isAdding && (
-        <Confirm
-          title="Add a database"
-          action="Add"
-          run={async () => {
-            await ask("POST", url, { database: name });
-            done(`Database ${name} was added`);
-          }}
-          close={() => setAdding(false)}
-        >
-          <TextInput
-            label="Name"
-            value={name}
-            onChange={(event) => setName(event.currentTarget.value)}
-            data-autofocus
-          />
-        </Confirm>
+      {(remove) => (
+        <Table verticalSpacing={6}>
+          <Table.Tbody>
+            {service.databases.map((database) => (
+              <Table.Tr key={database}>
+                <Table.Td>{database}</Table.Td>
+                {may("deleteDatabase") && (
+                  <Table.Td ta="right">
+                    <ActionIcon
+                      variant="subtle"
+                      color="gray"
+                      aria-label={`Delete database ${database}`}
+                      onClick={() => remove(database)}
+                    >
+                      <IconTrash size={16} />
+                    </ActionIcon>
+                  </Table.Td>
+                )}
+              </Table.Tr>
+            ))}
+          </Table.Tbody>
+        </Table>
       )}
-      {removed !== undefined && (
-        <Confirm
-          title="Delete a database"
-          action="Delete"
-          name={removed}
-          run={async () => {
-            await ask("DELETE", `${url}/${encodeURIComponent(removed)}`);
-            done(`Database ${removed} was deleted`);
-          }}
-          close={() => setRemoved(undefined)}
-        >
-          <Text size="sm">All that is in it goes. A fork to a moment before brings it back.</Text>
-        </Confirm>
-      )}
-    </Card>
+    </NamedParts>
   );
 }
 
@@ -210,6 +161,8 @@ function Danger({ project, service }: PartProps) {
   const url = path`/project/${project}/service/${service.service_name}`;
   const isAttached = service.service_kind === "attached";
   const isOff = service.state === "POWEROFF";
+  const may = useMay();
+  if (!may("changeService") || !may("deleteService")) return null;
   return (
     <Card title={isAttached ? "Detach" : "Power and deletion"}>
       <Group>

@@ -4,14 +4,24 @@ import { useQuery } from "@tanstack/react-query";
 import { useParams } from "@tanstack/react-router";
 import { useEffect, useRef, useState } from "react";
 import { logsQuery } from "../../api/queries.ts";
+import { Allowed } from "../../parts/allowed.tsx";
 import { Card } from "../../parts/card.tsx";
 import { EmptyState } from "../../parts/empty-state.tsx";
 import { Loaded } from "../../parts/loaded.tsx";
 import { momentText, utcText } from "../../words/times.ts";
 import classes from "./service.module.css";
 
-/** What the server has said last; follows while its end is in sight. */
+/** What the server has said last, for those who may read it. */
 export function Logs() {
+  return (
+    <Allowed action="readServerLog">
+      <ServerLog />
+    </Allowed>
+  );
+}
+
+/** Follows while its end is in sight. */
+function ServerLog() {
   const { project, service } = useParams({ from: "/session/projects/$project/services/$service" });
   const logs = useQuery(logsQuery(project, service));
   const [wanted, setWanted] = useState("");

@@ -2,6 +2,7 @@ import { Button, Group, Text, Title } from "@mantine/core";
 import { IconGitFork } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
 import { Link, Outlet, useParams } from "@tanstack/react-router";
+import { useMay } from "../../api/may.ts";
 import { serviceQuery, statusQuery } from "../../api/queries.ts";
 import { EngineMark, engineTitle } from "../../parts/engine-mark.tsx";
 import { Failure } from "../../parts/failure.tsx";
@@ -28,6 +29,7 @@ export function ServiceShell() {
   const { data: service, error } = useQuery(serviceQuery(project, name));
   const { data: status } = useQuery(statusQuery(project));
   const now = useNow(5000);
+  const may = useMay();
   const base = `/projects/${project}/services/${name}`;
   const protection = status?.services.find(({ service_name }) => service_name === name);
   const isAttached = service?.service_kind === "attached";
@@ -58,14 +60,17 @@ export function ServiceShell() {
               })}
             />
           )}
-          <Button component={Link} to={`${base}/fork`} variant="filled" leftSection={<IconGitFork size={16} />}>
-            Fork and restore
-          </Button>
+          {may("createService") && (
+            <Button component={Link} to={`${base}/fork`} variant="filled" leftSection={<IconGitFork size={16} />}>
+              Fork and restore
+            </Button>
+          )}
         </Group>
       </Group>
       <nav className={classes["tabs"]} aria-label={`Pages of ${name}`}>
         {tabs
           .filter(({ value }) => !isAttached || (value !== "/metrics" && value !== "/logs"))
+          .filter(({ value }) => value !== "/logs" || may("readServerLog"))
           .map(({ value, title }) => (
             <Link key={value} to={`${base}${value}`} activeOptions={{ exact: true }} className={classes["tab"]}>
               {title}
