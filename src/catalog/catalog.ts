@@ -15,6 +15,7 @@ import * as roles from "./migrations/0010-roles.ts";
 import * as audit from "./migrations/0011-audit.ts";
 import * as copyFigures from "./migrations/0012-copy-figures.ts";
 import * as notifications from "./migrations/0013-notifications.ts";
+import * as changeNotices from "./migrations/0014-change-notices.ts";
 import type { Tables } from "./schema.ts";
 
 /** The catalog's tables, typed. */
@@ -24,6 +25,8 @@ export type CatalogDatabase = Kysely<Tables>;
 export interface Catalog {
   readonly db: CatalogDatabase;
   readonly pool: pg.Pool;
+  /** A connection beside the pool's, not connected yet. */
+  client(): pg.Client;
   close(): Promise<void>;
 }
 
@@ -41,6 +44,7 @@ const migrations = {
   "0011-audit": audit,
   "0012-copy-figures": copyFigures,
   "0013-notifications": notifications,
+  "0014-change-notices": changeNotices,
 };
 
 /** Sizes and counts fit a number; commit times stay text. */
@@ -74,15 +78,15 @@ export async function openCatalog(
     readonly onError: (error: Error) => void;
   },
 ): Promise<Catalog> {
-  const pool = new pg.Pool({
+  const connection: pg.ClientConfig = {
     connectionString: url,
-    max: options.maxConnections,
     application_name: options.applicationName,
     types: typeParsers,
     connectionTimeoutMillis: 10_000,
     options: "-c timezone=UTC",
     keepAlive: true,
-  });
+  };
+  const pool = new pg.Pool({ ...connection, max: options.maxConnections });
   // An idle connection that breaks would otherwise end the process; the next query reports what matters.
   pool.on("error", options.onError);
   // So would one that breaks while it is lent out and between two queries, as in a transaction.
@@ -98,7 +102,7 @@ export async function openCatalog(
       cause,
     });
   }
-  return { db, pool, close: () => db.destroy() };
+  return { db, pool, client: () => new pg.Client(connection), close: () => db.destroy() };
 }
 
 /**

@@ -96,7 +96,7 @@ export class JobQueue {
     this.#boss = boss;
   }
 
-  /** @param options.supervise whether this process looks after dead workers (servers do; agents as well, for a server may be gone) */
+  /** Every process looks after workers that have died: a server may be gone, or all agents. */
   static async open(
     catalog: Catalog,
     options: {
@@ -104,16 +104,19 @@ export class JobQueue {
       readonly onError: (error: Error) => void;
       /** Somebody traces: jobs carry on the trace of what asked for them. */
       readonly isTraced?: boolean;
+      /** How often dead workers are looked for; only those who could take over what they did need to know it soon. */
+      readonly superviseEverySeconds?: number;
     },
   ): Promise<JobQueue> {
+    const { superviseEverySeconds = 2 } = options;
     const boss = new PgBoss({
       connectionString: options.url,
       max: 3,
       application_name: "btar jobs",
       supervise: true,
-      superviseIntervalSeconds: 2,
-      monitorIntervalSeconds: 2,
-      queueCacheIntervalSeconds: 5,
+      superviseIntervalSeconds: superviseEverySeconds,
+      monitorIntervalSeconds: superviseEverySeconds,
+      queueCacheIntervalSeconds: Math.max(5, superviseEverySeconds),
       schedule: false,
       useListenNotify: true,
       openTelemetry: { enabled: options.isTraced ?? false, propagateContext: true },

@@ -1,3 +1,4 @@
+import { ChangeNotices } from "../catalog/change-notices.ts";
 import { BtarError, describeError } from "../domain/errors.ts";
 import { type Clock, systemClock } from "../platform/clock.ts";
 import type { ControlPlaneContext } from "./context.ts";
@@ -40,16 +41,19 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     });
   }
   tls?.watch(context);
-  const scheduler = new Scheduler(context);
+  const notices = new ChangeNotices(context.catalog);
+  const scheduler = new Scheduler(context, notices);
   scheduler.start();
-  const sender = new NotificationSender(context);
+  const sender = new NotificationSender(context, notices);
   sender.start();
+  notices.start();
   return {
     url: tls ? url.replace(/^http:/, "https:") : url,
     close: async () => {
       await tls?.stop();
       await scheduler.stop();
       await sender.stop();
+      await notices.stop();
       await app.close();
     },
   };

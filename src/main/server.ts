@@ -17,6 +17,9 @@ import { checkMasterKey, type MasterKey, readMasterKey } from "./key/master-key.
 import { checkNewStores } from "./new-stores.ts";
 import { startTracing } from "./tracing.ts";
 
+/** A server takes nothing over: agents, which look after each other more often, do. */
+const superviseEverySeconds = 15;
+
 /** A control plane, and what it stands on. */
 export interface RunningServer {
   readonly url: string;
@@ -67,6 +70,7 @@ export async function startServer(
     url: databaseUrl,
     onError,
     isTraced: configuration.tracing.endpoint !== undefined,
+    superviseEverySeconds,
   });
   opened.defer(() => jobs.close());
   const controlPlane = await startControlPlane({

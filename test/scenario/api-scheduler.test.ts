@@ -4,12 +4,14 @@ import { join } from "node:path";
 import { after, before, beforeEach, test } from "node:test";
 import { createAccessToken } from "../../src/catalog/access-tokens.ts";
 import { requestBaseBackup } from "../../src/catalog/backups.ts";
+import { ChangeNotices } from "../../src/catalog/change-notices.ts";
 import { thinSamples } from "../../src/control-plane/scheduler/lag-samples.ts";
 import { Scheduler } from "../../src/control-plane/scheduler/scheduler.ts";
 import { adminEmail } from "../../src/control-plane/bootstrap.ts";
 import { createService } from "../../src/control-plane/services/create-service.ts";
 import { createAuthority, issueCertificate } from "../../src/platform/certificates.ts";
 import { systemClock } from "../../src/platform/clock.ts";
+import { eventually } from "../support/btar-process.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { openTestCatalog, type TestCatalog } from "../support/running-api.ts";
 import { SimulatedAgent } from "../support/simulated-agent.ts";
@@ -431,6 +433,51 @@ test("of several servers one schedules at a time", async () => {
   }
   assert.equal((await agent.jobs("once", "copy")).length, 1);
   assert.equal((await agent.jobs("once", "backup")).filter(({ state }) => state === "queued").length, 1);
+});
+
+test("changes in the catalog are told, signs of life and progress are not, and told again after a lost connection", async () => {
+  await service("told", { isCopied: true });
+  const { catalog } = opened.context;
+  const notices = new ChangeNotices(catalog);
+  const told: string[] = [];
+  notices.listen((table) => told.push(table ?? "any"));
+  notices.start();
+  try {
+    await eventually("changes are heard", () => notices.areHeard);
+    assert.deepEqual(told, ["any"]);
+    await catalog.db.updateTable("agent").set({ seen_at: new Date() }).execute();
+    await catalog.db.updateTable("location").set({ oldest_missing_at: new Date() }).execute();
+    await catalog.db.updateTable("service").set({ state: "RUNNING" }).execute();
+    await catalog.db.updateTable("location").set({ is_paused: true }).execute();
+    await eventually("the pause is heard", () => told.length > 1);
+    assert.deepEqual(told, ["any", "location"]);
+    const listening = "query like 'select pg_notify%' and pid != pg_backend_pid()";
+    await catalog.pool.query(`select pg_terminate_backend(pid) from pg_stat_activity where ${listening}`);
+    await eventually("changes are heard again", () => told.length > 2);
+    assert.deepEqual(told, ["any", "location", "any"]);
+  } finally {
+    await notices.stop();
+  }
+});
+
+test("a scheduler that changes are told to does what they call for", async () => {
+  const notices = new ChangeNotices(opened.context.catalog);
+  const listening = new Scheduler({ ...opened.context, clock }, notices);
+  notices.start();
+  try {
+    await eventually("changes are heard", () => notices.areHeard);
+    await listening.runOnce();
+    await clock.advance(1000);
+    await listening.runOnce(); // for what the first look has changed
+    await service("new", { isCopied: false });
+    await eventually("a copy is asked for", async () => {
+      await clock.advance(1000);
+      await listening.runOnce();
+      return (await agent.jobs("new", "copy")).length === 1;
+    });
+  } finally {
+    await notices.stop();
+  }
 });
 
 test("tokens are removed a week after they have expired", async () => {

@@ -35,8 +35,14 @@ export async function retirementRules(context: ControlPlaneContext) {
   return { ...(await retentionRules(context)), lagObjectiveSeconds };
 }
 
-/** Looks at all services that have such locations. */
-export async function retireReplacedLocations(context: ControlPlaneContext): Promise<void> {
+/** Log arrives where it is waited for, and no change is told of that. */
+const lookAgainMs = 1000;
+
+/**
+ * Looks at all services that have such locations.
+ * @returns when to look again though no change was told
+ */
+export async function retireReplacedLocations(context: ControlPlaneContext): Promise<Date | undefined> {
   const { db } = context.catalog;
   const services = await db
     .selectFrom("location")
@@ -59,4 +65,5 @@ export async function retireReplacedLocations(context: ControlPlaneContext): Pro
     });
     await cancelJobs(context, needless);
   }
+  return services.length === 0 ? undefined : new Date(context.clock.now().getTime() + lookAgainMs);
 }

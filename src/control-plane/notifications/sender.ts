@@ -5,6 +5,7 @@ import {
   claimDeliveries,
   noteAttempt,
 } from "../../catalog/notification-deliveries.ts";
+import type { ChangeNotices } from "../../catalog/change-notices.ts";
 import { openTarget } from "../../catalog/notification-destinations.ts";
 import { describeError } from "../../domain/errors.ts";
 import { backoffDelayMs } from "../../platform/backoff.ts";
@@ -13,6 +14,8 @@ import { sendNotification } from "./send.ts";
 import { pause } from "../../platform/pause.ts";
 
 const lookEveryMs = 1000;
+/** While changes are told: what is tried anew is due some time after the last attempt, without a change. */
+const lookAnywayMs = 5000;
 const backoff = { firstMs: 10_000, maxMs: 3_600_000 };
 /** After this it is given up. */
 const longestMs = 24 * 3_600_000;
@@ -20,11 +23,20 @@ const longestMs = 24 * 3_600_000;
 /** Sends what is due, beside whatever other servers send. */
 export class NotificationSender {
   readonly #context: ControlPlaneContext;
+  readonly #notices: ChangeNotices;
   readonly #stop = new AbortController();
   #loop: Promise<void> = Promise.resolve();
+  #isChanged = false;
+  #wake: () => void = () => undefined;
 
-  constructor(context: ControlPlaneContext) {
+  constructor(context: ControlPlaneContext, notices: ChangeNotices) {
     this.#context = context;
+    this.#notices = notices;
+    notices.listen((table) => {
+      if (table !== undefined && !table.startsWith("notification_")) return;
+      this.#isChanged = true;
+      this.#wake();
+    });
   }
 
   /** Goes on in the background until it is stopped. */
@@ -39,9 +51,10 @@ export class NotificationSender {
 
   async #run(): Promise<void> {
     const { signal } = this.#stop;
-    const { clock, logger } = this.#context;
+    const { logger } = this.#context;
     let told = "";
     while (!signal.aborted) {
+      this.#isChanged = false;
       try {
         while (!signal.aborted && (await this.sendOnce()) > 0);
         told = "";
@@ -51,8 +64,17 @@ export class NotificationSender {
         if (reason !== told) logger.warn({ reason }, "notifications cannot be sent now");
         told = reason;
       }
-      await pause(lookEveryMs, signal, clock);
+      await this.#untilDue();
     }
+  }
+
+  /** Waits for something to send, a while at most. What has come while it sent is looked at without delay. */
+  async #untilDue(): Promise<void> {
+    if (this.#isChanged) return;
+    const woken = new AbortController();
+    this.#wake = () => woken.abort();
+    const waitMs = this.#notices.areHeard ? lookAnywayMs : lookEveryMs;
+    await pause(waitMs, AbortSignal.any([this.#stop.signal, woken.signal]), this.#context.clock);
   }
 
   /** @returns how many were tried */

@@ -1,11 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { FakeClock } from "../../../test/support/fake-clock.ts";
-import { type BackupHistory, isBackupDue, lastDueAt, scheduleOf } from "./backup-schedule.ts";
+import { type BackupHistory, type BackupSchedule, lastDueAt, nextBackupAt, scheduleOf } from "./backup-schedule.ts";
 
 const configuration = { backups: { intervalHours: 24, retentionDays: 2, leftoverHours: 1, compressionLevel: 3 } };
 const at = (time: string) => new Date(`2026-03-05T${time}Z`);
 const begun = (time: string): BackupHistory => ({ newestStartedAt: at(time), lastJob: undefined });
+const isBackupDue = (schedule: BackupSchedule, history: BackupHistory, now: Date) =>
+  nextBackupAt(schedule, history, now) <= now;
 const daily = scheduleOf({ id: "a", user_config: { backup_hour: 3, backup_minute: 30 } }, configuration);
 
 test("P1: backup_hour and backup_minute say when the daily base backup is due", () => {
@@ -14,6 +16,12 @@ test("P1: backup_hour and backup_minute say when the daily base backup is due", 
   assert.deepEqual(lastDueAt(daily, at("03:29:59")), new Date("2026-03-04T03:30:00Z"));
   assert.equal(isBackupDue(daily, begun("03:30:01"), at("23:00:00")), false);
   assert.equal(isBackupDue(daily, begun("03:00:00"), at("03:30:00")), true);
+});
+
+test("P1: what is not due yet is due at a moment that is known", () => {
+  assert.deepEqual(nextBackupAt(daily, begun("03:30:01"), at("23:00:00")), new Date("2026-03-06T03:30:00Z"));
+  const failed = { newestStartedAt: at("03:30:00"), lastJob: { state: "failed", finishedAt: at("03:40:00") } } as const;
+  assert.deepEqual(nextBackupAt(daily, failed, at("03:41:00")), at("03:55:00"));
 });
 
 test("P1: as time goes on, one base backup a day is due, at its time", async () => {

@@ -48,10 +48,14 @@ export function lastDueAt({ hour, minute, intervalHours }: BackupSchedule, now: 
   return new Date(anchor + Math.floor((now.getTime() - anchor) / intervalMs) * intervalMs);
 }
 
-/** Whether a base backup is due now: none was begun since the last due moment, or that one failed a while ago. */
-export function isBackupDue(schedule: BackupSchedule, history: BackupHistory, now: Date): boolean {
+/**
+ * When a base backup is due, now or later, if nothing changes: at the first due moment after the newest was begun, or a
+ * while after that one failed.
+ */
+export function nextBackupAt(schedule: BackupSchedule, history: BackupHistory, now: Date): Date {
   const { newestStartedAt, lastJob } = history;
-  if (newestStartedAt === undefined) return true;
-  if (lastJob?.state === "failed") return now.getTime() - lastJob.finishedAt.getTime() >= pauseAfterFailureMs;
-  return newestStartedAt < lastDueAt(schedule, now);
+  if (newestStartedAt === undefined) return now;
+  if (lastJob?.state === "failed") return new Date(lastJob.finishedAt.getTime() + pauseAfterFailureMs);
+  const lastAt = lastDueAt(schedule, now);
+  return newestStartedAt < lastAt ? lastAt : new Date(lastAt.getTime() + schedule.intervalHours * hourMs);
 }

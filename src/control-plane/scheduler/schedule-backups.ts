@@ -2,7 +2,7 @@ import { sql } from "kysely";
 import { requestBaseBackup } from "../../catalog/backups.ts";
 import type { JobState } from "../../catalog/schema.ts";
 import type { ControlPlaneContext } from "../context.ts";
-import { isBackupDue, scheduleOf } from "./backup-schedule.ts";
+import { nextBackupAt, scheduleOf } from "./backup-schedule.ts";
 
 interface Candidate {
   readonly id: string;
@@ -15,9 +15,13 @@ interface Candidate {
   readonly last_job_finished_at: Date | null;
 }
 
-/** Asks for the base backups that are due (P1): of services that run, and have none under way. */
-export async function scheduleBackups(context: ControlPlaneContext): Promise<void> {
+/**
+ * Asks for the base backups that are due (P1): of services that run, and have none under way.
+ * @returns when the next one is due, if nothing changes
+ */
+export async function scheduleBackups(context: ControlPlaneContext): Promise<Date | undefined> {
   const { catalog, jobs, configuration, clock } = context;
+  let next: Date | undefined;
   for (const service of await candidates(context)) {
     const { newest_started_at, last_job_state, last_job_finished_at } = service;
     const history = {
@@ -27,9 +31,12 @@ export async function scheduleBackups(context: ControlPlaneContext): Promise<voi
           ? { state: last_job_state, finishedAt: last_job_finished_at }
           : undefined,
     };
-    if (!isBackupDue(scheduleOf(service, configuration), history, clock.now())) continue;
-    await catalog.db.transaction().execute((trx) => requestBaseBackup(trx, jobs, service, "schedule"));
+    const [now, dueAt] = [clock.now(), nextBackupAt(scheduleOf(service, configuration), history, clock.now())];
+    if (dueAt <= now)
+      await catalog.db.transaction().execute((trx) => requestBaseBackup(trx, jobs, service, "schedule"));
+    else if (next === undefined || dueAt < next) next = dueAt;
   }
+  return next;
 }
 
 async function candidates({ catalog }: ControlPlaneContext): Promise<readonly Candidate[]> {

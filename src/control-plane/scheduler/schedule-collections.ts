@@ -27,22 +27,25 @@ export class CollectionSchedule {
   }
 
   /** Moves the clock that retention goes by, and tells once when the catalog's has jumped ahead of it. */
-  async moveClock(): Promise<void> {
+  async #moveClock(): Promise<Date> {
     const nowMs = performance.now();
     const { at, isHeldBack } = await moveRetentionClock(this.#context.catalog.db, nowMs - this.#movedAtMs);
     this.#movedAtMs = nowMs;
-    if (isHeldBack === this.#wasHeldBack) return;
+    if (isHeldBack === this.#wasHeldBack) return at;
     this.#wasHeldBack = isHeldBack;
     const { logger } = this.#context;
     if (!isHeldBack) logger.info({ at }, "backups expire by the clock again");
     else logger.warn({ at }, "the clock is far ahead of the last time; backups expire as if it went on from there");
+    return at;
   }
 
-  /** What a backup or copy that has just ended has made superfluous, and locations whose grace time is over. */
-  async collectAfterChanges(): Promise<void> {
+  /**
+   * What a backup or copy that has just ended has made superfluous, and locations whose grace time is over.
+   * @returns when a grace time is over next
+   */
+  async collectAfterChanges(): Promise<Date | undefined> {
     const { db } = this.#context.catalog;
-    const now = await retentionNow(db);
-    if (!now) return;
+    const now = await this.#moveClock();
     await endDeletedServices(this.#context, now);
     await forgetDeletedServices(db); // whose servers went after their backups
     const { rows } = await sql<Place>`
@@ -56,6 +59,19 @@ export class CollectionSchedule {
           and (location.collected_at is null or location.collected_at < location.delete_after
             or location.collected_at < clock_timestamp() - interval '1 hour')))`.execute(db);
     for (const place of rows) await this.#request(place);
+    return await this.#nextGraceEnd();
+  }
+
+  async #nextGraceEnd(): Promise<Date | undefined> {
+    const { catalog, configuration } = this.#context;
+    const { rows } = await sql<{ next: Date | null }>`select least(
+      (select min(delete_after) from location where ${hasNoCollection} and state = 'deleting'
+        and (collected_at is null or collected_at < delete_after)),
+      (select min(deleted_at) + make_interval(secs => ${configuration.limits.deleteGraceHours * 3600}) from service
+        where exists (select from location where service_id = service.id and state = 'active'))) as next`.execute(
+      catalog.db,
+    );
+    return rows[0]?.next ?? undefined;
   }
 
   /** What has expired by the passing of time, or was left by work that did not end well; once a day in any case. */

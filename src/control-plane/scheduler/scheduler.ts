@@ -1,5 +1,6 @@
 import { sql } from "kysely";
 import { expireAudit } from "../../catalog/audit.ts";
+import type { ChangeNotices } from "../../catalog/change-notices.ts";
 import { removeOldDeliveries } from "../../catalog/notification-deliveries.ts";
 import { describeError } from "../../domain/errors.ts";
 import type { ControlPlaneContext } from "../context.ts";
@@ -11,6 +12,7 @@ import { scheduleBackups } from "./schedule-backups.ts";
 import { CollectionSchedule } from "./schedule-collections.ts";
 import { scheduleCopies } from "./schedule-copies.ts";
 import { scheduleLostRanges } from "./schedule-lost-ranges.ts";
+import { ScheduledTask, type Task } from "./scheduled-task.ts";
 import { scheduleVerifications } from "./schedule-verifications.ts";
 import { settleEndedJobs } from "./settle-ended-jobs.ts";
 import { sampleStores, thinStoreSamples } from "./store-samples.ts";
@@ -29,6 +31,10 @@ const backUpEveryMs = 2000;
 const troublesEveryMs = 15_000;
 const lostRangesEveryMs = 5000;
 
+/** What waits for changes in the catalog looks so often in any case: one may not have been heard of. */
+const lookAnywayMs = 60_000;
+const lookAtCloudsMs = 5000;
+
 /** Expired tokens are kept for a while, so that who still uses one is told that it has expired. */
 const expiredTokenDays = 7;
 const deliveryLogDays = 30;
@@ -37,36 +43,47 @@ const dayMs = 86_400_000;
 /** Of all servers one schedules at a time; the number is btar's own, for `pg_try_advisory_xact_lock`. */
 const schedulerLock = 4_201_971;
 
-interface Task {
-  readonly name: string;
-  readonly everyMs: number;
-  readonly run: () => Promise<void>;
-}
-
 /** Does what is due: asks for backups and copies, watches clouds and lag, and tidies up. */
 export class Scheduler {
   readonly #context: ControlPlaneContext;
-  readonly #tasks: readonly Task[];
-  readonly #lastRunAtMs = new Map<Task, number>();
+  readonly #tasks: readonly ScheduledTask[];
+  readonly #notices: ChangeNotices | undefined;
   readonly #stop = new AbortController();
   readonly #startedAtMs: number;
   #loop: Promise<void> = Promise.resolve();
 
-  constructor(context: ControlPlaneContext) {
+  /** @param notices with them, it looks when something has changed; without, each second */
+  constructor(context: ControlPlaneContext, notices?: ChangeNotices) {
     this.#context = context;
+    this.#notices = notices;
     this.#startedAtMs = context.clock.now().getTime();
-    const collections = new CollectionSchedule(context);
-    this.#tasks = [
-      { name: "settle ended jobs", everyMs: 0, run: () => settleEndedJobs(context) },
-      { name: "schedule backups", everyMs: backUpEveryMs, run: () => scheduleBackups(context) },
-      { name: "schedule copies", everyMs: 0, run: () => scheduleCopies(context) },
-      { name: "retire locations", everyMs: 0, run: () => retireReplacedLocations(context) },
-      { name: "move the clock of retention", everyMs: 0, run: () => collections.moveClock() },
-      { name: "collect after changes", everyMs: 0, run: () => collections.collectAfterChanges() },
+    this.#tasks = this.#tasksOf(new CollectionSchedule(context)).map((task) => new ScheduledTask(task));
+    notices?.listen((table) => {
+      for (const task of this.#tasks) task.noteChange(table);
+    });
+  }
+
+  #tasksOf(collections: CollectionSchedule): readonly Task[] {
+    const context = this.#context;
+    const afterJobs = { tables: ["job", "service", "base_backup"], anywayMs: lookAnywayMs } as const;
+    const afterCopies = {
+      tables: [...afterJobs.tables, "location", "backup_location"],
+      anywayMs: lookAnywayMs,
+    } as const;
+    const ofClouds = { tables: ["agent", "cloud_state"], anywayMs: lookAtCloudsMs } as const;
+    return [
+      { name: "settle ended jobs", everyMs: 0, after: afterJobs, run: () => settleEndedJobs(context) },
+      { name: "schedule backups", everyMs: backUpEveryMs, after: afterJobs, run: () => scheduleBackups(context) },
+      { name: "schedule copies", everyMs: 0, after: afterCopies, run: () => scheduleCopies(context) },
+      { name: "retire locations", everyMs: 0, after: afterCopies, run: () => retireReplacedLocations(context) },
+      { name: "collect after changes", everyMs: 0, after: afterCopies, run: () => collections.collectAfterChanges() },
       { name: "collect what has expired", everyMs: collectEveryMs, run: () => collections.collectExpired() },
       { name: "schedule verifications", everyMs: verifyEveryMs, run: () => scheduleVerifications(context) },
       { name: "look at what lost clouds hold", everyMs: lostRangesEveryMs, run: () => scheduleLostRanges(context) },
-      { name: "watch clouds", everyMs: 0, run: () => watchClouds(context, { isStarting: this.#isStarting() }) },
+      {
+        ...{ name: "watch clouds", everyMs: 0, after: ofClouds },
+        run: () => watchClouds(context, { isStarting: this.#isStarting() }),
+      },
       { name: "tell troubles", everyMs: troublesEveryMs, run: () => tellTroubles(context) },
       { name: "watch the certificate", everyMs: cleanEveryMs, run: () => watchCertificate(context) },
       { name: "sample lag", everyMs: sampleEveryMs, run: () => sampleLag(context) },
@@ -92,6 +109,7 @@ export class Scheduler {
 
   /** Does what is due now, unless another server does so at this moment. A task that fails does not keep the others. */
   async runOnce(): Promise<void> {
+    if (!this.#tasks.some((task) => this.#isDue(task))) return;
     // The lock ends with the transaction, so that a server that dies does not keep it.
     await this.#context.catalog.db.transaction().execute(async (trx) => {
       const lock = await sql<{ held: boolean }>`select pg_try_advisory_xact_lock(${schedulerLock}) as held`.execute(
@@ -99,13 +117,15 @@ export class Scheduler {
       );
       if (!lock.rows[0]?.held) return;
       for (const task of this.#tasks) {
-        const now = this.#context.clock.now().getTime();
-        const lastRunAtMs = this.#lastRunAtMs.get(task);
-        if (this.#stop.signal.aborted || (lastRunAtMs !== undefined && now - lastRunAtMs < task.everyMs)) continue;
-        this.#lastRunAtMs.set(task, now);
-        await task.run().catch((error: unknown) => this.#report(task.name, error));
+        if (this.#stop.signal.aborted || !this.#isDue(task)) continue;
+        await task.run(this.#context.clock).catch((error: unknown) => this.#report(task.name, error));
       }
     });
+  }
+
+  #isDue(task: ScheduledTask): boolean {
+    const areChangesTold = this.#notices?.areHeard ?? false;
+    return task.isDue({ nowMs: this.#context.clock.now().getTime(), areChangesTold });
   }
 
   async #run(): Promise<void> {

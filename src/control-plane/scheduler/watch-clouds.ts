@@ -2,7 +2,7 @@ import type { CatalogDatabase } from "../../catalog/catalog.ts";
 import { recordEvent } from "../../catalog/events.ts";
 import type { ControlPlaneContext } from "../context.ts";
 import { affectedText } from "../status/affected-services.ts";
-import { cloudStates, downKey, namesOfDown } from "../status/cloud-states.ts";
+import { agentSilenceMs, cloudStates, downKey, namesOfDown } from "../status/cloud-states.ts";
 
 interface CloudState {
   readonly cloud_name: string;
@@ -18,11 +18,12 @@ export function changedClouds<T extends CloudState>(states: readonly T[], toldDo
 /**
  * R1: tells once when a cloud goes down, and once when it is back, however often btar restarts meanwhile.
  * @param options.isStarting agents may not have had the time to come up yet: nothing is told to be down
+ * @returns when the next cloud is down, if its agents are not heard of meanwhile
  */
 export async function watchClouds(
   context: ControlPlaneContext,
   options: { readonly isStarting: boolean },
-): Promise<void> {
+): Promise<Date | undefined> {
   const { db } = context.catalog;
   const told = await db.selectFrom("setting").select("key").where("key", "like", `${downKey}%`).execute();
   const toldDown = new Set(told.map(({ key }) => key.slice(downKey.length)));
@@ -32,6 +33,15 @@ export async function watchClouds(
     const messages = await messagesOf(context, state, namesOfDown(states));
     await db.transaction().execute((trx) => tell(trx, context, state, messages));
   }
+  return nextSilence(states);
+}
+
+/** When the first of the clouds that are up has not been heard of for too long. */
+function nextSilence(states: Awaited<ReturnType<typeof cloudStates>>): Date | undefined {
+  const heardAt = states
+    .filter(({ is_up }) => is_up)
+    .map(({ agents }) => Math.max(...agents.map(({ seen_at }) => Date.parse(seen_at))));
+  return heardAt.length === 0 ? undefined : new Date(Math.min(...heardAt) + agentSilenceMs);
 }
 
 /** What is told of a cloud, by project: when it is down, what that means for the services there. */
