@@ -1,6 +1,7 @@
 /**
  * `npm run console:shots`: pictures of every page of the console, light and dark, small and large, into the folder
  * `console-shots`, of an installation with services in every state. For whoever changed something: look at them.
+ * `npm run console:shots -- overview fork` makes those of some pages.
  */
 import { mkdirSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -12,6 +13,7 @@ import { ConsoleScene } from "../test/support/console-scene.ts";
 const directory = join(dirname(import.meta.dirname), "console-shots");
 mkdirSync(directory, { recursive: true });
 
+const wanted = process.argv.slice(2);
 const sizes = { small: { width: 360, height: 740 }, large: { width: 1440, height: 900 } } as const;
 
 const scene = await ConsoleScene.make();
@@ -32,6 +34,7 @@ async function shootAll(prefix: string, paths: Readonly<Record<string, string>>)
     for (const colorScheme of ["light", "dark"] as const) {
       const pages = await ConsolePages.open(browser, { url: scene.api.url, viewport, colorScheme });
       for (const [name, path] of Object.entries(paths)) {
+        if (wanted.length > 0 && !wanted.includes(name)) continue;
         await pages.goTo(path);
         await setTimeout(600); // for small charts, which come after what they stand in
         await pages.page.screenshot({

@@ -1,5 +1,5 @@
 import Type from "typebox";
-import { moment, nullable, nullableMoment, nullableText } from "./schema-parts.ts";
+import { bytes, moment, nullable, nullableMoment, nullableText } from "./schema-parts.ts";
 
 const location = Type.Object({
   cloud: Type.String({ description: "Name of the cloud" }),
@@ -120,6 +120,21 @@ export const statusAnswer = Type.Object({
         }),
       ),
     }),
+  ),
+  links: Type.Array(
+    Type.Object({
+      from_cloud: Type.String({ description: "Cloud of primary backups" }),
+      to_cloud: Type.String({ description: "Cloud of their copies" }),
+      copies: Type.Integer({ description: "Services that are copied there from it" }),
+      bandwidth_limit: nullable(Type.Integer({ description: "Bytes a second at most; null: no limit" })),
+      bytes_per_second: Type.Number({
+        description:
+          "What arrives now: log as in the last minutes, and base backups that are being copied, as fast as each was so far",
+      }),
+      bytes_last_hour: bytes("What arrived in the last hour, of base backups all that was sent when their copy ended"),
+      bytes_last_day: bytes("The same of the last 24 hours"),
+    }),
+    { description: "What crosses between clouds, of all services of the project together" },
   ),
   services: Type.Array(protectionAnswer),
 });

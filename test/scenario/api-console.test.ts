@@ -129,8 +129,8 @@ test("what a page loads is kept by the browser for ever, and sent compressed to 
   assert.equal((await get("/assets/../index.html/../../etc/passwd")).status, 401);
 });
 
-async function createShop(name: string): Promise<void> {
-  await api.avn("POST", "/project/demo/service", {
+async function createShop(name: string, project = "demo"): Promise<void> {
+  await api.avn("POST", `/project/${project}/service`, {
     service_name: name,
     service_type: "pg",
     plan: "startup-4",
@@ -220,6 +220,43 @@ test("P5: the reach of a location leaves its gaps out, and a fork is told before
   const outside = await plan({ location: "aws-eu-west-1", target_time: "2026-03-01T12:00:00Z" });
   assert.equal(outside.status, 400);
   assert.match(outside.text, /choose a time from/);
+});
+
+test("what crosses between clouds is told: now, in the last hour, and in a day", async () => {
+  const links = async () => {
+    const { body } = await api.avn<{ links: { to_cloud: string; bytes_per_second: number }[] }>(
+      "GET",
+      "/project/traffic/btar/status",
+    );
+    return body.links;
+  };
+  await api.avn("POST", "/project", { project: "traffic", cloud: "aws-eu-west-1" });
+  assert.deepEqual(await links(), []);
+  await createShop("crossing", "traffic");
+  const service_id = await agent.serviceId("crossing");
+  const [cloud, minute] = ["aws-eu-central-1", 60_000];
+  const sample = (minutesAgo: number, log_bytes: number, backup_bytes: number) => ({
+    ...{ service_id, cloud, log_bytes, backup_bytes, held_bytes: 0, lacking_bytes: null },
+    at: new Date(Date.now() - minutesAgo * minute),
+  });
+  const { db } = api.catalog;
+  await db
+    .insertInto("store_sample")
+    .values([sample(1500, 1000, 0), sample(70, 50_000, 5000), sample(10, 60_000, 5000)])
+    .execute();
+  await db
+    .updateTable("location")
+    .set({ log_bytes_total: 120_000, backup_bytes_total: 5000 })
+    .where("service_id", "=", service_id)
+    .where("cloud", "=", cloud)
+    .execute();
+  const [{ bytes_per_second: rate, ...link } = { bytes_per_second: 0 }, ...others] = await links();
+  assert.ok(rate > 90 && rate <= 100, `${rate}: 60 000 bytes in ten minutes`);
+  assert.deepEqual(link, {
+    ...{ from_cloud: "aws-eu-west-1", to_cloud: cloud, copies: 1, bandwidth_limit: null },
+    ...{ bytes_last_hour: 70_000, bytes_last_day: 124_000 },
+  });
+  assert.deepEqual(others, []);
 });
 
 test("L1: the last hour of many services is told at once", async () => {

@@ -273,6 +273,31 @@ export class ConsoleScene {
       };
     });
     await this.api.catalog.db.insertInto("lag_sample").values(samples).execute();
+    await this.#traffic(service_id, cloud);
+  }
+
+  /** Log as it arrives at a copy all the time; base backups within the day. */
+  async #traffic(service_id: string, cloud: string): Promise<void> {
+    const { db } = this.api.catalog;
+    const sample = (minutesAgo: number, log_bytes: number, backup_bytes: number) => ({
+      ...{ service_id, cloud, log_bytes, backup_bytes, held_bytes: log_bytes + backup_bytes, lacking_bytes: 0 },
+      at: new Date(this.#now - minutesAgo * minute),
+    });
+    const [before, log_bytes_total, backup_bytes_total] = [48_000_000_000, 61_500_000_000, 3_900_000_000];
+    await db
+      .insertInto("store_sample")
+      .values([
+        sample(1500, before, 0),
+        sample(61, 60_800_000_000, 3_900_000_000),
+        sample(2, 61_460_000_000, 3_900_000_000),
+      ])
+      .execute();
+    await db
+      .updateTable("location")
+      .set({ log_bytes_total, backup_bytes_total })
+      .where("service_id", "=", service_id)
+      .where("cloud", "=", cloud)
+      .execute();
   }
 
   async #metrics(name: string): Promise<void> {

@@ -107,6 +107,17 @@ export const statusExample: Static<typeof statusAnswer> = {
       ],
     },
   ],
+  links: [
+    {
+      from_cloud: primaryCloud,
+      to_cloud: secondaryCloud,
+      copies: 1,
+      bandwidth_limit: null,
+      bytes_per_second: 48_210.5,
+      bytes_last_hour: 173_015_040,
+      bytes_last_day: 4_294_967_296,
+    },
+  ],
   services: [protectionExample],
 };
 

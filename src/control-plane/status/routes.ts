@@ -7,6 +7,7 @@ import { findProject } from "../projects/find-project.ts";
 import { findService } from "../services/find-service.ts";
 import { affectedBy } from "./affected-services.ts";
 import { cloudStates, namesOfDown } from "./cloud-states.ts";
+import { linkTraffic } from "./link-traffic.ts";
 import { protectionFields, protectionsFields } from "./protection.ts";
 import { recentLag } from "./recent-lag.ts";
 
@@ -26,6 +27,7 @@ export function statusRoutes(app: ApiServer, context: ControlPlaneContext): void
         .orderBy("name")
         .execute();
       const [states, services] = [await cloudStates(context), await protectionsFields(context, rows)];
+      const links = await linkTraffic(context, name);
       const downClouds = namesOfDown(states);
       const clouds = states.map((state) => ({
         ...state,
@@ -34,6 +36,7 @@ export function statusRoutes(app: ApiServer, context: ControlPlaneContext): void
       return {
         lag_objective_seconds: context.configuration.limits.lagObjectiveSeconds,
         clouds,
+        links: [...links],
         services: [...services],
       };
     },

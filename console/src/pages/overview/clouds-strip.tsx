@@ -40,33 +40,46 @@ export function CloudsStrip({ project, status }: { readonly project: string; rea
           );
         })}
       </div>
-      <Links status={status} />
+      {status.links.length > 0 && <Links status={status} />}
     </section>
   );
 }
 
+/** What is copied from where to where: how much crosses, and how far behind it is. */
 function Links({ status }: { readonly status: Status }) {
-  const links = new Map<string, { count: number; lag: number; limit: number | null }>();
-  for (const service of status.services) {
-    for (const copy of copiesOf(service)) {
-      const key = `${service.cloud_name} ${copy.cloud}`;
-      const link = links.get(key) ?? { count: 0, lag: 0, limit: copy.bandwidth_limit };
-      links.set(key, { ...link, count: link.count + 1, lag: Math.max(link.lag, copy.replication_lag_seconds ?? 0) });
-    }
-  }
-  if (links.size === 0) return null;
   return (
-    <div className={classes["links"]}>
-      {[...links].map(([key, { count, lag, limit }]) => {
-        const [from, to] = key.split(" ");
+    <ul className={classes["links"]} aria-label="Traffic between regions">
+      {status.links.map((link) => {
+        const { from_cloud, to_cloud, copies, bandwidth_limit: limit } = link;
+        const lag = lagBetween(status, link);
         return (
-          <span key={key} style={{ display: "inline-flex", alignItems: "center", gap: 6 }}>
-            {from} <IconArrowRight size={14} aria-label="to" /> {to}: {countText(count, "copy", "copies")}, at most{" "}
-            {durationText(lag)} behind
-            {limit !== null && `, limited to ${bytesText(limit)}/s`}
-          </span>
+          <li key={`${from_cloud} ${to_cloud}`} className={classes["link"]}>
+            <span className={classes["pair"]}>
+              {from_cloud} <IconArrowRight size={14} aria-label="to" /> {to_cloud}
+            </span>
+            <span>
+              {countText(copies, "copy", "copies")}
+              {lag !== undefined && `, at most ${durationText(lag)} behind`}
+            </span>
+            <span>
+              <strong className="number">{bytesText(link.bytes_per_second)}/s</strong> now
+              {limit !== null && `, at most ${bytesText(limit)}/s`}
+            </span>
+            <span>
+              {bytesText(link.bytes_last_hour)} in the last hour, {bytesText(link.bytes_last_day)} in a day
+            </span>
+          </li>
         );
       })}
-    </div>
+    </ul>
   );
+}
+
+/** Of the copy that is furthest behind; undefined: none has anything yet. */
+function lagBetween({ services }: Status, { from_cloud, to_cloud }: Status["links"][number]): number | undefined {
+  const lags = services
+    .filter(({ locations }) => locations.some(({ cloud, role }) => role === "primary" && cloud === from_cloud))
+    .flatMap((service) => copiesOf(service))
+    .flatMap(({ cloud, replication_lag_seconds: lag }) => (cloud === to_cloud && lag !== null ? [lag] : []));
+  return lags.length === 0 ? undefined : Math.max(...lags);
 }
