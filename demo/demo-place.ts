@@ -20,6 +20,7 @@ export class DemoPlace {
       port,
       token: `demo${randomBytes(24).toString("hex")}`,
       firstServicePort: 21000 + 100 * Math.floor(Math.random() * 80),
+      isDetached: true,
     });
     this.#server = await this.#starting;
     return this.#server;

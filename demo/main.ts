@@ -15,15 +15,6 @@ import { Telling } from "./telling.ts";
 
 const databases: readonly ShopDatabase[] = [postgresShop, mysqlShop];
 
-const { values: options } = parseArgs({
-  options: {
-    engine: { type: "string" },
-    json: { type: "boolean", default: false },
-    keep: { type: "boolean", default: false },
-    help: { type: "boolean", default: false, short: "h" },
-  },
-});
-
 const usage = `npm run demo -- [--engine pg|mysql] [--json] [--keep]
 
 A PostgreSQL service and then a MySQL one survive the loss of their region, in under 3 minutes. MySQL's programs come
@@ -34,27 +25,49 @@ from Debian's packages, into .cache/servers, the first time.
   --keep          leave everything running, to look at
 `;
 
-const chosen = databases.filter(({ engine }) => options.engine === undefined || engine === options.engine);
-if (options.help) {
-  process.stdout.write(usage);
-} else if (chosen.length === 0) {
-  process.stderr.write(`--engine ${options.engine}: choose pg or mysql\n\n${usage}`);
-  process.exitCode = 2;
-} else {
-  process.exitCode = (await demonstrate(chosen)) ? 0 : 1;
+const options = readOptions();
+if (options !== undefined) process.exitCode = (await demonstrate(options)) ? 0 : 1;
+
+interface DemoOptions {
+  readonly told: readonly ShopDatabase[];
+  readonly isJson: boolean;
+  readonly isKept: boolean;
+}
+
+/** Undefined when there is nothing to do but what was said already. */
+function readOptions(): DemoOptions | undefined {
+  try {
+    const { engine, json, keep, help } = parseArgs({
+      options: {
+        engine: { type: "string" },
+        json: { type: "boolean", default: false },
+        keep: { type: "boolean", default: false },
+        help: { type: "boolean", default: false, short: "h" },
+      },
+    }).values;
+    const told = databases.filter((database) => engine === undefined || database.engine === engine);
+    if (told.length === 0) throw new Error(`--engine ${engine}: choose pg or mysql`);
+    if (!help) return { told, isJson: json, isKept: keep };
+    process.stdout.write(usage);
+  } catch (error) {
+    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n\n${usage}`);
+    process.exitCode = 2;
+  }
+  return undefined;
 }
 
 /** @returns whether all checks hold */
-async function demonstrate(told: readonly ShopDatabase[]): Promise<boolean> {
-  const telling = new Telling(options.json ? process.stderr : process.stdout);
+async function demonstrate({ told, isJson, isKept }: DemoOptions): Promise<boolean> {
+  const telling = new Telling(isJson ? process.stderr : process.stdout);
   const stop = new AbortController();
   const place = new DemoPlace(await mkdtemp(join(tmpdir(), "btar-demo-")));
   const stopOnSignal = () => {
-    telling.say("\nstopping");
+    if (stop.signal.aborted) return; // whoever is impatient would leave servers behind
+    telling.say("\nstopping, and removing everything: a few seconds");
     stop.abort();
     void place.cleanUp().then(() => process.exit(130));
   };
-  for (const name of ["SIGINT", "SIGTERM"] as const) process.once(name, stopOnSignal);
+  for (const name of ["SIGINT", "SIGTERM"] as const) process.on(name, stopOnSignal);
   const results: StoryResult[] = [];
   let failure: unknown;
   try {
@@ -63,17 +76,16 @@ async function demonstrate(told: readonly ShopDatabase[]): Promise<boolean> {
     const server = await telling.step(starting, () => place.startBtar());
     stop.signal.throwIfAborted();
     for (const database of told) results.push(await tell(database, { server, telling, isFirst: database === told[0] }));
-    say(telling, results);
+    say(telling, results, isKept);
   } catch (error) {
     if (stop.signal.aborted) return await new Promise<never>(() => undefined); // the process ends when all is removed
     failure = error;
     telling.say(`the demonstration failed: ${error instanceof Error ? error.message : String(error)}`);
   }
   for (const name of ["SIGINT", "SIGTERM"] as const) process.removeListener(name, stopOnSignal);
-  if (options.keep) telling.say(place.leave());
+  if (isKept) telling.say(place.leave());
   else await place.cleanUp();
-  if (options.json)
-    process.stdout.write(`${JSON.stringify(jsonResult(results, { engine: told[0]?.engine, failure }))}\n`);
+  if (isJson) process.stdout.write(`${JSON.stringify(jsonResult(results, { engine: told[0]?.engine, failure }))}\n`);
   return failure === undefined && results.every(({ ok }) => ok);
 }
 
@@ -88,12 +100,15 @@ async function tell(
   return await story.tell();
 }
 
-function say(telling: Telling, results: readonly StoryResult[]): void {
+/** How to reach the forks only where they are kept: they are gone otherwise. */
+function say(telling: Telling, results: readonly StoryResult[], isKept: boolean): void {
   telling.say(`\n${summaryTable(results)}\n`);
-  for (const { engine, forks } of results) {
+  for (const { engine, forks } of isKept ? results : []) {
     const database = databases.find((candidate) => candidate.engine === engine);
-    for (const { uri } of forks) telling.say(`  ${database?.clientCommand(uri)}`);
+    for (const { name, uri } of forks) telling.say(`${name}:\n  ${database?.clientCommand(uri)}`);
   }
   const ok = results.every((result) => result.ok);
-  telling.say(`\n${ok ? "All checks hold" : "A CHECK FAILED"}, after ${telling.elapsedSeconds.toFixed(0)} s.`);
+  telling.say(
+    `${isKept ? "\n" : ""}${ok ? "All checks hold" : "A CHECK FAILED"}, after ${telling.elapsedSeconds.toFixed(0)} s.`,
+  );
 }

@@ -12,12 +12,12 @@ export class Telling {
   async step<T>(title: string, work: (show: (text: string) => void) => Promise<T>): Promise<T> {
     const startedAt = Date.now();
     let detail = "";
-    const line = (mark: string) => {
-      const seconds = `${((Date.now() - startedAt) / 1000).toFixed(1)} s`;
-      return `${mark} ${title}${detail ? `: ${detail}` : ""} ${styleText("dim", `(${seconds})`, { stream: this.#out })}`;
-    };
+    const words = () => `${title}${detail ? `: ${detail}` : ""}`;
+    const seconds = () => `(${((Date.now() - startedAt) / 1000).toFixed(1)} s)`;
+    const line = (mark: string) => `${mark} ${words()} ${styleText("dim", seconds(), { stream: this.#out })}`;
     const refresh = () => {
-      if (this.#out.isTTY) this.#out.write(`\r\x1b[2K${line("…").slice(0, (this.#out.columns ?? 80) + 8)}`);
+      // What is longer than a line could not be written over. A terminal that does not know its width says 0.
+      if (this.#out.isTTY) this.#out.write(`\r\x1b[2K${`… ${words()} ${seconds()}`.slice(0, this.#out.columns || 80)}`);
     };
     const timer = setInterval(refresh, 200);
     try {

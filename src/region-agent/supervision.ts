@@ -36,7 +36,8 @@ export class Supervision {
     this.#stop.abort();
     await this.#loop;
     if (!options.stopServers) return;
-    const services = await this.#services();
+    // Also those of services that are being made: work that was broken off may have left theirs running.
+    const services = await this.#hosted().execute();
     await Promise.all(
       services.map(({ id, engine }) =>
         this.#env.locks.run(id, () => this.#env.engines.of(engine).server.stop(serverDirectory(this.#env, id))),
@@ -58,12 +59,16 @@ export class Supervision {
     }
   }
 
-  async #services(): Promise<readonly SupervisedService[]> {
-    return await this.#env.catalog.db
+  #hosted() {
+    return this.#env.catalog.db
       .selectFrom("service")
       .select(["id", "engine"])
       .where("agent_id", "=", this.#env.agentId)
-      .where("kind", "=", "managed")
+      .where("kind", "=", "managed");
+  }
+
+  async #services(): Promise<readonly SupervisedService[]> {
+    return await this.#hosted()
       .where("is_powered", "=", true)
       .where("state", "in", ["RUNNING", "REBALANCING"])
       .where("deleted_at", "is", null)

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { createServer, type Server } from "node:net";
+import { connect, createServer, type Server } from "node:net";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import pg from "pg";
@@ -84,9 +85,14 @@ test("btar up starts on an empty folder whatever the system's Node, stops cleanl
   const list = await place.btar("service", "list");
   assert.equal(list.code, 0, list.stderr);
   assert.match(list.stdout, /no services yet/);
+  const silent = connect(place.port, "127.0.0.1").on("error", () => undefined);
+  await once(silent, "connect");
+  const askedAt = Date.now();
   again.stopReading();
   again.signal("SIGTERM");
   assert.equal(await again.ended(), 0, "a reader that is gone does not keep it from stopping in order");
+  const stopMs = Date.now() - askedAt;
+  assert.ok(stopMs < 30_000, `a connection on which nothing is asked held it up for ${stopMs} ms`);
   assert.deepEqual(place.serverPids(), []);
   assert.deepEqual(
     ["keys/master.key", "admin-token", "admin-password", "catalog.json", "log/server.log"].filter((file) =>
@@ -173,7 +179,7 @@ test("a first start that is killed again and again, each time a little later, is
   await stop(up);
 });
 
-test("Ctrl-C while it starts stops what was started", async (context) => {
+test("Ctrl-C stops what was started, while btar itself starts and while it makes a service", async (context) => {
   const place = await installation(context);
   const up = place.begin();
   await up.until("the catalog's server starts", () =>
@@ -182,6 +188,13 @@ test("Ctrl-C while it starts stops what was started", async (context) => {
   up.signal("SIGINT");
   assert.equal(await up.ended(), 130, up.output);
   assert.equal(existsSync(join(place.data, "catalog", "data", "postmaster.pid")), false, "the catalog is stopped");
+
+  const next = await place.up();
+  const create = await place.btar("service", "create", "shop", "--type", "pg", "--cloud", "local-north");
+  assert.equal(create.code, 0, create.stderr);
+  await next.until("its server is started", () => place.serverPids().length > 1);
+  await stop(next);
+  assert.deepEqual(place.serverPids(), []);
 });
 
 test("the catalog takes another port when somebody has taken its own", async (context) => {

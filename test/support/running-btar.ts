@@ -23,6 +23,8 @@ export class RunningBtar {
     readonly firstServicePort: number;
     /** Further lines of btar.yaml, instead of those that store the log each second. */
     readonly settings?: readonly string[];
+    /** A Ctrl-C in the terminal reaches whoever starts it alone. */
+    readonly isDetached?: boolean;
   }): Promise<RunningBtar> {
     const { directory, port, token, firstServicePort, settings = ["log: { max_age_seconds: 1 }"] } = options;
     await mkdir(directory, { recursive: true });
@@ -44,6 +46,7 @@ export class RunningBtar {
     const root = join(import.meta.dirname, "..", "..");
     const child = spawn(process.execPath, [join(root, "bin", "btar.js"), "up", "--config", configuration], {
       stdio: ["ignore", "pipe", "pipe"],
+      detached: options.isDetached ?? false,
       env: { ...process.env, BTAR_ADMIN_TOKEN: token },
     });
     const output: string[] = [];
@@ -89,15 +92,19 @@ export class RunningBtar {
   }
 
   async stop(): Promise<void> {
-    if (this.#process.exitCode !== null || this.#process.signalCode !== null) return;
+    if (this.#hasEnded) return;
     const ended = new Promise((resolve) => this.#process.once("exit", resolve));
     this.#process.kill("SIGINT");
     await ended;
   }
 
+  get #hasEnded(): boolean {
+    return this.#process.exitCode !== null || this.#process.signalCode !== null;
+  }
+
   async #waitUntilReady(output: readonly string[]): Promise<void> {
     for (const deadline = Date.now() + 60_000; Date.now() < deadline; ) {
-      if (this.#process.exitCode !== null) throw new Error(`btar up ended:\n${output.join("")}`);
+      if (this.#hasEnded) throw new Error(`btar up ended:\n${output.join("")}`);
       const ready = await fetch(`${this.url}/readyz`).catch(() => undefined);
       if (ready?.ok) return;
       await new Promise((resolve) => setTimeout(resolve, 100));

@@ -35,6 +35,7 @@ import { healthRoutes } from "../status/health-routes.ts";
 import { statusRoutes } from "../status/routes.ts";
 import { authenticate, tokenLoader } from "./authentication.ts";
 import { authorize } from "./authorization.ts";
+import { endConnectionsOf } from "./end-connections.ts";
 import { errorAnswer, retryAfterSeconds } from "./error-answer.ts";
 import { acceptRequestBodies, isStorable } from "./request-bodies.ts";
 import { RouteAccessTable } from "./route-access.ts";
@@ -100,6 +101,8 @@ export async function createApiServer(context: ControlPlaneContext, tls?: TlsSer
     },
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false, useDefaults: false, strict: false } },
   }).withTypeProvider<TypeBoxTypeProvider>();
+  const endConnections = endConnectionsOf(app.server);
+  app.addHook("preClose", async () => endConnections());
   acceptRequestBodies(app);
   app.decorateRequest("token", undefined);
   app.decorateRequest("role", undefined);
