@@ -8,6 +8,7 @@ import { serverOf } from "../domain/recovery-window.ts";
 import type { BaseBackupFacts, LogPieceRef, RecoveryPlan, RecoveryTarget } from "../engine/engine.ts";
 import type { LogRestorer, ServerDriver } from "../engine/server.ts";
 import { systemClock } from "../platform/clock.ts";
+import { releaseMemory } from "../platform/release-memory.ts";
 import { widestPieces } from "../repository/log-cover.ts";
 import type { LogPiece } from "../repository/log-piece.ts";
 import type { BackupManifest } from "../repository/manifest.ts";
@@ -17,6 +18,8 @@ import type { Repository } from "../repository/repository.ts";
 import type { AgentEnvironment } from "./environment.ts";
 
 const piecesReadAtOnce = 4;
+/** Stored bytes of log that are fetched ahead, beside one piece; what is read of them is several times as much. */
+const aheadBytes = 12 * 1024 * 1024;
 /** Waits before log is listed again, in case a store gives old listings for a while. */
 const planAgainMs = [0, 1000, 4000, 15_000] as const;
 
@@ -166,20 +169,26 @@ export async function restoreLog(request: {
     if (streams.has(stream)) await restorer.history(stream, text);
   }
   const ahead: { readonly piece: LogPieceRef; readonly parts: Promise<readonly LogPart[]> }[] = [];
+  const storedBytes = (piece: LogPieceRef) => source.pieceBytes.get(nameOf(piece)) ?? 0;
   let doneBytes = 0;
   const writeNext = async () => {
     const next = ahead.shift();
     if (!next) return;
-    for (const { start, bytes } of await next.parts) await restorer.write(next.piece.stream, start, bytes);
-    doneBytes += source.pieceBytes.get(nameOf(next.piece)) ?? 0;
+    for (const { start, bytes } of await next.parts) {
+      await restorer.write(next.piece.stream, start, bytes);
+      releaseMemory(bytes);
+    }
+    doneBytes += storedBytes(next.piece);
     onProgress?.(doneBytes);
   };
+  const isFarAhead = () =>
+    ahead.length >= piecesReadAtOnce || ahead.reduce((sum, { piece }) => sum + storedBytes(piece), 0) > aheadBytes;
   try {
     for (const piece of source.plan.pieces) {
       const parts = readLog(repository, piece, { signal });
       parts.catch(() => undefined); // thrown by writeNext in its turn
       ahead.push({ piece, parts });
-      if (ahead.length >= piecesReadAtOnce) await writeNext();
+      while (isFarAhead()) await writeNext();
     }
     while (ahead.length > 0) await writeNext();
   } finally {

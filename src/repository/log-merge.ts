@@ -1,4 +1,5 @@
 import { BtarError, isBtarError } from "../domain/errors.ts";
+import { releaseMemory } from "../platform/release-memory.ts";
 import { BoundedTasks } from "./bounded-tasks.ts";
 import {
   type CoveredPiece,
@@ -8,7 +9,7 @@ import {
   piecesToMerge,
   slotStart,
 } from "./log-merge-plan.ts";
-import { type LogPiece, newestCommitOf } from "./log-piece.ts";
+import { type LogPiece, maxMergedReach, newestCommitOf } from "./log-piece.ts";
 import type { Repository } from "./repository.ts";
 
 const readsAtOnce = 8;
@@ -101,17 +102,18 @@ async function mergeChains(
   let [mergedPieces, savedBytes] = [0, 0];
   const damage: BtarError[] = [];
   for (const chain of chains) {
-    const parts = await readChain(repository, chain, signal);
-    if (parts instanceof BtarError) damage.push(parts);
+    const bytes = await readChain(repository, chain, signal);
+    if (bytes instanceof BtarError) damage.push(bytes);
     const [first, last] = [chain[0], chain.at(-1)];
-    if (!first || !last || !parts || parts instanceof BtarError) continue;
+    if (!first || !last || !bytes || bytes instanceof BtarError) continue;
     const merged = {
       stream: first.stream,
       start: first.start,
       end: last.end,
       newestCommitMicros: newestCommitOf(chain),
     };
-    const sizeBytes = await repository.putLogPiece(merged, Buffer.concat(parts), { signal });
+    const sizeBytes = await repository.putLogPiece(merged, bytes, { signal });
+    releaseMemory(bytes);
     savedBytes += chain.reduce((sum, piece) => sum + piece.sizeBytes, 0) - sizeBytes;
     mergedPieces += chain.length;
   }
@@ -123,16 +125,20 @@ async function readChain(
   repository: Repository,
   pieces: readonly LogPiece[],
   signal: AbortSignal,
-): Promise<readonly Buffer[] | BtarError | undefined> {
-  const parts: Buffer[] = [];
+): Promise<Buffer | BtarError | undefined> {
+  // Room that is not filled takes no memory.
+  const bytes = Buffer.allocUnsafeSlow(Number(maxMergedReach));
+  let used = 0;
   for (let at = 0; at < pieces.length; at += readsAtOnce) {
     const names = pieces.slice(at, at + readsAtOnce);
     for (const part of await Promise.all(names.map((piece) => readPiece(repository, piece, signal)))) {
       if (!part || part instanceof BtarError) return part;
-      parts.push(part);
+      if (used + part.length > bytes.length) throw new BtarError("INTERNAL", { message: "merged log is too long" });
+      used += part.copy(bytes, used);
+      releaseMemory(part);
     }
   }
-  return parts;
+  return bytes.subarray(0, used);
 }
 
 /** @returns undefined when it is gone; the error when it is damaged */

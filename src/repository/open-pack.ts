@@ -76,9 +76,13 @@ export class OpenPack {
   }
 }
 
+/** As they lie in memory: all that Node is made for is little-endian. */
 function encodeFingerprints(parts: readonly BigUint64Array[], count: number): Buffer {
-  const bytes = Buffer.alloc(count * 8);
+  const values = new BigUint64Array(count);
   let at = 0;
-  for (const part of parts) for (const value of part) at = bytes.writeBigUInt64LE(value, at);
-  return bytes;
+  for (const part of parts) {
+    values.set(part, at);
+    at += part.length;
+  }
+  return Buffer.from(values.buffer);
 }

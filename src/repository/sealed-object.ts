@@ -2,6 +2,7 @@ import { createCipheriv, createDecipheriv, createHash, hkdfSync, randomBytes, ti
 import { promisify } from "node:util";
 import { constants, zstdCompress, zstdDecompress } from "node:zlib";
 import { BtarError } from "../domain/errors.ts";
+import { releaseMemory } from "../platform/release-memory.ts";
 import type { DataKey, DataKeys } from "./data-keys.ts";
 
 /** What a sealed object is; part of what is authenticated, so one kind cannot stand for another. */
@@ -50,7 +51,9 @@ export async function sealObject(request: {
   });
   const cipher = createCipheriv("aes-256-gcm", objectKey(request.key, salt), zeroNonce);
   cipher.setAAD(Buffer.concat([prefix, header, Buffer.from(request.name, "utf8")]));
-  const parts = [prefix, header, cipher.update(packed), cipher.final(), cipher.getAuthTag()];
+  const text = cipher.update(packed);
+  releaseMemory(packed);
+  const parts = [prefix, header, text, cipher.final(), cipher.getAuthTag()];
   const checksum = createHash("sha256");
   for (const part of parts) checksum.update(part);
   return [...parts, checksum.digest()];
@@ -78,11 +81,10 @@ export async function openObject(request: {
   decipher.setAuthTag(sealed.subarray(sealed.length - checksumBytes - tagBytes, sealed.length - checksumBytes));
   const plainBytes = sealed.readUInt32LE(32);
   try {
-    const packed = Buffer.concat([
-      decipher.update(sealed.subarray(bodyAt, sealed.length - checksumBytes - tagBytes)),
-      decipher.final(),
-    ]);
+    const packed = decipher.update(sealed.subarray(bodyAt, sealed.length - checksumBytes - tagBytes));
+    decipher.final();
     const plain = await decompress(packed, { maxOutputLength: Math.max(plainBytes, 1), chunkSize: plainBytes + 1024 });
+    releaseMemory(packed);
     if (plain.length !== plainBytes) throw new Error(`${plain.length} bytes instead of ${plainBytes}`);
     return plain;
   } catch (cause) {

@@ -91,6 +91,7 @@ async function takeBackup(run: BackupRun): Promise<TakenBackup> {
     onProgress: ({ phase = "reading files", doneBytes: done, totalBytes }) =>
       job.progress({ phase, done, total: Math.max(done, totalBytes), unit: "bytes" }),
   });
+  env.archivers.storeThrough(job.serviceId, facts.log.end); // it comes while the last files are stored
   job.progress({ phase: "storing files", done: writer.dataBytes, total: writer.dataBytes, unit: "bytes" });
   const { stored, dataBytes, storedBytes, damage } = await writer.finish();
   const { remarks, readBy } = notes;
