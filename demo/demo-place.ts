@@ -6,6 +6,7 @@ import { RunningBtar } from "../test/support/running-btar.ts";
 /** The demonstration's own directory, and the btar that runs in it. */
 export class DemoPlace {
   readonly #directory: string;
+  readonly #giveUp = new AbortController();
   #starting: Promise<RunningBtar> | undefined;
   #server: RunningBtar | undefined;
 
@@ -21,6 +22,7 @@ export class DemoPlace {
       token: `demo${randomBytes(24).toString("hex")}`,
       firstServicePort: 21000 + 100 * Math.floor(Math.random() * 80),
       isDetached: true,
+      signal: this.#giveUp.signal,
     });
     this.#server = await this.#starting;
     return this.#server;
@@ -42,6 +44,7 @@ export class DemoPlace {
 
   /** Stops btar with all its servers, also one that is starting, and removes the directory. */
   async cleanUp(): Promise<void> {
+    if (!this.#server) this.#giveUp.abort();
     const server = await this.#starting?.catch(() => undefined); // whoever started it was told why it failed
     await server?.stop();
     await rm(this.#directory, { recursive: true, force: true, maxRetries: 3 });

@@ -25,6 +25,8 @@ export class RunningBtar {
     readonly settings?: readonly string[];
     /** A Ctrl-C in the terminal reaches whoever starts it alone. */
     readonly isDetached?: boolean;
+    /** Gives up starting. */
+    readonly signal?: AbortSignal;
   }): Promise<RunningBtar> {
     const { directory, port, token, firstServicePort, settings = ["log: { max_age_seconds: 1 }"] } = options;
     await mkdir(directory, { recursive: true });
@@ -54,7 +56,10 @@ export class RunningBtar {
       stream.setEncoding("utf8").on("data", (text: string) => output.push(text));
     }
     const server = new RunningBtar({ url: `http://127.0.0.1:${port}`, token, directory, process: child });
+    const giveUp = () => child.kill("SIGINT");
+    options.signal?.addEventListener("abort", giveUp);
     await server.#waitUntilReady(output);
+    options.signal?.removeEventListener("abort", giveUp);
     return server;
   }
 

@@ -1,7 +1,8 @@
 import { createTransport } from "nodemailer";
 import type { BtarConfiguration } from "../../contract/configuration.ts";
-import { BtarError, describeError } from "../../domain/errors.ts";
+import { BtarError } from "../../domain/errors.ts";
 import { isInNetworks, networkList } from "../../platform/networks.ts";
+import { mailFailure } from "./mail-failure.ts";
 
 const timeoutMs = 10_000;
 const loopback = networkList(["127.0.0.0/8", "::1"]);
@@ -33,22 +34,16 @@ export async function sendMail(smtp: BtarConfiguration["notifications"]["smtp"],
   });
   const [, domain = "btar.local"] = from.replace(/>$/, "").split("@");
   try {
+    // Told to some, it counts as delivered: tried again, it would come to those each time.
     const { accepted, rejected, response } = await transport.sendMail({
       ...{ from, to: [...mail.addresses], subject: mail.subject, text: mail.text },
       messageId: `<${mail.deliveryId}@${domain}>`,
       headers: { "auto-submitted": "auto-generated", "btar-delivery": mail.deliveryId },
     });
-    if (rejected.length === 0) return `${accepted.length} accepted: ${response}`;
-    throw new BtarError("SERVER_REFUSED", {
-      message: `${host}:${port} takes no mail for ${rejected.map(String).join(", ")}`,
-    });
+    const refused = rejected.length === 0 ? "" : `; none for ${rejected.map(String).join(", ")}`;
+    return `${accepted.length} accepted: ${response}${refused}`;
   } catch (cause) {
-    if (cause instanceof BtarError) throw cause;
-    const isRefusal = cause instanceof Error && "responseCode" in cause;
-    throw new BtarError(isRefusal ? "SERVER_REFUSED" : "SERVER_UNREACHABLE", {
-      message: `${host}:${port} ${isRefusal ? "refused the mail" : "could not be used"}: ${describeError(cause)}`,
-      cause,
-    });
+    throw mailFailure(`${host}:${port}`, cause);
   } finally {
     transport.close();
   }
