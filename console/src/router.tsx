@@ -162,6 +162,12 @@ const serviceActivity = createRoute({
   component: lazyRouteComponent(() => import("./pages/service/service-activity.tsx"), "ServiceActivity"),
 });
 
+const lostRange = createRoute({
+  getParentRoute: () => serviceRoute,
+  path: "/lost-range",
+  component: lazyRouteComponent(() => import("./pages/service/lost-range.tsx"), "LostRangePage"),
+});
+
 export interface ForkSearch {
   /** Cloud to fork from. */
   readonly from?: string;
@@ -204,7 +210,7 @@ const tree = root.addChildren([
       newService,
       forkRoute,
       progressRoute,
-      serviceRoute.addChildren([backups, connect, configuration, metrics, logs, serviceActivity]),
+      serviceRoute.addChildren([backups, connect, configuration, metrics, logs, serviceActivity, lostRange]),
     ]),
   ]),
 ]);

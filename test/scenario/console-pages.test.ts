@@ -72,7 +72,7 @@ test("a reader is offered nothing that the role forbids, and is told so where a 
   const { page } = pages;
   const { account: _own, metrics: _read, ...paths } = consolePaths;
   const changes =
-    /^(New|Add|Back up|Verify$|Fork|Choose base|Pause|Resume|Undo|Delete|Detach|Power|Remove|Cancel|Save|Change|Restore|Send|More for|Actions for)/;
+    /^(New|Add|Back up|Verify$|Fork|Choose base|Pause|Resume|Undo|Delete|Detach|Power|Remove|Cancel|Save|Change|Restore|Send|Look (now|again)|More for|Actions for)/;
   const offered: string[] = [];
   for (const [name, path] of Object.entries(paths)) {
     await pages.goTo(path);
@@ -81,7 +81,7 @@ test("a reader is offered nothing that the role forbids, and is told so where a 
       const text = (await button.getAttribute("aria-label")) ?? (await button.innerText());
       if (changes.test(text)) offered.push(`${name}: ${text}`);
     }
-    const isForOthers = ["fork", "logs", "notifications", "new", "people"].includes(name);
+    const isForOthers = ["fork", "fork-of-mysql", "logs", "notifications", "new", "people"].includes(name);
     assert.equal(await page.getByText("Your role does not allow this").count(), isForOthers ? 1 : 0, name);
   }
   assert.deepEqual(offered, []);

@@ -14,6 +14,8 @@ export const consolePaths = {
   logs: "/projects/demo/services/shop/logs",
   "service-activity": "/projects/demo/services/shop/activity",
   progress: "/projects/demo/services/rehearsal/progress",
+  "fork-of-mysql": "/projects/demo/services/orders/fork?from=aws-eu-north-1",
+  "lost-range": "/projects/demo/services/shop-recovered/lost-range",
   regions: "/projects/demo/regions",
   verification: "/projects/demo/verification",
   activity: "/projects/demo/activity",

@@ -7,6 +7,7 @@ import type {
   Cloud,
   Event,
   Job,
+  LostRange,
   Me,
   Person,
   Project,
@@ -94,6 +95,16 @@ export const backupsQuery = (project: string, name: string) =>
   queryOptions({
     queryKey: ofService(project, name, "backups"),
     queryFn: async () => await ask<Backups>("GET", `${path`/project/${project}/service/${name}/backups`}?all=true`),
+    refetchInterval: slowly,
+  });
+
+/** Of a fork. */
+export const lostRangeQuery = (project: string, fork: string) =>
+  queryOptions({
+    queryKey: ofService(project, fork, "lost-range"),
+    queryFn: async () =>
+      (await ask<{ lost_range: LostRange }>("GET", path`/project/${project}/service/${fork}/btar/lost_range`))
+        .lost_range,
     refetchInterval: slowly,
   });
 

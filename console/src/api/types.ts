@@ -12,6 +12,7 @@ import type { protectionAnswer, statusAnswer } from "../../../src/contract/statu
 import type { auditAnswer } from "../../../src/contract/audit.ts";
 import type { deletedServicesAnswer } from "../../../src/contract/deleted-services.ts";
 import type { estimateAnswer } from "../../../src/contract/estimate.ts";
+import type { lostRangeAnswer } from "../../../src/contract/lost-range.ts";
 import type { membersAnswer } from "../../../src/contract/members.ts";
 import type { deliveriesAnswer, destinationsAnswer } from "../../../src/contract/notifications.ts";
 import type { tokensAnswer } from "../../../src/contract/access-tokens.ts";
@@ -35,6 +36,7 @@ export type Token = Static<typeof tokensAnswer>["tokens"][number];
 export type Chart = Static<typeof chart>;
 export type Estimate = Static<typeof estimateAnswer>;
 export type DeletedService = Static<typeof deletedServicesAnswer>["services"][number];
+export type LostRange = Static<typeof lostRangeAnswer>["lost_range"];
 export type Member = Static<typeof membersAnswer>["users"][number];
 export type AuditEntry = Static<typeof auditAnswer>["entries"][number];
 export type Destination = Static<typeof destinationsAnswer>["destinations"][number];

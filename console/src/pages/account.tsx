@@ -9,6 +9,7 @@ import type { Token } from "../api/types.ts";
 import { Card } from "../parts/card.tsx";
 import { Confirm } from "../parts/confirm.tsx";
 import { CopyValue } from "../parts/copy-value.tsx";
+import { ListTable } from "../parts/list-table.tsx";
 import { Loaded } from "../parts/loaded.tsx";
 import { Moment } from "../parts/moment.tsx";
 import { done } from "../parts/notify.ts";
@@ -55,54 +56,40 @@ function Tokens() {
       >
         <Loaded query={tokens}>
           {(all) => (
-            <Table.ScrollContainer minWidth={600} scrollAreaProps={{ type: "auto" }}>
-              <Table verticalSpacing="sm" horizontalSpacing="md">
-                <Table.Thead>
-                  <Table.Tr>
-                    <Table.Th>Token</Table.Th>
-                    <Table.Th>Used last</Table.Th>
-                    <Table.Th>Ends</Table.Th>
-                    <Table.Th>
-                      <span className="visually-hidden">Actions</span>
-                    </Table.Th>
-                  </Table.Tr>
-                </Table.Thead>
-                <Table.Tbody>
-                  {all.map((token) => (
-                    <Table.Tr key={token.token_prefix}>
-                      <Table.Td>
-                        <Text size="sm" fw={600}>
-                          {token.description === "" ? "no description" : token.description}
-                          {token.currently_active && " · this session"}
-                        </Text>
-                        <Text size="xs" c="dimmed" className="mono">
-                          {token.token_prefix}…
-                        </Text>
-                      </Table.Td>
-                      <Table.Td>
-                        <Moment at={token.last_used_time} />
-                        <Text size="xs" c="dimmed">
-                          {token.last_ip}
-                        </Text>
-                      </Table.Td>
-                      <Table.Td>
-                        <Moment at={token.expiry_time} />
-                      </Table.Td>
-                      <Table.Td ta="right">
-                        <ActionIcon
-                          variant="subtle"
-                          color="gray"
-                          aria-label={`Revoke token ${token.token_prefix}`}
-                          onClick={() => setRemoved(token)}
-                        >
-                          <IconTrash size={16} />
-                        </ActionIcon>
-                      </Table.Td>
-                    </Table.Tr>
-                  ))}
-                </Table.Tbody>
-              </Table>
-            </Table.ScrollContainer>
+            <ListTable columns={["Token", "Used last", "Ends", undefined]} minWidth={600}>
+              {all.map((token) => (
+                <Table.Tr key={token.token_prefix}>
+                  <Table.Td>
+                    <Text size="sm" fw={600}>
+                      {token.description === "" ? "no description" : token.description}
+                      {token.currently_active && " · this session"}
+                    </Text>
+                    <Text size="xs" c="dimmed" className="mono">
+                      {token.token_prefix}…
+                    </Text>
+                  </Table.Td>
+                  <Table.Td>
+                    <Moment at={token.last_used_time} />
+                    <Text size="xs" c="dimmed">
+                      {token.last_ip}
+                    </Text>
+                  </Table.Td>
+                  <Table.Td>
+                    <Moment at={token.expiry_time} />
+                  </Table.Td>
+                  <Table.Td ta="right">
+                    <ActionIcon
+                      variant="subtle"
+                      color="gray"
+                      aria-label={`Revoke token ${token.token_prefix}`}
+                      onClick={() => setRemoved(token)}
+                    >
+                      <IconTrash size={16} />
+                    </ActionIcon>
+                  </Table.Td>
+                </Table.Tr>
+              ))}
+            </ListTable>
           )}
         </Loaded>
       </Card>

@@ -8,7 +8,7 @@ import { Allowed } from "../parts/allowed.tsx";
 import { Card } from "../parts/card.tsx";
 import { Failure } from "../parts/failure.tsx";
 import { Page } from "../parts/page.tsx";
-import { PlanChoice } from "./fork/fork-page.tsx";
+import { PlanChoice } from "../parts/plan-choice.tsx";
 
 interface Finding {
   readonly check: string;

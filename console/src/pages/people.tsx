@@ -10,6 +10,7 @@ import { Allowed } from "../parts/allowed.tsx";
 import { Card } from "../parts/card.tsx";
 import { Confirm } from "../parts/confirm.tsx";
 import { CopyValue } from "../parts/copy-value.tsx";
+import { ListTable } from "../parts/list-table.tsx";
 import { Loaded } from "../parts/loaded.tsx";
 import { Moment } from "../parts/moment.tsx";
 import { act, done } from "../parts/notify.ts";
@@ -56,41 +57,27 @@ function AllPeople() {
       <Card flush>
         <Loaded query={people}>
           {(all) => (
-            <Table.ScrollContainer minWidth={520} scrollAreaProps={{ type: "auto" }}>
-              <Table verticalSpacing="sm" horizontalSpacing="md">
-                <Table.Thead>
-                  <Table.Tr>
-                    <Table.Th>Person</Table.Th>
-                    <Table.Th>State</Table.Th>
-                    <Table.Th>Since</Table.Th>
-                    <Table.Th>
-                      <span className="visually-hidden">Actions</span>
-                    </Table.Th>
-                  </Table.Tr>
-                </Table.Thead>
-                <Table.Tbody>
-                  {all.map((person) => (
-                    <Table.Tr key={person.email}>
-                      <Table.Td>
-                        <Text size="sm" fw={600}>
-                          {person.real_name}
-                        </Text>
-                        <Text size="xs" c="dimmed">
-                          {person.email}
-                        </Text>
-                      </Table.Td>
-                      <Table.Td>{person.state}</Table.Td>
-                      <Table.Td>
-                        <Moment at={person.create_time} />
-                      </Table.Td>
-                      <Table.Td ta="right">
-                        {person.email !== me?.user && <PersonMenu person={person} remove={() => setRemoved(person)} />}
-                      </Table.Td>
-                    </Table.Tr>
-                  ))}
-                </Table.Tbody>
-              </Table>
-            </Table.ScrollContainer>
+            <ListTable columns={["Person", "State", "Since", undefined]} minWidth={520}>
+              {all.map((person) => (
+                <Table.Tr key={person.email}>
+                  <Table.Td>
+                    <Text size="sm" fw={600}>
+                      {person.real_name}
+                    </Text>
+                    <Text size="xs" c="dimmed">
+                      {person.email}
+                    </Text>
+                  </Table.Td>
+                  <Table.Td>{person.state}</Table.Td>
+                  <Table.Td>
+                    <Moment at={person.create_time} />
+                  </Table.Td>
+                  <Table.Td ta="right">
+                    {person.email !== me?.user && <PersonMenu person={person} remove={() => setRemoved(person)} />}
+                  </Table.Td>
+                </Table.Tr>
+              ))}
+            </ListTable>
           )}
         </Loaded>
       </Card>

@@ -8,10 +8,12 @@ import { statusQuery } from "../api/queries.ts";
 import type { CloudStatus, Protection, Status } from "../api/types.ts";
 import { Card } from "../parts/card.tsx";
 import { Confirm } from "../parts/confirm.tsx";
+import { ListTable } from "../parts/list-table.tsx";
 import { Loaded } from "../parts/loaded.tsx";
 import { Moment } from "../parts/moment.tsx";
 import { done } from "../parts/notify.ts";
 import { Page } from "../parts/page.tsx";
+import { ServiceLink } from "../parts/service-link.tsx";
 import { countText } from "../words/quantities.ts";
 import { beginFork } from "./fork/fork-facts.tsx";
 
@@ -117,7 +119,7 @@ function LostRegion({ project, cloud, status }: LostRegionProps) {
       ),
   );
   const [isAsked, setAsked] = useState(false);
-  const may = useMay();
+  const mayFork = useMay()("createService");
   const wanted = affected.filter(({ service, best }) => best && chosen.has(service.service_name));
   const forkAll = async () => {
     const failures: string[] = [];
@@ -156,7 +158,7 @@ function LostRegion({ project, cloud, status }: LostRegionProps) {
         <Card
           title={`${countText(affected.length, "service")} affected`}
           actions={
-            may("createService") && (
+            mayFork && (
               <Button
                 leftSection={<IconGitFork size={16} />}
                 disabled={wanted.length === 0}
@@ -168,72 +170,64 @@ function LostRegion({ project, cloud, status }: LostRegionProps) {
           }
           flush
         >
-          <Table.ScrollContainer minWidth={600} scrollAreaProps={{ type: "auto" }}>
-            <Table verticalSpacing="sm" horizontalSpacing="md">
-              <Table.Thead>
-                <Table.Tr>
-                  {may("createService") && (
-                    <Table.Th w={40}>
-                      <span className="visually-hidden">Fork it</span>
-                    </Table.Th>
+          <ListTable
+            columns={[
+              ...(mayFork
+                ? [
+                    <span key="fork" className="visually-hidden">
+                      Fork it
+                    </span>,
+                  ]
+                : []),
+              "Service",
+              "Can be forked in",
+              "Up to",
+              "Forks",
+            ]}
+            minWidth={600}
+          >
+            {affected.map(({ service, best, forks }) => (
+              <Table.Tr key={service.service_name}>
+                {mayFork && (
+                  <Table.Td>
+                    <Checkbox
+                      aria-label={`Fork ${service.service_name}`}
+                      disabled={!best}
+                      checked={chosen.has(service.service_name)}
+                      onChange={(event) =>
+                        setChosen(toggled(chosen, service.service_name, event.currentTarget.checked))
+                      }
+                    />
+                  </Table.Td>
+                )}
+                <Table.Td>
+                  <ServiceLink project={project} name={service.service_name} />
+                </Table.Td>
+                <Table.Td>
+                  {best ? (
+                    best.cloud
+                  ) : (
+                    <Text span c="var(--risk)" size="sm">
+                      nowhere: there is no other copy
+                    </Text>
                   )}
-                  <Table.Th>Service</Table.Th>
-                  <Table.Th>Can be forked in</Table.Th>
-                  <Table.Th>Up to</Table.Th>
-                  <Table.Th>Forks</Table.Th>
-                </Table.Tr>
-              </Table.Thead>
-              <Table.Tbody>
-                {affected.map(({ service, best, forks }) => (
-                  <Table.Tr key={service.service_name}>
-                    {may("createService") && (
-                      <Table.Td>
-                        <Checkbox
-                          aria-label={`Fork ${service.service_name}`}
-                          disabled={!best}
-                          checked={chosen.has(service.service_name)}
-                          onChange={(event) =>
-                            setChosen(toggled(chosen, service.service_name, event.currentTarget.checked))
-                          }
-                        />
-                      </Table.Td>
-                    )}
-                    <Table.Td>
-                      <Link
-                        to="/projects/$project/services/$service"
-                        params={{ project, service: service.service_name }}
-                        style={{ color: "var(--mantine-color-anchor)" }}
-                      >
-                        {service.service_name}
-                      </Link>
-                    </Table.Td>
-                    <Table.Td>
-                      {best ? (
-                        best.cloud
-                      ) : (
-                        <Text span c="var(--risk)" size="sm">
-                          nowhere: there is no other copy
-                        </Text>
-                      )}
-                    </Table.Td>
-                    <Table.Td>{best && <Moment at={best.latest_at} />}</Table.Td>
-                    <Table.Td>
-                      {forks.map((fork) => (
-                        <Link
-                          key={fork.service_name}
-                          to="/projects/$project/services/$service/progress"
-                          params={{ project: fork.project, service: fork.service_name }}
-                          style={{ color: "var(--mantine-color-anchor)", marginRight: 8 }}
-                        >
-                          {fork.service_name}
-                        </Link>
-                      ))}
-                    </Table.Td>
-                  </Table.Tr>
-                ))}
-              </Table.Tbody>
-            </Table>
-          </Table.ScrollContainer>
+                </Table.Td>
+                <Table.Td>{best && <Moment at={best.latest_at} />}</Table.Td>
+                <Table.Td>
+                  {forks.map((fork) => (
+                    <Link
+                      key={fork.service_name}
+                      to="/projects/$project/services/$service/progress"
+                      params={{ project: fork.project, service: fork.service_name }}
+                      style={{ color: "var(--mantine-color-anchor)", marginRight: 8 }}
+                    >
+                      {fork.service_name}
+                    </Link>
+                  ))}
+                </Table.Td>
+              </Table.Tr>
+            ))}
+          </ListTable>
         </Card>
       )}
       {isAsked && (

@@ -10,6 +10,7 @@ import { cloudsQuery, projectsQuery } from "../api/queries.ts";
 import type { AuditEntry, DeletedService, Member } from "../api/types.ts";
 import { Card } from "../parts/card.tsx";
 import { Confirm } from "../parts/confirm.tsx";
+import { ListTable } from "../parts/list-table.tsx";
 import { Loaded } from "../parts/loaded.tsx";
 import { Moment } from "../parts/moment.tsx";
 import { act, done } from "../parts/notify.ts";
@@ -199,46 +200,30 @@ function Audit({ project }: OfProject) {
     <Card title="Audit log" about="Who asked for which change, the newest 100" flush>
       <Loaded query={audit} height={160}>
         {(entries) => (
-          <Table.ScrollContainer
-            minWidth={640}
-            maxHeight={420}
-            scrollAreaProps={{ type: "auto", viewportProps: { tabIndex: 0 } }}
-          >
-            <Table verticalSpacing="xs" horizontalSpacing="md">
-              <Table.Thead>
-                <Table.Tr>
-                  <Table.Th>When</Table.Th>
-                  <Table.Th>Who</Table.Th>
-                  <Table.Th>What</Table.Th>
-                  <Table.Th>Outcome</Table.Th>
-                </Table.Tr>
-              </Table.Thead>
-              <Table.Tbody>
-                {entries.map((entry) => (
-                  <Table.Tr key={entry.id}>
-                    <Table.Td style={{ whiteSpace: "nowrap" }}>
-                      <Moment at={entry.time} />
-                    </Table.Td>
-                    <Table.Td>
-                      {entry.actor}
-                      <Text size="xs" c="dimmed">
-                        {entry.address}
-                      </Text>
-                    </Table.Td>
-                    <Table.Td>
-                      <Text size="sm" className="mono" style={{ overflowWrap: "anywhere" }}>
-                        {entry.method} {entry.route.replace("/v1/project/:project", "…")}
-                      </Text>
-                      <Text size="xs" c="dimmed">
-                        {[entry.service, entry.summary].filter((part) => part !== null && part !== "").join(": ")}
-                      </Text>
-                    </Table.Td>
-                    <Table.Td>{entry.outcome}</Table.Td>
-                  </Table.Tr>
-                ))}
-              </Table.Tbody>
-            </Table>
-          </Table.ScrollContainer>
+          <ListTable columns={["When", "Who", "What", "Outcome"]} minWidth={640} maxHeight={420} spacing="xs">
+            {entries.map((entry) => (
+              <Table.Tr key={entry.id}>
+                <Table.Td style={{ whiteSpace: "nowrap" }}>
+                  <Moment at={entry.time} />
+                </Table.Td>
+                <Table.Td>
+                  {entry.actor}
+                  <Text size="xs" c="dimmed">
+                    {entry.address}
+                  </Text>
+                </Table.Td>
+                <Table.Td>
+                  <Text size="sm" className="mono" style={{ overflowWrap: "anywhere" }}>
+                    {entry.method} {entry.route.replace("/v1/project/:project", "…")}
+                  </Text>
+                  <Text size="xs" c="dimmed">
+                    {[entry.service, entry.summary].filter((part) => part !== null && part !== "").join(": ")}
+                  </Text>
+                </Table.Td>
+                <Table.Td>{entry.outcome}</Table.Td>
+              </Table.Tr>
+            ))}
+          </ListTable>
         )}
       </Loaded>
     </Card>

@@ -1,13 +1,15 @@
 import { Alert, Table, Text } from "@mantine/core";
 import { IconShieldCheck } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
-import { Link, useParams } from "@tanstack/react-router";
+import { useParams } from "@tanstack/react-router";
 import { statusQuery } from "../api/queries.ts";
 import { Card } from "../parts/card.tsx";
 import { EmptyState } from "../parts/empty-state.tsx";
+import { ListTable } from "../parts/list-table.tsx";
 import { Loaded } from "../parts/loaded.tsx";
 import { Moment } from "../parts/moment.tsx";
 import { Page } from "../parts/page.tsx";
+import { ServiceLink } from "../parts/service-link.tsx";
 
 /** What is known to be sound, and what is damaged. */
 export function Verification() {
@@ -48,49 +50,33 @@ export function Verification() {
                 </Alert>
               ))}
               <Card flush>
-                <Table.ScrollContainer minWidth={640} scrollAreaProps={{ type: "auto" }}>
-                  <Table verticalSpacing="sm" horizontalSpacing="md">
-                    <Table.Thead>
-                      <Table.Tr>
-                        <Table.Th>Service</Table.Th>
-                        <Table.Th>Location</Table.Th>
-                        <Table.Th>Everything is there</Table.Th>
-                        <Table.Th>All older data was read</Table.Th>
-                        <Table.Th>Proven up to</Table.Th>
-                      </Table.Tr>
-                    </Table.Thead>
-                    <Table.Tbody>
-                      {places.map(({ service, location }) => (
-                        <Table.Tr key={`${service.service_name} ${location.cloud}`}>
-                          <Table.Td>
-                            <Link
-                              to="/projects/$project/services/$service"
-                              params={{ project, service: service.service_name }}
-                              style={{ color: "var(--mantine-color-anchor)" }}
-                            >
-                              {service.service_name}
-                            </Link>
-                          </Table.Td>
-                          <Table.Td>
-                            {location.cloud}{" "}
-                            <Text span size="xs" c="dimmed">
-                              {location.role}
-                            </Text>
-                          </Table.Td>
-                          <Table.Td>
-                            <Moment at={location.verification.last_verified_at} />
-                          </Table.Td>
-                          <Table.Td>
-                            <Moment at={location.verification.data_verified_at} />
-                          </Table.Td>
-                          <Table.Td>
-                            <Moment at={location.verification.verified_until} />
-                          </Table.Td>
-                        </Table.Tr>
-                      ))}
-                    </Table.Tbody>
-                  </Table>
-                </Table.ScrollContainer>
+                <ListTable
+                  columns={["Service", "Location", "Everything is there", "All older data was read", "Proven up to"]}
+                  minWidth={640}
+                >
+                  {places.map(({ service, location }) => (
+                    <Table.Tr key={`${service.service_name} ${location.cloud}`}>
+                      <Table.Td>
+                        <ServiceLink project={project} name={service.service_name} />
+                      </Table.Td>
+                      <Table.Td>
+                        {location.cloud}{" "}
+                        <Text span size="xs" c="dimmed">
+                          {location.role}
+                        </Text>
+                      </Table.Td>
+                      <Table.Td>
+                        <Moment at={location.verification.last_verified_at} />
+                      </Table.Td>
+                      <Table.Td>
+                        <Moment at={location.verification.data_verified_at} />
+                      </Table.Td>
+                      <Table.Td>
+                        <Moment at={location.verification.verified_until} />
+                      </Table.Td>
+                    </Table.Tr>
+                  ))}
+                </ListTable>
               </Card>
             </>
           );

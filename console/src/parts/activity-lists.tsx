@@ -7,15 +7,16 @@ import {
   IconPlayerStop,
   IconX,
 } from "@tabler/icons-react";
-import { Link } from "@tanstack/react-router";
 import { ask, path } from "../api/client.ts";
 import { useMay } from "../api/may.ts";
 import type { Event, Job } from "../api/types.ts";
 import { jobTitle } from "../words/states.ts";
 import { EmptyState } from "./empty-state.tsx";
 import { JobProgressBar } from "./job-progress.tsx";
+import { ListTable } from "./list-table.tsx";
 import { Moment } from "./moment.tsx";
 import { act } from "./notify.ts";
+import { ServiceLink } from "./service-link.tsx";
 
 /** Long work: what goes on, and what came of it. */
 export function JobList({ project, jobs }: { readonly project: string; readonly jobs: readonly Job[] }) {
@@ -28,55 +29,37 @@ export function JobList({ project, jobs }: { readonly project: string; readonly 
     );
   }
   return (
-    <Table.ScrollContainer minWidth={640} scrollAreaProps={{ type: "auto" }}>
-      <Table verticalSpacing="sm" horizontalSpacing="md">
-        <Table.Thead>
-          <Table.Tr>
-            <Table.Th>Job</Table.Th>
-            <Table.Th>Service</Table.Th>
-            <Table.Th>Where</Table.Th>
-            <Table.Th>State</Table.Th>
-            <Table.Th>Asked for</Table.Th>
-            <Table.Th>
-              <span className="visually-hidden">Actions</span>
-            </Table.Th>
-          </Table.Tr>
-        </Table.Thead>
-        <Table.Tbody>
-          {jobs.map((job) => (
-            <Table.Tr key={job.id}>
-              <Table.Td>{jobTitle(job.kind)}</Table.Td>
-              <Table.Td>
-                {job.service_name !== null && <ServiceLink project={project} name={job.service_name} />}
-              </Table.Td>
-              <Table.Td>{job.cloud_name}</Table.Td>
-              <Table.Td maw={420}>
-                <JobState job={job} />
-              </Table.Td>
-              <Table.Td>
-                <Moment at={job.create_time} />
-              </Table.Td>
-              <Table.Td ta="right">
-                {may("cancelJob") && job.finish_time === null && !job.cancel_requested && (
-                  <Tooltip label="Cancel">
-                    <ActionIcon
-                      variant="subtle"
-                      color="gray"
-                      aria-label={`Cancel ${jobTitle(job.kind)} of ${job.service_name ?? project}`}
-                      onClick={() =>
-                        act("It is being cancelled", () => ask("DELETE", path`/project/${project}/jobs/${job.id}`))
-                      }
-                    >
-                      <IconPlayerStop size={16} />
-                    </ActionIcon>
-                  </Tooltip>
-                )}
-              </Table.Td>
-            </Table.Tr>
-          ))}
-        </Table.Tbody>
-      </Table>
-    </Table.ScrollContainer>
+    <ListTable columns={["Job", "Service", "Where", "State", "Asked for", undefined]} minWidth={640}>
+      {jobs.map((job) => (
+        <Table.Tr key={job.id}>
+          <Table.Td>{jobTitle(job.kind)}</Table.Td>
+          <Table.Td>{job.service_name !== null && <ServiceLink project={project} name={job.service_name} />}</Table.Td>
+          <Table.Td>{job.cloud_name}</Table.Td>
+          <Table.Td maw={420}>
+            <JobState job={job} />
+          </Table.Td>
+          <Table.Td>
+            <Moment at={job.create_time} />
+          </Table.Td>
+          <Table.Td ta="right">
+            {may("cancelJob") && job.finish_time === null && !job.cancel_requested && (
+              <Tooltip label="Cancel">
+                <ActionIcon
+                  variant="subtle"
+                  color="gray"
+                  aria-label={`Cancel ${jobTitle(job.kind)} of ${job.service_name ?? project}`}
+                  onClick={() =>
+                    act("It is being cancelled", () => ask("DELETE", path`/project/${project}/jobs/${job.id}`))
+                  }
+                >
+                  <IconPlayerStop size={16} />
+                </ActionIcon>
+              </Tooltip>
+            )}
+          </Table.Td>
+        </Table.Tr>
+      ))}
+    </ListTable>
   );
 }
 
@@ -97,18 +80,6 @@ function JobState({ job }: { readonly job: Job }) {
   );
 }
 
-function ServiceLink({ project, name }: { readonly project: string; readonly name: string }) {
-  return (
-    <Link
-      to="/projects/$project/services/$service"
-      params={{ project, service: name }}
-      style={{ color: "var(--mantine-color-anchor)" }}
-    >
-      {name}
-    </Link>
-  );
-}
-
 const severities = {
   info: { Icon: IconInfoCircle, color: "var(--none)" },
   warning: { Icon: IconAlertTriangle, color: "var(--catching)" },
@@ -125,41 +96,29 @@ export function EventList({ project, events }: { readonly project: string; reado
     );
   }
   return (
-    <Table.ScrollContainer minWidth={560} scrollAreaProps={{ type: "auto" }}>
-      <Table verticalSpacing="xs" horizontalSpacing="md">
-        <Table.Thead>
-          <Table.Tr>
-            <Table.Th>When</Table.Th>
-            <Table.Th>What</Table.Th>
-            <Table.Th>Service</Table.Th>
-            <Table.Th>By</Table.Th>
+    <ListTable columns={["When", "What", "Service", "By"]} minWidth={560} spacing="xs">
+      {events.map((event) => {
+        const { Icon, color } = severities[event.severity];
+        return (
+          <Table.Tr key={event.id}>
+            <Table.Td style={{ whiteSpace: "nowrap" }}>
+              <Moment at={event.time} />
+            </Table.Td>
+            <Table.Td>
+              <div style={{ display: "flex", gap: 8 }}>
+                <Icon size={18} color={color} style={{ flexShrink: 0, marginTop: 2 }} aria-label={event.severity} />
+                <Text size="sm" style={{ overflowWrap: "anywhere" }}>
+                  {event.event_desc}
+                </Text>
+              </div>
+            </Table.Td>
+            <Table.Td>
+              {event.service_name !== null && <ServiceLink project={project} name={event.service_name} />}
+            </Table.Td>
+            <Table.Td>{event.actor}</Table.Td>
           </Table.Tr>
-        </Table.Thead>
-        <Table.Tbody>
-          {events.map((event) => {
-            const { Icon, color } = severities[event.severity];
-            return (
-              <Table.Tr key={event.id}>
-                <Table.Td style={{ whiteSpace: "nowrap" }}>
-                  <Moment at={event.time} />
-                </Table.Td>
-                <Table.Td>
-                  <div style={{ display: "flex", gap: 8 }}>
-                    <Icon size={18} color={color} style={{ flexShrink: 0, marginTop: 2 }} aria-label={event.severity} />
-                    <Text size="sm" style={{ overflowWrap: "anywhere" }}>
-                      {event.event_desc}
-                    </Text>
-                  </div>
-                </Table.Td>
-                <Table.Td>
-                  {event.service_name !== null && <ServiceLink project={project} name={event.service_name} />}
-                </Table.Td>
-                <Table.Td>{event.actor}</Table.Td>
-              </Table.Tr>
-            );
-          })}
-        </Table.Tbody>
-      </Table>
-    </Table.ScrollContainer>
+        );
+      })}
+    </ListTable>
   );
 }

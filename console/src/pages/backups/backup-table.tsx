@@ -1,13 +1,14 @@
 import { ActionIcon, Button, Menu, Progress, Table, Text } from "@mantine/core";
 import { IconCircleCheck, IconClock, IconDots, IconLock, IconTrash, IconX } from "@tabler/icons-react";
 import { Link } from "@tanstack/react-router";
-import { useState } from "react";
+import { Fragment, useState } from "react";
 import { ask, path } from "../../api/client.ts";
 import { useMay } from "../../api/may.ts";
 import type { Backup, Protection } from "../../api/types.ts";
 import { Card } from "../../parts/card.tsx";
 import { Confirm } from "../../parts/confirm.tsx";
 import { EmptyState } from "../../parts/empty-state.tsx";
+import { ListTable } from "../../parts/list-table.tsx";
 import { Moment } from "../../parts/moment.tsx";
 import { act, done } from "../../parts/notify.ts";
 import { bytesText } from "../../words/quantities.ts";
@@ -25,6 +26,19 @@ export function BackupTable({ project, protection, backups }: BackupTableProps) 
   const [isAll, setAll] = useState(false);
   const [deleted, setDeleted] = useState<Backup>();
   const service = protection.service_name;
+  const columns = [
+    "Backup",
+    "Size",
+    ...protection.locations.map(({ cloud, role }) => (
+      <Fragment key={cloud}>
+        {cloud}
+        <Text span size="xs" c="dimmed" fw={400} ml={6}>
+          {role}
+        </Text>
+      </Fragment>
+    )),
+    undefined,
+  ];
   const shown = isAll ? backups : backups.slice(0, firstShown);
   const url = (backup: Backup) => path`/project/${project}/service/${service}/backups/${backup.backup_name}`;
   if (backups.length === 0) {
@@ -38,64 +52,43 @@ export function BackupTable({ project, protection, backups }: BackupTableProps) 
   }
   return (
     <Card title="Base backups" flush>
-      <Table.ScrollContainer minWidth={760} scrollAreaProps={{ type: "auto" }}>
-        <Table verticalSpacing="sm" horizontalSpacing="md">
-          <Table.Thead>
-            <Table.Tr>
-              <Table.Th>Backup</Table.Th>
-              <Table.Th>Size</Table.Th>
-              {protection.locations.map(({ cloud, role }) => (
-                <Table.Th key={cloud}>
-                  {cloud}
-                  <Text span size="xs" c="dimmed" fw={400} ml={6}>
-                    {role}
-                  </Text>
-                </Table.Th>
-              ))}
-              <Table.Th>
-                <span className="visually-hidden">Actions</span>
-              </Table.Th>
-            </Table.Tr>
-          </Table.Thead>
-          <Table.Tbody>
-            {shown.map((backup) => (
-              <Table.Tr key={backup.backup_name}>
-                <Table.Td>
-                  <Text size="sm" fw={600}>
-                    <Moment at={backup.backup_time} />{" "}
-                    {backup.kept && <IconLock size={14} aria-label="kept" style={{ verticalAlign: -2 }} />}
-                  </Text>
-                  <Text size="xs" c="dimmed">
-                    {reasons[backup.reason] ?? backup.reason}
-                    {backup.engine_version !== null && ` · ${backup.engine_version}`}
-                    {backup.kept && (backup.keep_until === null ? " · kept" : " · kept for now")}
-                  </Text>
-                </Table.Td>
-                <Table.Td>
-                  <Text size="sm">{bytesText(backup.data_size)}</Text>
-                  <Text size="xs" c="dimmed">
-                    {bytesText(backup.stored_size)} added
-                  </Text>
-                </Table.Td>
-                {protection.locations.map(({ cloud }) => (
-                  <Table.Td key={cloud}>
-                    <Place backup={backup} cloud={cloud} />
-                  </Table.Td>
-                ))}
-                <Table.Td ta="right">
-                  <BackupMenu
-                    project={project}
-                    service={service}
-                    backup={backup}
-                    url={url(backup)}
-                    remove={() => setDeleted(backup)}
-                  />
-                </Table.Td>
-              </Table.Tr>
+      <ListTable columns={columns} minWidth={760}>
+        {shown.map((backup) => (
+          <Table.Tr key={backup.backup_name}>
+            <Table.Td>
+              <Text size="sm" fw={600}>
+                <Moment at={backup.backup_time} />{" "}
+                {backup.kept && <IconLock size={14} aria-label="kept" style={{ verticalAlign: -2 }} />}
+              </Text>
+              <Text size="xs" c="dimmed">
+                {reasons[backup.reason] ?? backup.reason}
+                {backup.engine_version !== null && ` · ${backup.engine_version}`}
+                {backup.kept && (backup.keep_until === null ? " · kept" : " · kept for now")}
+              </Text>
+            </Table.Td>
+            <Table.Td>
+              <Text size="sm">{bytesText(backup.data_size)}</Text>
+              <Text size="xs" c="dimmed">
+                {bytesText(backup.stored_size)} added
+              </Text>
+            </Table.Td>
+            {protection.locations.map(({ cloud }) => (
+              <Table.Td key={cloud}>
+                <Place backup={backup} cloud={cloud} />
+              </Table.Td>
             ))}
-          </Table.Tbody>
-        </Table>
-      </Table.ScrollContainer>
+            <Table.Td ta="right">
+              <BackupMenu
+                project={project}
+                service={service}
+                backup={backup}
+                url={url(backup)}
+                remove={() => setDeleted(backup)}
+              />
+            </Table.Td>
+          </Table.Tr>
+        ))}
+      </ListTable>
       {!isAll && backups.length > firstShown && (
         <Button variant="subtle" onClick={() => setAll(true)} m="sm">
           Show all {backups.length.toLocaleString("en")}

@@ -9,6 +9,7 @@ import { Loaded } from "../../parts/loaded.tsx";
 import { act } from "../../parts/notify.ts";
 import { BackupTable } from "./backup-table.tsx";
 import type { Choose } from "./clicks.ts";
+import { Forks } from "./forks.tsx";
 import { LagReport } from "./lag-report.tsx";
 import { Locations } from "./locations.tsx";
 import { Timeline } from "./timeline.tsx";
@@ -69,6 +70,7 @@ export function BackupsPage() {
                       <LagReport project={project} service={service} hasCopy={known.locations.length > 1} />
                     </SimpleGrid>
                     <BackupTable project={project} protection={known} backups={listed.backups} />
+                    {known.forks.length > 0 && <Forks forks={known.forks} />}
                   </>
                 )}
               </Loaded>

@@ -5,6 +5,7 @@ import { useState } from "react";
 import { ask, path } from "../../api/client.ts";
 import type { ForkPlan } from "../../api/types.ts";
 import { Confirm } from "../../parts/confirm.tsx";
+import { FactList } from "../../parts/fact-list.tsx";
 import { Moment } from "../../parts/moment.tsx";
 import { bytesText, durationText } from "../../words/quantities.ts";
 
@@ -14,12 +15,14 @@ export interface ForkStart {
   readonly plan: string | undefined;
   readonly source: string;
   readonly from: string;
-  readonly target: { readonly target_time?: string; readonly backup_name?: string };
+  readonly target: { readonly target_time?: string; readonly target_gtid?: string; readonly backup_name?: string };
 }
 
 interface ForkFactsProps {
   readonly source: string;
+  /** Undefined: it is being asked for, or not known yet what is wanted. */
   readonly plan: ForkPlan | undefined;
+  readonly isAsked: boolean;
   readonly start: ForkStart;
   readonly isNameRight: boolean;
 }
@@ -33,24 +36,34 @@ export async function beginFork({ project, name, plan, source, from, target }: F
     user_config: {
       service_to_fork_from: source,
       ...(target.target_time === undefined ? {} : { recovery_target_time: target.target_time }),
+      ...(target.target_gtid === undefined ? {} : { recovery_target_gtid: target.target_gtid }),
       ...(target.backup_name === undefined ? {} : { recovery_basebackup_name: target.backup_name }),
     },
   });
 }
 
 /** What a fork would do, and the button that does it. */
-export function ForkFacts({ source, plan, start, isNameRight }: ForkFactsProps) {
-  const [isAsked, setAsked] = useState(false);
+export function ForkFacts({ source, plan, isAsked, start, isNameRight }: ForkFactsProps) {
+  const [isConfirming, setConfirming] = useState(false);
   const navigate = useNavigate();
   return (
     <Stack gap="sm" mt="xs">
-      <div style={{ minHeight: 96 }} aria-live="polite" aria-busy={plan === undefined}>
+      <div style={{ minHeight: 96 }} aria-live="polite" aria-busy={isAsked}>
         {plan && <Facts source={source} name={start.name} plan={plan} />}
+        {!plan && !isAsked && (
+          <Text size="sm" c="dimmed">
+            Say which version; then this tells what would be restored.
+          </Text>
+        )}
       </div>
-      <Button leftSection={<IconGitFork size={16} />} disabled={!plan || !isNameRight} onClick={() => setAsked(true)}>
+      <Button
+        leftSection={<IconGitFork size={16} />}
+        disabled={!plan || !isNameRight}
+        onClick={() => setConfirming(true)}
+      >
         Fork…
       </Button>
-      {isAsked && plan && (
+      {isConfirming && plan && (
         <Confirm
           title={`Fork ${source} as ${start.name}`}
           action="Begin the fork"
@@ -61,7 +74,7 @@ export function ForkFacts({ source, plan, start, isNameRight }: ForkFactsProps) 
               params: { project: start.project, service: start.name },
             });
           }}
-          close={() => setAsked(false)}
+          close={() => setConfirming(false)}
         >
           <Facts source={source} name={start.name} plan={plan} />
         </Confirm>
@@ -75,11 +88,21 @@ function Facts({ source, name, plan }: { readonly source: string; readonly name:
     [
       "Holds",
       <>
-        what {source} was at {plan.target_at === null ? "that transaction" : <Moment at={plan.target_at} />}
+        what {source} was{" "}
+        {plan.target_at === null ? (
+          "when that transaction was committed"
+        ) : (
+          <>
+            at <Moment at={plan.target_at} />
+          </>
+        )}
       </>,
     ],
     ["Restored from", `${plan.location}, base backup ${plan.backup_name}`],
-    ["Data", `${bytesText(plan.data_bytes)}, then log of ${durationText(plan.log_seconds)}`],
+    [
+      "Data",
+      `${bytesText(plan.data_bytes)}, then log ${plan.target === "gtid" ? "up to that transaction" : `of ${durationText(plan.log_seconds)}`}`,
+    ],
     [
       "Takes",
       plan.estimated_seconds === null
@@ -88,18 +111,5 @@ function Facts({ source, name, plan }: { readonly source: string; readonly name:
     ],
     ["Becomes", `${name} in ${plan.location}, with its own password and backups`],
   ];
-  return (
-    <dl
-      style={{ margin: 0, display: "grid", gridTemplateColumns: "110px minmax(0, 1fr)", gap: "4px 12px", fontSize: 14 }}
-    >
-      {rows.map(([term, fact]) => (
-        <div key={term} style={{ display: "contents" }}>
-          <Text component="dt" size="sm" c="dimmed">
-            {term}
-          </Text>
-          <dd style={{ margin: 0, overflowWrap: "anywhere" }}>{fact}</dd>
-        </div>
-      ))}
-    </dl>
-  );
+  return <FactList facts={rows} />;
 }

@@ -1,4 +1,4 @@
-import { Alert, Button, Radio, Select, SimpleGrid, Stack, Text, TextInput } from "@mantine/core";
+import { Alert, Button, Radio, SimpleGrid, Stack, Text, TextInput } from "@mantine/core";
 import { IconAlertTriangle, IconArrowLeft } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
 import { Link, useParams, useSearch } from "@tanstack/react-router";
@@ -12,13 +12,12 @@ import { Failure } from "../../parts/failure.tsx";
 import { Loaded } from "../../parts/loaded.tsx";
 import { Moment } from "../../parts/moment.tsx";
 import { Page } from "../../parts/page.tsx";
-import { bytesText } from "../../words/quantities.ts";
-import { localInputText, momentOfInput, momentText, zoneName } from "../../words/times.ts";
+import { PlanChoice } from "../../parts/plan-choice.tsx";
+import { localInputText, momentOfInput } from "../../words/times.ts";
 import type { Choose } from "../backups/clicks.ts";
 import { Timeline } from "../backups/timeline.tsx";
 import { ForkFacts } from "./fork-facts.tsx";
-
-type Version = "latest" | "time" | "backup";
+import { targetOf, VersionChoice, type WantedVersion } from "./version-choice.tsx";
 
 /** From where, to when, under which name: then what that means, and the fork. */
 export function ForkPage() {
@@ -83,24 +82,20 @@ function ForkForm({ project, protection, reach, backups, clouds }: ForkFormProps
   const usable = reach.filter(({ windows }) => windows.length > 0);
   const preferred = usable.find(({ cloud }) => isUp(cloud))?.cloud ?? usable[0]?.cloud;
   const [from, setFrom] = useState(search.from ?? preferred ?? "");
-  const [version, setVersion] = useState<Version>(
-    search.backup === undefined ? (search.at === undefined ? "latest" : "time") : "backup",
-  );
-  const place = reach.find(({ cloud }) => cloud === from);
-  const [time, setTime] = useState(() =>
-    localInputText(new Date(search.at ?? place?.windows.at(-1)?.latest_at ?? Date.now())),
-  );
-  const [backup, setBackup] = useState<string | null>(search.backup ?? null);
+  const [wanted, setWanted] = useState<WantedVersion>(() => {
+    const newest = reach.find(({ cloud }) => cloud === from)?.windows.at(-1)?.latest_at;
+    return {
+      version: search.backup === undefined ? (search.at === undefined ? "latest" : "time") : "backup",
+      time: localInputText(new Date(search.at ?? newest ?? Date.now())),
+      gtid: "",
+      backup: search.backup ?? null,
+    };
+  });
+  const change = (changed: Partial<WantedVersion>) => setWanted((before) => ({ ...before, ...changed }));
   const [name, setName] = useState(`${source}-fork`);
   const [plan, setPlan] = useState<string>();
-  const at = momentOfInput(time);
-  const target =
-    version === "time"
-      ? { target_time: at?.toISOString() ?? "" }
-      : version === "backup"
-        ? { backup_name: backup ?? "" }
-        : {};
-  const isComplete = version === "latest" || (version === "time" ? at !== undefined : backup !== null);
+  const at = wanted.version === "time" ? momentOfInput(wanted.time) : undefined;
+  const target = targetOf(wanted);
   const facts = useQuery({
     queryKey: ["fork-plan", project, source, from, target],
     queryFn: async () =>
@@ -108,18 +103,13 @@ function ForkForm({ project, protection, reach, backups, clouds }: ForkFormProps
         location: from,
         ...target,
       }),
-    enabled: from !== "" && isComplete,
+    enabled: from !== "" && target !== undefined,
     retry: false,
   });
   const choose: Choose = (cloud, what) => {
     setFrom(cloud);
-    if (what.at) {
-      setVersion("time");
-      setTime(localInputText(what.at));
-    } else if (what.backup !== undefined) {
-      setVersion("backup");
-      setBackup(what.backup);
-    }
+    if (what.at) change({ version: "time", time: localInputText(what.at) });
+    else if (what.backup !== undefined) change({ version: "backup", backup: what.backup });
   };
   return (
     <Stack gap="lg">
@@ -128,7 +118,7 @@ function ForkForm({ project, protection, reach, backups, clouds }: ForkFormProps
         protection={protection}
         reach={reach}
         backups={backups}
-        chosen={version === "time" && at ? { cloud: from, at } : undefined}
+        chosen={at && { cloud: from, at }}
         click={{ does: "choose", choose }}
       />
       <SimpleGrid cols={{ base: 1, md: 2 }} spacing="lg">
@@ -167,36 +157,13 @@ function ForkForm({ project, protection, reach, backups, clouds }: ForkFormProps
               ))}
             </Stack>
           </Radio.Group>
-          <Radio.Group label="Version" value={version} onChange={(value) => setVersion(value as Version)} mt="sm">
-            <Stack gap="xs" mt="xs">
-              <Radio value="latest" label="Latest transaction" />
-              <Radio value="time" label="Point in time" />
-              <Radio value="backup" label="Base backup" />
-            </Stack>
-          </Radio.Group>
-          {version === "time" && (
-            <TextInput
-              label={`Time (${zoneName()})`}
-              type="datetime-local"
-              step={1}
-              value={time}
-              onChange={(event) => setTime(event.currentTarget.value)}
-              error={timeError(at, place)}
-              description={place && <Bounds windows={place.windows} />}
-            />
-          )}
-          {version === "backup" && (
-            <Select
-              label="Base backup"
-              data={(place?.backups ?? []).map(({ backup_name, earliest_at }) => ({
-                value: backup_name,
-                label: `${momentText(new Date(earliest_at))} · ${bytesText(backups.find((each) => each.backup_name === backup_name)?.data_size ?? 0)}`,
-              }))}
-              value={backup}
-              onChange={setBackup}
-              placeholder="Choose one"
-            />
-          )}
+          <VersionChoice
+            engine={protection.service_type}
+            place={reach.find(({ cloud }) => cloud === from)}
+            backups={backups}
+            wanted={wanted}
+            change={change}
+          />
         </Card>
         <Card title="The new service">
           <TextInput
@@ -226,70 +193,14 @@ function ForkForm({ project, protection, reach, backups, clouds }: ForkFormProps
           ) : (
             <ForkFacts
               source={source}
-              plan={facts.data}
-              start={{ project, name, plan, source, target, from }}
+              plan={target && facts.data}
+              isAsked={facts.isLoading}
+              start={{ project, name, plan, source, target: target ?? {}, from }}
               isNameRight={/^[a-z][-a-z0-9]{0,63}$/.test(name)}
             />
           )}
         </Card>
       </SimpleGrid>
     </Stack>
-  );
-}
-
-function Bounds({ windows }: { readonly windows: Reach["locations"][number]["windows"] }) {
-  return (
-    <>
-      {windows.map(({ earliest_at, latest_at }, index) => (
-        <span key={earliest_at}>
-          {index > 0 && ", or "}
-          <Moment at={earliest_at} /> to <Moment at={latest_at} />
-        </span>
-      ))}
-    </>
-  );
-}
-
-function timeError(at: Date | undefined, place: Reach["locations"][number] | undefined): string | undefined {
-  if (at === undefined) return "Give a day and a time";
-  const isReached = place?.windows.some(
-    // The field has whole seconds; the window's ends have fractions.
-    ({ earliest_at, latest_at }) =>
-      at.getTime() + 999 >= Date.parse(earliest_at) && at.getTime() <= Date.parse(latest_at),
-  );
-  return isReached ? undefined : "This moment cannot be restored from there: choose one within the times below";
-}
-
-interface PlanChoiceProps {
-  readonly project: string;
-  readonly engine: string;
-  readonly plan: string | undefined;
-  readonly setPlan: (plan: string) => void;
-}
-
-export function PlanChoice({ project, engine, plan, setPlan }: PlanChoiceProps) {
-  const { data = [] } = useQuery({
-    queryKey: ["plans", project, engine],
-    queryFn: async () =>
-      (
-        await ask<{ service_plans: readonly { service_plan: string; backup_config: { max_count: number } }[] }>(
-          "GET",
-          path`/project/${project}/service-types/${engine}/plans`,
-        )
-      ).service_plans,
-    staleTime: 300_000,
-  });
-  return (
-    <Select
-      label="Plan"
-      data={data.map(({ service_plan, backup_config }) => ({
-        value: service_plan,
-        label: `${service_plan} · backups ${backup_config.max_count} days`,
-      }))}
-      value={plan ?? null}
-      onChange={(value) => value !== null && setPlan(value)}
-      searchable
-      allowDeselect={false}
-    />
   );
 }

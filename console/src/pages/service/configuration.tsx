@@ -23,7 +23,7 @@ import { Card } from "../../parts/card.tsx";
 import { Failure } from "../../parts/failure.tsx";
 import { Loaded } from "../../parts/loaded.tsx";
 import { done } from "../../parts/notify.ts";
-import { PlanChoice } from "../fork/fork-page.tsx";
+import { PlanChoice } from "../../parts/plan-choice.tsx";
 import { changesOf, type Setting, settingsOf, type UserConfigSchema, valueAt } from "./settings-of-schema.ts";
 
 /** Plan and settings of a service. */

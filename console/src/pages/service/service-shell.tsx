@@ -4,6 +4,7 @@ import { useQuery } from "@tanstack/react-query";
 import { Link, Outlet, useParams } from "@tanstack/react-router";
 import { useMay } from "../../api/may.ts";
 import { serviceQuery, statusQuery } from "../../api/queries.ts";
+import type { Service } from "../../api/types.ts";
 import { EngineMark, engineTitle } from "../../parts/engine-mark.tsx";
 import { Failure } from "../../parts/failure.tsx";
 import { useTitle } from "../../parts/page.tsx";
@@ -20,6 +21,7 @@ const tabs = [
   { value: "/metrics", title: "Metrics" },
   { value: "/logs", title: "Logs" },
   { value: "/activity", title: "Jobs and events" },
+  { value: "/lost-range", title: "What it lacks" },
 ] as const;
 
 /** What is around all pages of a service. */
@@ -71,6 +73,7 @@ export function ServiceShell() {
         {tabs
           .filter(({ value }) => !isAttached || (value !== "/metrics" && value !== "/logs"))
           .filter(({ value }) => value !== "/logs" || may("readServerLog"))
+          .filter(({ value }) => value !== "/lost-range" || isMadeFork(service))
           .map(({ value, title }) => (
             <Link key={value} to={`${base}${value}`} activeOptions={{ exact: true }} className={classes["tab"]}>
               {title}
@@ -80,6 +83,11 @@ export function ServiceShell() {
       <Outlet />
     </>
   );
+}
+
+/** Its end in the log of its source is known. */
+function isMadeFork(service: Service | undefined): boolean {
+  return service?.forked_from?.stoppedAt !== undefined && service.state !== "REBUILDING";
 }
 
 function versionOf({ pg_version, mysql_version }: { readonly pg_version?: string; readonly mysql_version?: string }) {
