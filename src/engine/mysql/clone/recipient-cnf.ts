@@ -1,6 +1,6 @@
 import { quoteSetting } from "../server/configuration-text.ts";
 import type { ServerDirectory } from "../server/directory.ts";
-import type { SettingValue } from "../server/user-settings.ts";
+import type { SettingValue } from "../../user-settings.ts";
 
 const mib = 1024 * 1024;
 

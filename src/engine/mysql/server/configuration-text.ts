@@ -1,14 +1,8 @@
 import { createHash } from "node:crypto";
 import type { ServerSpec } from "../../server.ts";
 import type { ServerDirectory, ServerState } from "./directory.ts";
-import {
-  type ChangeMoment,
-  changeMomentOf,
-  invalid,
-  type SettingValue,
-  userNumber,
-  userSettings,
-} from "./user-settings.ts";
+import { askedNumber, invalidSetting, type SettingValue } from "../../user-settings.ts";
+import { type ChangeMoment, changeMomentOf, userSettings } from "./user-settings.ts";
 
 const mib = 1024 * 1024;
 
@@ -71,7 +65,7 @@ export function myCnf(settings: readonly Setting[]): string {
 export function quoteSetting(name: string, value: SettingValue): string {
   if (typeof value === "boolean") return value ? "ON" : "OFF";
   if (typeof value === "number") return String(value);
-  if (/[\p{Cc}]/u.test(value)) throw invalid(`mysql.${name}`, value, "text without control characters");
+  if (/[\p{Cc}]/u.test(value)) throw invalidSetting(`mysql.${name}`, value, "text without control characters");
   return `"${value.replaceAll("\\", "\\\\")}"`;
 }
 
@@ -124,7 +118,7 @@ const logSettings: Readonly<Record<string, SettingValue>> = {
  */
 function purgeSettings(spec: ServerSpec, version: string): Readonly<Record<string, SettingValue>> {
   const range = { min: 600, max: 4_294_967_295 };
-  const seconds = userNumber(spec.userConfig, "binlog_retention_period", range) ?? range.min;
+  const seconds = askedNumber(spec.userConfig, "binlog_retention_period", range) ?? range.min;
   // The switch came with 8.0.29; before, only 0 seconds turn it off.
   const [major = 0, minor = 0, patch = 0] = version.split(".").map(Number);
   if (major === 8 && minor === 0 && patch < 29) return { binlog_expire_logs_seconds: 0 };
@@ -164,6 +158,6 @@ function refuseOtherFiles(settings: ReadonlyMap<string, Setting>, fileSettings: 
   for (const [name, value] of Object.entries(fileSettings)) {
     const asked = settings.get(name)?.value;
     if (asked === undefined || String(asked) === value) continue;
-    throw invalid(`mysql.${name}`, asked, `${value}, which the server was made with`);
+    throw invalidSetting(`mysql.${name}`, asked, `${value}, which the server was made with`);
   }
 }

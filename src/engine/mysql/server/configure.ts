@@ -13,7 +13,8 @@ import type { ServerDirectory, ServerState } from "./directory.ts";
 import { initConnect } from "./host-access.ts";
 import { type MysqlInstallation, programArguments } from "./installations.ts";
 import { parseLogLine, withoutMarks } from "./server-log.ts";
-import { changeMomentOf, type SettingValue, userSettingNames, variableOf } from "./user-settings.ts";
+import type { SettingValue } from "../../user-settings.ts";
+import { changeMomentOf, userSettingNames, variableOf } from "./user-settings.ts";
 
 /** Everything that a server's configuration is made of. */
 export interface Configuration {

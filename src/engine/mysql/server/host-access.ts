@@ -1,5 +1,5 @@
 import net from "node:net";
-import { invalid } from "./user-settings.ts";
+import { invalidSetting } from "../../user-settings.ts";
 
 /** What a client's address is to a statement that runs in its session: with skip_name_resolve, always an IP address. */
 const clientAddress = "SUBSTRING_INDEX(USER(), '@', -1)";
@@ -35,7 +35,7 @@ interface Network {
 /** Networks of `ip_filter`, whose items are texts or `{ network }`; all addresses without it. */
 function allowedNetworks(userConfig: Readonly<Record<string, unknown>>): readonly Network[] {
   const filter = userConfig.ip_filter ?? ["0.0.0.0/0", "::/0"];
-  if (!Array.isArray(filter)) throw invalid("ip_filter", filter, "a list of networks");
+  if (!Array.isArray(filter)) throw invalidSetting("ip_filter", filter, "a list of networks");
   return filter.map((item: unknown) => networkOf(item));
 }
 
@@ -47,7 +47,7 @@ function networkOf(item: unknown): Network {
   const bits = bitsText === undefined ? maxBits : Number(bitsText);
   const isPrefix = bitsText === undefined || (/^\d{1,3}$/.test(bitsText) && bits <= maxBits);
   if ((version !== 4 && version !== 6) || address.includes("%") || !isPrefix || rest.length > 0) {
-    throw invalid("ip_filter", text, "networks such as 10.20.0.0/16, 2001:db8::/32, or single addresses");
+    throw invalidSetting("ip_filter", text, "networks such as 10.20.0.0/16, 2001:db8::/32, or single addresses");
   }
   const hostBits = BigInt(maxBits - bits);
   const first = (addressNumber(address, version) >> hostBits) << hostBits;

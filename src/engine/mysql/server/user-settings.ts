@@ -1,23 +1,22 @@
-import { BtarError } from "../../../domain/errors.ts";
-
-/** What a key of `user_config.mysql` may hold. */
-type SettingRule =
-  | { readonly type: "integer" | "number"; readonly min: number; readonly max: number }
-  | { readonly type: "boolean" }
-  | { readonly type: "choice"; readonly choices: readonly string[] }
-  | { readonly type: "text"; readonly pattern: RegExp };
+import {
+  askedSettings,
+  choice,
+  integer,
+  type SettingRule,
+  type SettingRules,
+  type SettingValue,
+} from "../../user-settings.ts";
 
 /** When a change of a setting comes into force. `never`: it was decided when the server's files were made. */
 export type ChangeMoment = "online" | "restart" | "never";
 
-const integer = (min: number, max: number): SettingRule => ({ type: "integer", min, max });
 const boolean: SettingRule = { type: "boolean" };
 
 const mib = 1024 * 1024;
 const maxUint32 = 4_294_967_295;
 
 /** Keys of `user_config.mysql`: options of the same names, in the units that they have by themselves. */
-const settingRules: Readonly<Record<string, SettingRule>> = {
+const settingRules: SettingRules = {
   connect_timeout: integer(2, 3_600),
   default_time_zone: { type: "text", pattern: /^(SYSTEM|[+-](0\d|1[0-3]):[0-5]\d)$/ },
   group_concat_max_len: integer(4, maxUint32),
@@ -29,8 +28,8 @@ const settingRules: Readonly<Record<string, SettingRule>> = {
   innodb_thread_concurrency: integer(0, 1_000),
   innodb_write_io_threads: integer(1, 64),
   interactive_timeout: integer(30, 604_800),
-  internal_tmp_mem_storage_engine: { type: "choice", choices: ["MEMORY", "TempTable"] },
-  log_output: { type: "choice", choices: ["NONE", "TABLE"] },
+  internal_tmp_mem_storage_engine: choice("MEMORY", "TempTable"),
+  log_output: choice("NONE", "TABLE"),
   long_query_time: { type: "number", min: 0, max: 3_600 },
   lower_case_table_names: integer(0, 1),
   max_allowed_packet: integer(2 * mib, 1024 * mib), // a clone needs 2 MiB
@@ -58,8 +57,6 @@ const changeMoments: Readonly<Record<string, ChangeMoment>> = {
 /** Names of settings that a running server has under others. */
 const variables: Readonly<Record<string, string>> = { default_time_zone: "time_zone" };
 
-export type SettingValue = string | number | boolean;
-
 /** Names of all settings that `user_config.mysql` can have. */
 export const userSettingNames: readonly string[] = Object.keys(settingRules);
 
@@ -77,57 +74,5 @@ export function variableOf(name: string): string {
  * @throws {BtarError} INVALID_USER_CONFIG for unknown keys and values out of range
  */
 export function userSettings(userConfig: Readonly<Record<string, unknown>>): ReadonlyMap<string, SettingValue> {
-  const settings = new Map<string, SettingValue>();
-  const asked = userConfig.mysql ?? {};
-  if (typeof asked !== "object" || Array.isArray(asked)) throw invalid("mysql", asked, "an object of settings");
-  for (const [key, value] of Object.entries(asked)) {
-    const rule = Object.hasOwn(settingRules, key) ? settingRules[key] : undefined;
-    if (!rule) throw invalid(`mysql.${key}`, value, `no such setting; those are ${userSettingNames.join(", ")}`);
-    if (value !== null) settings.set(key, checked(key, value, rule));
-  }
-  return settings;
-}
-
-/**
- * A number of `user_config` itself.
- * @throws {BtarError} INVALID_USER_CONFIG
- */
-export function userNumber(
-  userConfig: Readonly<Record<string, unknown>>,
-  key: string,
-  range: { readonly min: number; readonly max: number },
-): number | undefined {
-  const value = userConfig[key] ?? undefined;
-  if (value === undefined) return undefined;
-  if (typeof value === "number" && value >= range.min && value <= range.max) return value;
-  throw invalid(key, value, `a number from ${range.min} to ${range.max}`);
-}
-
-export function invalid(key: string, value: unknown, accepted: string): BtarError {
-  return new BtarError("INVALID_USER_CONFIG", {
-    message: `user_config.${key} cannot be ${JSON.stringify(value)}`,
-    hint: `accepted: ${accepted}`,
-    details: { key, value },
-  });
-}
-
-function checked(key: string, value: unknown, rule: SettingRule): SettingValue {
-  const name = `mysql.${key}`;
-  switch (rule.type) {
-    case "boolean":
-      if (typeof value === "boolean") return value;
-      throw invalid(name, value, "true or false");
-    case "integer":
-    case "number": {
-      const isOfType = typeof value === "number" && (rule.type === "number" || Number.isInteger(value));
-      if (isOfType && value >= rule.min && value <= rule.max) return value;
-      throw invalid(name, value, `${rule.type} from ${rule.min} to ${rule.max}`);
-    }
-    case "choice":
-      if (typeof value === "string" && rule.choices.includes(value)) return value;
-      throw invalid(name, value, rule.choices.join(", "));
-    case "text":
-      if (typeof value === "string" && rule.pattern.test(value)) return value;
-      throw invalid(name, value, `text that matches ${rule.pattern.source}`);
-  }
+  return askedSettings(userConfig, "mysql", settingRules);
 }

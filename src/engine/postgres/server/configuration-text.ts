@@ -1,6 +1,7 @@
 import type { ServerSpec } from "../../server.ts";
 import type { ServerDirectory } from "./directory.ts";
-import { invalid, type SettingValue, userNumber, userSettings } from "./user-settings.ts";
+import { askedNumber, invalidSetting, type SettingValue } from "../../user-settings.ts";
+import { userSettings } from "./user-settings.ts";
 
 const mib = 1024 * 1024;
 
@@ -33,7 +34,7 @@ export function postgresqlConf(spec: ServerSpec, context: ConfigurationContext):
 export function quoteSetting(name: string, value: SettingValue): string {
   if (typeof value === "boolean") return value ? "on" : "off";
   if (typeof value === "number") return String(value);
-  if (/[\p{Cc}]/u.test(value)) throw invalid(`pg.${name}`, value, "text without control characters");
+  if (/[\p{Cc}]/u.test(value)) throw invalidSetting(`pg.${name}`, value, "text without control characters");
   return `'${value.replaceAll("\\", "\\\\").replaceAll("'", "''")}'`;
 }
 
@@ -55,8 +56,8 @@ function connectionSettings(spec: ServerSpec, directory: ServerDirectory): [stri
 }
 
 function memorySettings(spec: ServerSpec): [string, SettingValue][] {
-  const percentage = userNumber(spec.userConfig, "shared_buffers_percentage", { min: 20, max: 60 }) ?? 25;
-  const workMemMb = userNumber(spec.userConfig, "work_mem", { min: 1, max: 1024 }) ?? defaultWorkMemMb(spec.memoryMb);
+  const percentage = askedNumber(spec.userConfig, "shared_buffers_percentage", { min: 20, max: 60 }) ?? 25;
+  const workMemMb = askedNumber(spec.userConfig, "work_mem", { min: 1, max: 1024 }) ?? defaultWorkMemMb(spec.memoryMb);
   return [
     ["shared_buffers", `${Math.max(16, Math.floor((spec.memoryMb * percentage) / 100))}MB`],
     ["effective_cache_size", `${Math.max(32, Math.floor(spec.memoryMb * 0.7))}MB`],

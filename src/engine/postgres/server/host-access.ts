@@ -1,6 +1,6 @@
 import net from "node:net";
 import type { ServerSpec } from "../../server.ts";
-import { invalid } from "./user-settings.ts";
+import { invalidSetting } from "../../user-settings.ts";
 
 const everywhere = ["0.0.0.0/0", "::/0"];
 
@@ -45,7 +45,7 @@ function customerLines(spec: ServerSpec): string[] {
  */
 function allowedNetworks(userConfig: Readonly<Record<string, unknown>>): readonly string[] {
   const filter = userConfig.ip_filter ?? everywhere;
-  if (!Array.isArray(filter)) throw invalid("ip_filter", filter, "a list of networks");
+  if (!Array.isArray(filter)) throw invalidSetting("ip_filter", filter, "a list of networks");
   return filter.map((item: unknown) => networkOf(item));
 }
 
@@ -56,7 +56,7 @@ function networkOf(item: unknown): string {
   const maxBits = version === 4 ? 32 : 128;
   const isPrefix = bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= maxBits);
   if (version === 0 || address.includes("%") || !isPrefix || rest.length > 0) {
-    throw invalid("ip_filter", text, "networks such as 10.20.0.0/16, 2001:db8::/32, or single addresses");
+    throw invalidSetting("ip_filter", text, "networks such as 10.20.0.0/16, 2001:db8::/32, or single addresses");
   }
   return `${address}/${bits ?? maxBits}`;
 }

@@ -16,7 +16,7 @@ import type { TablespaceChoice } from "../../server.ts";
 import { lastStream, type RecoveryFacts, recoveryEnd, recoveryFacts } from "./backup-facts.ts";
 import { quoteSetting } from "./configuration-text.ts";
 import { tablespacePlaces } from "./tablespaces.ts";
-import type { SettingValue } from "./user-settings.ts";
+import type { SettingValue } from "../../user-settings.ts";
 
 /** Of the server that was backed up: it is not running here, and what it had open or reserved is not ours. */
 const leftovers = [
