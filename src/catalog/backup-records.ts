@@ -25,56 +25,46 @@ export interface BackupRecords {
   readonly damaged: readonly Selectable<DamagedObjectTable>[];
 }
 
-const noRecords: BackupRecords = { locations: [], backups: [], copies: [], logRanges: [], damaged: [] };
-
-/** @returns what is known of each of the services, by id; those of which nothing is known are in it, too */
-export async function backupRecordsOf(
-  db: CatalogDatabase,
-  serviceIds: readonly string[],
-): Promise<ReadonlyMap<string, BackupRecords>> {
-  if (serviceIds.length === 0) return new Map();
-  const [locations, backups, copies, logRanges, damaged] = await Promise.all([
-    db.selectFrom("location").selectAll().where(ofServices(serviceIds)).orderBy("role").orderBy("cloud").execute(),
-    db
-      .selectFrom("base_backup")
-      .selectAll()
-      .where(ofServices(serviceIds))
-      .orderBy("started_at", "desc")
-      .orderBy("id", "desc")
-      .execute(),
-    db
-      .selectFrom("backup_location")
-      .selectAll()
-      .where(ofServices(serviceIds))
-      .orderBy("role")
-      .orderBy("cloud")
-      .execute(),
-    db.selectFrom("log_range").selectAll().where(ofServices(serviceIds)).execute(),
-    db.selectFrom("damaged_object").selectAll().where(ofServices(serviceIds)).orderBy("key").execute(),
-  ]);
-  const grouped = {
-    locations: byService(locations),
-    backups: byService(backups),
-    copies: byService(copies),
-    logRanges: byService(logRanges),
-    damaged: byService(damaged),
+/** Reads rows of several services, each in the order that BackupRecords has. */
+export function backupReaders(db: CatalogDatabase) {
+  return {
+    locations: async (ids: readonly string[]) =>
+      await db.selectFrom("location").selectAll().where(ofServices(ids)).orderBy("role").orderBy("cloud").execute(),
+    backups: async (ids: readonly string[]) =>
+      await db
+        .selectFrom("base_backup")
+        .selectAll()
+        .where(ofServices(ids))
+        .orderBy("started_at", "desc")
+        .orderBy("id", "desc")
+        .execute(),
+    copies: async (ids: readonly string[]) =>
+      await db
+        .selectFrom("backup_location")
+        .selectAll()
+        .where(ofServices(ids))
+        .orderBy("role")
+        .orderBy("cloud")
+        .execute(),
+    logRanges: async (ids: readonly string[]) =>
+      await db.selectFrom("log_range").selectAll().where(ofServices(ids)).execute(),
+    damaged: async (ids: readonly string[]) =>
+      await db.selectFrom("damaged_object").selectAll().where(ofServices(ids)).orderBy("key").execute(),
   };
-  return new Map(
-    serviceIds.map((id) => [
-      id,
-      {
-        locations: grouped.locations.get(id) ?? [],
-        backups: grouped.backups.get(id) ?? [],
-        copies: grouped.copies.get(id) ?? [],
-        logRanges: grouped.logRanges.get(id) ?? [],
-        damaged: grouped.damaged.get(id) ?? [],
-      },
-    ]),
-  );
 }
 
+/** What is known of a service's backups, also within a transaction; of many at once, see KnownServices. */
 export async function backupRecords(db: CatalogDatabase, serviceId: string): Promise<BackupRecords> {
-  return (await backupRecordsOf(db, [serviceId])).get(serviceId) ?? noRecords;
+  const read = backupReaders(db);
+  const ids = [serviceId];
+  const [locations, backups, copies, logRanges, damaged] = await Promise.all([
+    read.locations(ids),
+    read.backups(ids),
+    read.copies(ids),
+    read.logRanges(ids),
+    read.damaged(ids),
+  ]);
+  return { locations, backups, copies, logRanges, damaged };
 }
 
 /** A condition on `service_id`; a list of parameters as long as that of the services would be planned at length. */

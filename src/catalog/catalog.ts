@@ -2,6 +2,7 @@ import { Kysely, PostgresDialect } from "kysely";
 import { Migrator } from "kysely/migration";
 import pg from "pg";
 import { BtarError, describeError } from "../domain/errors.ts";
+import { KnownServices } from "./known-services.ts";
 import * as first from "./migrations/0001-first.ts";
 import * as retention from "./migrations/0002-retention.ts";
 import * as verification from "./migrations/0003-verification.ts";
@@ -25,6 +26,8 @@ export type CatalogDatabase = Kysely<Tables>;
 export interface Catalog {
   readonly db: CatalogDatabase;
   readonly pool: pg.Pool;
+  /** Services with all that belongs to them, for who looks at many of them, or often. */
+  readonly services: KnownServices;
   /** A connection beside the pool's, not connected yet. */
   client(): pg.Client;
   close(): Promise<void>;
@@ -102,7 +105,8 @@ export async function openCatalog(
       cause,
     });
   }
-  return { db, pool, client: () => new pg.Client(connection), close: () => db.destroy() };
+  const services = new KnownServices({ db, pool });
+  return { db, pool, services, client: () => new pg.Client(connection), close: () => db.destroy() };
 }
 
 /**

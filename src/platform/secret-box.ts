@@ -27,6 +27,23 @@ export function sealSecret(masterKey: Uint8Array, purpose: string, secret: strin
 
 /** @throws {BtarError} KEY_UNAVAILABLE when the text was sealed with another key or for another purpose */
 export function openSecret(masterKey: Uint8Array, purpose: string, sealed: string): string {
+  const opened = openedWith.get(masterKey) ?? new Map<string, string>();
+  openedWith.set(masterKey, opened);
+  const key = `${purpose} ${sealed}`;
+  const known = opened.get(key);
+  if (known !== undefined) return known;
+  const secret = unseal(masterKey, purpose, sealed);
+  const [oldest] = opened.keys();
+  if (opened.size >= mostOpened && oldest !== undefined) opened.delete(oldest);
+  opened.set(key, secret);
+  return secret;
+}
+
+/** What was opened stays in memory, as the key that opens it does: lists of services open the same again and again. */
+const openedWith = new WeakMap<Uint8Array, Map<string, string>>();
+const mostOpened = 10_000;
+
+function unseal(masterKey: Uint8Array, purpose: string, sealed: string): string {
   const bytes = Buffer.from(sealed.slice(version.length + 1), "base64url");
   try {
     if (!sealed.startsWith(`${version}.`) || bytes.length < 28) throw new Error("not a sealed secret");
@@ -47,18 +64,6 @@ export function keyIdOf(key: Uint8Array): string {
   return createHash("sha256").update("btar key id 1").update(key).digest("hex").slice(0, 16);
 }
 
-/** Deriving a key costs more than to open with it, and lists of many services open the same secrets again and again. */
-const purposeKeys = new WeakMap<Uint8Array, Map<string, KeyObject>>();
-const maxPurposeKeys = 10_000;
-
 function purposeKey(masterKey: Uint8Array, purpose: string): KeyObject {
-  const known = purposeKeys.get(masterKey) ?? new Map<string, KeyObject>();
-  purposeKeys.set(masterKey, known);
-  const found = known.get(purpose);
-  if (found) return found;
-  const key = createSecretKey(Buffer.from(hkdfSync("sha256", masterKey, "", `btar secret 1 ${purpose}`, 32)));
-  const [oldest] = known.keys();
-  if (known.size >= maxPurposeKeys && oldest !== undefined) known.delete(oldest);
-  known.set(purpose, key);
-  return key;
+  return createSecretKey(Buffer.from(hkdfSync("sha256", masterKey, "", `btar secret 1 ${purpose}`, 32)));
 }

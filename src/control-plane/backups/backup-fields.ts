@@ -59,6 +59,17 @@ export function backupFieldsFrom(
     );
 }
 
+/** Complete base backups as lists of services tell them, newest first. */
+export function listedBackups(service: BackedUpService, records: BackupRecords) {
+  const damaged = records.damaged.filter(({ kind }) => kind !== "stray");
+  const copiesOf = Map.groupBy(records.copies, (copy) => copy.backup_id);
+  return records.backups
+    .filter(({ state }) => state === "complete")
+    .map((backup) =>
+      whereItIs(service, { backup, copies: copiesOf.get(backup.id) ?? [], locations: records.locations, damaged }),
+    );
+}
+
 /** @throws {BtarError} NOT_FOUND */
 export async function findBackup(context: ControlPlaneContext, service: BackedUpService, id: string) {
   const [found] = await backupFields(context, service, { id });
@@ -66,31 +77,48 @@ export async function findBackup(context: ControlPlaneContext, service: BackedUp
   throw new BtarError("NOT_FOUND", { message: `Service ${service.name} has no base backup ${id}` });
 }
 
-interface LoadedBackup {
+interface PlacedBackup {
   readonly backup: BackupRow;
   readonly copies: readonly CopyRow[];
   readonly locations: readonly LocationRow[];
   readonly damaged: readonly DamagedObject[];
+}
+
+interface LoadedBackup extends PlacedBackup {
   readonly retention: readonly LocationRetention[];
 }
 
-/** The API's fields, then btar's own: state, sizes, and where it is (L3). */
-function oneBackup(service: BackedUpService, { backup, copies, locations, damaged, retention }: LoadedBackup) {
-  const damageIn = (place: string) =>
-    damaged.filter(({ cloud, backups }) => cloud === place && backups.includes(backup.id));
-  const locationOf = (cloud: string) => locations.find((location) => location.cloud === cloud);
+/** What clients of the API know of a backup. */
+function whereItIs(service: BackedUpService, { backup, copies, locations, damaged }: PlacedBackup) {
   return {
     backup_name: backup.id,
     backup_time: (backup.completed_at ?? backup.started_at).toISOString(),
     data_size: backup.data_bytes,
     storage_location: copies.find(({ role }) => role === "primary")?.cloud ?? service.cloud,
     additional_regions: copies.flatMap(({ role, cloud, state }) => {
-      const location = locationOf(cloud);
+      const location = locations.find((each) => each.cloud === cloud);
       if (role === "primary" || location?.state !== "active") return [];
       // A region is listed once the copy there can be restored, and while it is paused.
-      if ((state !== "complete" || damageIn(cloud).length > 0) && !location.is_paused) return [];
+      const isThere = state === "complete" && damageIn(damaged, { backup, cloud }).length === 0;
+      if (!isThere && !location.is_paused) return [];
       return [{ cloud, region: regionOf(cloud), paused: location.is_paused, pause_reason: location.pause_reason }];
     }),
+  };
+}
+
+function damageIn(
+  damaged: readonly DamagedObject[],
+  { backup, cloud }: { readonly backup: BackupRow; readonly cloud: string },
+): readonly DamagedObject[] {
+  return damaged.filter((object) => object.cloud === cloud && object.backups.includes(backup.id));
+}
+
+/** The API's fields, then btar's own: state, sizes, and where it is (L3). */
+function oneBackup(service: BackedUpService, loaded: LoadedBackup) {
+  const { backup, copies, locations, damaged, retention } = loaded;
+  const locationOf = (cloud: string) => locations.find((location) => location.cloud === cloud);
+  return {
+    ...whereItIs(service, loaded),
     state: backup.state,
     reason: backup.reason,
     trouble: backup.trouble,
@@ -118,7 +146,7 @@ function oneBackup(service: BackedUpService, { backup, copies, locations, damage
           done_bytes: copy.done_bytes,
           total_bytes: copy.total_bytes,
           sent_bytes: copy.sent_bytes,
-          trouble: damageText(damageIn(copy.cloud)) ?? paused ?? copy.trouble,
+          trouble: damageText(damageIn(damaged, { backup, cloud: copy.cloud })) ?? paused ?? copy.trouble,
           expire_time: expireTime(backup, copy.cloud, retention),
           started_at: copy.started_at?.toISOString() ?? null,
           completed_at: copy.completed_at?.toISOString() ?? null,

@@ -1,4 +1,4 @@
-import { type BackupRecords, backupRecordsOf } from "../../catalog/backup-records.ts";
+import type { BackupRecords } from "../../catalog/backup-records.ts";
 import { recoveryOf } from "../../catalog/recovery.ts";
 import type { ControlPlaneContext } from "../context.ts";
 import type { ServiceRow } from "../services/find-service.ts";
@@ -26,10 +26,7 @@ export async function deletedServices(context: ControlPlaneContext, project: str
 }
 
 export async function deletedFields(context: ControlPlaneContext, rows: readonly ServiceRow[]) {
-  const records = await backupRecordsOf(
-    context.catalog.db,
-    rows.map(({ id }) => id),
-  );
+  const records = await context.catalog.services.of(rows.map(({ id }) => id));
   const graceMs = context.configuration.limits.deleteGraceHours * hourMs;
   return rows.map((row) => {
     const deletedAt = row.deleted_at ?? new Date(0);

@@ -1,5 +1,4 @@
 import type { Selectable } from "kysely";
-import { ofServices } from "../../catalog/backup-records.ts";
 import type { JobState, JobTable } from "../../catalog/schema.ts";
 import { BtarError } from "../../domain/errors.ts";
 import type { ControlPlaneContext } from "../context.ts";
@@ -58,20 +57,4 @@ export async function findJob(
     : undefined;
   if (!job) throw new BtarError("NOT_FOUND", { message: `There is no job ${id} in project ${project}` });
   return job;
-}
-
-/** The jobs that create, fork or change services now, by the service's id. */
-export async function openJobsOf(
-  context: ControlPlaneContext,
-  serviceIds: readonly string[],
-): Promise<ReadonlyMap<string, JobRow>> {
-  const jobs = await context.catalog.db
-    .selectFrom("job")
-    .selectAll()
-    .where(ofServices(serviceIds))
-    .where("kind", "in", ["provision", "fork", "apply"])
-    .where("state", "in", openStates)
-    .orderBy("created_at")
-    .execute();
-  return new Map(jobs.flatMap((job) => (job.service_id === null ? [] : [[job.service_id, job] as const])));
 }

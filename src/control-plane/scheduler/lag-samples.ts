@@ -1,6 +1,5 @@
 import { sql } from "kysely";
 import { recordEvent } from "../../catalog/events.ts";
-import { backupRecordsOf } from "../../catalog/backup-records.ts";
 import { recoveryOf } from "../../catalog/recovery.ts";
 import type { ControlPlaneContext } from "../context.ts";
 import { lagSeconds, rpoSeconds } from "../status/protection.ts";
@@ -52,7 +51,7 @@ interface SampledService {
 async function sampleServices(context: ControlPlaneContext, services: readonly SampledService[]): Promise<void> {
   const { db } = context.catalog;
   const ids = services.map(({ id }) => id);
-  const records = await backupRecordsOf(db, ids);
+  const records = await context.catalog.services.of(ids);
   const previous = await newestSamples(context, ids);
   const now = context.clock.now();
   const samples = services.flatMap((service) => {
@@ -68,15 +67,13 @@ async function sampleServices(context: ControlPlaneContext, services: readonly S
     });
   });
   if (samples.length === 0) return;
-  await db
-    .insertInto("lag_sample")
-    .values(
-      samples.map(({ service, cloud, lag, rpo }) => ({
-        ...{ service_id: service.id, cloud, at: now, lag_seconds: lag, rpo_seconds: rpo },
-      })),
-    )
-    .onConflict((conflict) => conflict.doNothing())
-    .execute();
+  await sql`
+    insert into lag_sample (service_id, cloud, at, lag_seconds, rpo_seconds)
+    select service_id, cloud, ${now}::timestamptz, lag_seconds, rpo_seconds from unnest(
+      ${samples.map(({ service }) => service.id)}::uuid[], ${samples.map(({ cloud }) => cloud)}::text[],
+      ${samples.map(({ lag }) => lag)}::float8[], ${samples.map(({ rpo }) => rpo)}::float8[])
+      as sample (service_id, cloud, lag_seconds, rpo_seconds)
+    on conflict do nothing`.execute(db);
   for (const { service, cloud, lag, pauseReason } of samples) {
     const before = previous.get(`${service.id} ${cloud}`) ?? 0;
     await tellObjective(context, { service, cloud, pauseReason }, { before, now: lag });

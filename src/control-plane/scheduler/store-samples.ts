@@ -1,5 +1,5 @@
 import { type Insertable, sql } from "kysely";
-import { type BackupRecords, backupRecordsOf, byService, ofServices } from "../../catalog/backup-records.ts";
+import type { KnownService } from "../../catalog/known-services.ts";
 import type { StoreSampleTable } from "../../catalog/schema.ts";
 import { heldBytes, lackingBytes } from "../../catalog/store-figures.ts";
 import { keepSamplesSeconds, sampleResolutions } from "../charts.ts";
@@ -28,25 +28,19 @@ async function samplesOf(
   { catalog, clock }: Pick<ControlPlaneContext, "catalog" | "clock">,
   serviceIds: readonly string[],
 ): Promise<readonly Insertable<StoreSampleTable>[]> {
-  const records = await backupRecordsOf(catalog.db, serviceIds);
-  const verified = byService(
-    await catalog.db.selectFrom("verification").selectAll().where(ofServices(serviceIds)).execute(),
-  );
+  const services = await catalog.services.of(serviceIds);
   const at = clock.now();
-  return [...records].flatMap(([service_id, known]) =>
-    figuresOf(known, verified.get(service_id) ?? []).map((figures) => ({ service_id, at, ...figures })),
+  return [...services].flatMap(([service_id, known]) =>
+    figuresOf(known).map((figures) => ({ service_id, at, ...figures })),
   );
 }
 
-function figuresOf(
-  records: BackupRecords,
-  verified: readonly (Parameters<typeof heldBytes>[1] & { readonly cloud: string })[],
-): readonly Omit<Insertable<StoreSampleTable>, "service_id" | "at">[] {
+function figuresOf(records: KnownService): readonly Omit<Insertable<StoreSampleTable>, "service_id" | "at">[] {
   const heldIn = records.locations.map((row) => ({
     row,
     held: heldBytes(
       row,
-      verified.find(({ cloud }) => cloud === row.cloud),
+      records.verified.find(({ cloud }) => cloud === row.cloud),
     ),
   }));
   const primary = heldIn.find(({ row }) => row.role === "primary")?.held;

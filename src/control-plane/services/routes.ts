@@ -17,13 +17,12 @@ import { maySeeSecrets, roleIn } from "../http/authorization.ts";
 import { findProject } from "../projects/find-project.ts";
 import { createService } from "./create-service.ts";
 import { deleteService, deletionEvent } from "./delete-service.ts";
-import { findService, findServices, type ServiceName } from "./find-service.ts";
+import { findService, type ServiceName } from "./find-service.ts";
 import { withoutSecrets } from "./hidden-secrets.ts";
-import { listedServices, type ServiceFields, serviceFields, servicesFields } from "./service-fields.ts";
+import { listedService, type ServiceFields, serviceFields, servicesFields } from "./service-fields.ts";
 import { updateService } from "./update-service.ts";
 
 export function serviceRoutes(app: ApiServer, context: ControlPlaneContext): void {
-  const { db } = context.catalog;
   const told = async (name: ServiceName) => ({
     service: await serviceFields(context, await findService(context, name)),
   });
@@ -59,14 +58,8 @@ export function serviceRoutes(app: ApiServer, context: ControlPlaneContext): voi
     { schema: { summary: "Services of a project", params: projectPath, response: answers(servicesAnswer) } },
     async (request) => {
       const { name } = await findProject(context, request.params.project);
-      const rows = await db
-        .selectFrom("service")
-        .selectAll()
-        .where("project", "=", name)
-        .where("deleted_at", "is", null)
-        .orderBy("name")
-        .execute();
-      const services = await listedServices(context, rows);
+      const known = await context.catalog.services.ofProject(name);
+      const services = known.map((each) => listedService(context, each));
       return { services: maySeeSecrets(request) ? services : services.map(withoutSecrets) };
     },
   );
@@ -136,10 +129,10 @@ async function servicesOfNames(
   context: ControlPlaneContext,
   names: readonly ServiceName[],
 ): Promise<readonly (ServiceFields | undefined)[]> {
-  const rows = await findServices(context, names);
-  const found = new Map(rows.flatMap((row) => (row ? [[row.id, row] as const] : [])));
-  const fields = new Map((await servicesFields(context, [...found.values()])).map((each) => [each.service_id, each]));
-  return rows.map((row) => row && fields.get(row.id));
+  const known = await context.catalog.services.living(names);
+  const found = [...new Set(known.filter((each) => each !== undefined))];
+  const fields = new Map((await servicesFields(context, found)).map((each) => [each.service_id, each]));
+  return known.map((each) => each && fields.get(each.service.id));
 }
 
 function tagRoutes(app: ApiServer, context: ControlPlaneContext): void {

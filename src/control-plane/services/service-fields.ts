@@ -1,96 +1,58 @@
-import type { Selectable } from "kysely";
-import { backupRecordsOf, byService, ofServices } from "../../catalog/backup-records.ts";
-import type { JobProgress, ServiceUserTable } from "../../catalog/schema.ts";
+import type { KnownService } from "../../catalog/known-services.ts";
+import type { JobProgress } from "../../catalog/schema.ts";
 import { openServiceSecrets } from "../../catalog/service-secrets.ts";
 import { findPlan } from "../../domain/plan.ts";
-import { backupFieldsFrom, retentionRules } from "../backups/backup-fields.ts";
-import { listedBackup, listedBackups } from "../backups/listed-backups.ts";
+import { backupFieldsFrom, listedBackups, retentionRules } from "../backups/backup-fields.ts";
 import { cloudDescription } from "../catalogue/cloud-fields.ts";
 import { serviceTypes } from "../catalogue/service-types.ts";
 import type { ControlPlaneContext } from "../context.ts";
-import { type JobRow, openJobsOf } from "../jobs/job-fields.ts";
+import type { JobRow } from "../jobs/job-fields.ts";
 import { connectionOf } from "./connection.ts";
-import type { ServiceRow } from "./find-service.ts";
+import { notFound, type ServiceRow } from "./find-service.ts";
 import { userFields } from "./user-fields.ts";
 
 const defaultMaxConnections = 100;
 
 /** A service as the API tells it. */
-export async function serviceFields(context: ControlPlaneContext, row: ServiceRow): Promise<ServiceFields> {
-  const [fields] = await servicesFields(context, [row]);
-  if (!fields) throw new Error("one row makes one service");
+export async function serviceFields(
+  context: ControlPlaneContext,
+  { id, project, name }: ServiceRow,
+): Promise<ServiceFields> {
+  const known = (await context.catalog.services.of([id])).get(id);
+  if (!known) throw notFound({ project, service: name }); // it was removed since it was looked up
+  const [fields] = await servicesFields(context, [known]);
+  if (!fields) throw new Error("one service has the fields of one");
   return fields;
 }
 
-/** Services as the API tells them, in the order of `rows`; asks the catalog as often as for one. */
+/** Services as the API tells them, in that order. */
 export async function servicesFields(
   context: ControlPlaneContext,
-  rows: readonly ServiceRow[],
+  services: readonly KnownService[],
 ): Promise<readonly ServiceFields[]> {
-  if (rows.length === 0) return [];
-  const [records, rules, loadedOf] = await Promise.all([
-    backupRecordsOf(
-      context.catalog.db,
-      rows.map(({ id }) => id),
-    ),
-    retentionRules(context),
-    loadServices(context, rows),
-  ]);
-  return rows.map((row) => {
-    const known = records.get(row.id);
-    const backups = known ? backupFieldsFrom(row, known, { states: ["complete"] }, rules) : [];
-    return { ...oneService(context, row, loadedOf(row.id)), backups };
+  const rules = await retentionRules(context);
+  return services.map((known) => {
+    const backups = backupFieldsFrom(known.service, known, { states: ["complete"] }, rules);
+    return { ...oneService(context, known), backups };
   });
 }
 
-/** Services as lists tell them: the same, but less of their backups. */
-export async function listedServices(context: ControlPlaneContext, rows: readonly ServiceRow[]) {
-  if (rows.length === 0) return [];
-  const ids = rows.map(({ id }) => id);
-  const [listed, loadedOf] = await Promise.all([listedBackups(context.catalog.db, ids), loadServices(context, rows)]);
-  return rows.map((row) => {
-    const backups = (listed.get(row.id) ?? []).map((backup) => listedBackup(backup, row));
-    return { ...oneService(context, row, loadedOf(row.id)), backups };
-  });
+/** A service as lists tell it: the same, but less of its backups. */
+export function listedService(context: ControlPlaneContext, known: KnownService) {
+  return { ...oneService(context, known), backups: listedBackups(known.service, known) };
 }
 
 export type ServiceFields = ReturnType<typeof oneService> & { backups: ReturnType<typeof backupFieldsFrom> };
 
-/** What other tables than its own hold of a service, its backups left out. */
-interface LoadedService {
-  readonly users: readonly Selectable<ServiceUserTable>[];
-  readonly databases: readonly string[];
-  /** The one that creates or changes it now. */
-  readonly job: JobRow | undefined;
-}
-
-async function loadServices(
-  context: ControlPlaneContext,
-  rows: readonly ServiceRow[],
-): Promise<(serviceId: string) => LoadedService> {
-  const { db } = context.catalog;
-  const ids = rows.map(({ id }) => id);
-  const [users, databases, jobs] = await Promise.all([
-    db.selectFrom("service_user").selectAll().where(ofServices(ids)).execute(),
-    db.selectFrom("service_database").select(["service_id", "name"]).where(ofServices(ids)).orderBy("name").execute(),
-    openJobsOf(context, ids),
-  ]);
-  const [usersOf, databasesOf] = [byService(users), byService(databases)];
-  return (id) => ({
-    users: usersOf.get(id) ?? [],
-    databases: (databasesOf.get(id) ?? []).map(({ name }) => name),
-    job: jobs.get(id),
-  });
-}
-
-function oneService(context: ControlPlaneContext, row: ServiceRow, loaded: LoadedService) {
-  const { databases } = loaded;
+function oneService(context: ControlPlaneContext, known: KnownService) {
+  const { service: row, users, openJobs } = known;
+  const databases = known.databases.map(({ name }) => name);
   const secrets = openServiceSecrets(context.masterKey, row.id, row.sealed_secrets);
   const connection = connectionOf(row, secrets, databases);
   const plan = findPlan(row.plan);
   const type = serviceTypes[row.engine];
   const version: { readonly pg_version?: string; readonly mysql_version?: string } = { [type.versionKey]: row.version };
-  const nodeState = nodeStateOf(row, loaded.job);
+  const nodeState = nodeStateOf(row, openJobs.at(-1));
   return {
     service_id: row.id,
     service_name: row.name,
@@ -120,8 +82,8 @@ function oneService(context: ControlPlaneContext, row: ServiceRow, loaded: Loade
     service_uri_params: connection.params,
     connection_info: type.connectionInfo(connection),
     components: connection.components,
-    users: administratorFirst(loaded.users).map((user) => userFields(context, row, user)),
-    databases: [...databases],
+    users: administratorFirst(users).map((user) => userFields(context, row, user)),
+    databases,
     connection_pools: [],
     node_states: nodeState ? [nodeState] : [],
     maintenance: { ...row.maintenance, enabled: row.maintenance.dow !== "never", updates: [] },

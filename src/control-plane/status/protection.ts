@@ -1,11 +1,6 @@
 import { type Selectable, sql } from "kysely";
-import {
-  type BackupRecords,
-  backupRecordsOf,
-  byService,
-  type LocationRow,
-  ofServices,
-} from "../../catalog/backup-records.ts";
+import type { BackupRecords, LocationRow } from "../../catalog/backup-records.ts";
+import type { KnownService } from "../../catalog/known-services.ts";
 import { type LocationRecovery, recoveryOf } from "../../catalog/recovery.ts";
 import { locationRetentionDays } from "../../catalog/retention.ts";
 import type { VerificationTable } from "../../catalog/schema.ts";
@@ -13,37 +8,46 @@ import type { DamagedObject } from "../../catalog/verification.ts";
 import type { ControlPlaneContext } from "../context.ts";
 import { type AwaitedOptions, awaitedCopies } from "../locations/awaited-copies.ts";
 import { retirementRules } from "../locations/retire-locations.ts";
-import type { ServiceRow } from "../services/find-service.ts";
+import { notFound, type ServiceRow } from "../services/find-service.ts";
 
 /** Is a service safe in a second region, how far behind, and what could be restored now? */
 export async function protectionFields(context: ControlPlaneContext, row: ServiceRow): Promise<ProtectionFields> {
   const [fields] = await protectionsFields(context, [row]);
-  if (!fields) throw new Error("one row makes one service");
+  if (!fields) throw notFound({ project: row.project, service: row.name }); // it was removed since it was looked up
   return fields;
 }
 
-/** The same of many services, in the order of `rows`; asks the catalog as often as for one. */
+/** The same of many services, in the order of `rows`. */
 export async function protectionsFields(
   context: ControlPlaneContext,
-  rows: readonly ServiceRow[],
+  rows: readonly Pick<ServiceRow, "id">[],
 ): Promise<readonly ProtectionFields[]> {
-  if (rows.length === 0) return [];
-  const { db } = context.catalog;
-  const ids = rows.map(({ id }) => id);
-  const [records, verified, warnings, forks, rules] = await Promise.all([
-    backupRecordsOf(db, ids),
-    db.selectFrom("verification").selectAll().where(ofServices(ids)).execute(),
+  const known = await context.catalog.services.of(rows.map(({ id }) => id));
+  return await protectionsOf(
+    context,
+    rows.flatMap(({ id }) => known.get(id) ?? []),
+  );
+}
+
+/** The same of what is known of them; asks the catalog as often as for one. */
+export async function protectionsOf(
+  context: ControlPlaneContext,
+  services: readonly KnownService[],
+): Promise<readonly ProtectionFields[]> {
+  if (services.length === 0) return [];
+  const ids = services.map(({ service }) => service.id);
+  const [warnings, forks, rules] = await Promise.all([
     reservationWarnings(context, ids),
     forksOf(context, ids),
     retirementRules(context),
   ]);
-  const [verifiedOf, forksFrom] = [byService(verified), Map.groupBy(forks, ({ sourceId }) => sourceId)];
-  return rows.map((row) => {
-    const known = records.get(row.id);
-    return oneProtection(row, {
-      warning: warnings.get(row.id) ?? null,
-      locations: known ? locationsOf(context, row, { known, verified: verifiedOf.get(row.id) ?? [], rules }) : [],
-      forks: (forksFrom.get(row.id) ?? []).map(({ fork }) => fork),
+  const forksFrom = Map.groupBy(forks, ({ sourceId }) => sourceId);
+  return services.map((known) => {
+    const { service } = known;
+    return oneProtection(service, {
+      warning: warnings.get(service.id) ?? null,
+      locations: locationsOf(context, known, rules),
+      forks: (forksFrom.get(service.id) ?? []).map(({ fork }) => fork),
     });
   });
 }
@@ -70,16 +74,8 @@ function oneProtection(row: ServiceRow, { warning, locations, forks }: LoadedPro
   };
 }
 
-function locationsOf(
-  context: ControlPlaneContext,
-  service: ServiceRow,
-  loaded: {
-    readonly known: BackupRecords;
-    readonly verified: readonly Selectable<VerificationTable>[];
-    readonly rules: AwaitedOptions;
-  },
-) {
-  const { known: records, verified, rules } = loaded;
+function locationsOf(context: ControlPlaneContext, records: KnownService, rules: AwaitedOptions) {
+  const { service, verified } = records;
   const defaultDays = context.configuration.backups.retentionDays;
   const now = context.clock.now();
   const { copies, damaged } = records;

@@ -8,7 +8,7 @@ import { findService } from "../services/find-service.ts";
 import { affectedBy } from "./affected-services.ts";
 import { cloudStates, namesOfDown } from "./cloud-states.ts";
 import { linkTraffic } from "./link-traffic.ts";
-import { protectionFields, protectionsFields } from "./protection.ts";
+import { protectionFields, protectionsOf } from "./protection.ts";
 import { recentLag } from "./recent-lag.ts";
 
 export function statusRoutes(app: ApiServer, context: ControlPlaneContext): void {
@@ -19,14 +19,8 @@ export function statusRoutes(app: ApiServer, context: ControlPlaneContext): void
     },
     async (request) => {
       const { name } = await findProject(context, request.params.project);
-      const rows = await context.catalog.db
-        .selectFrom("service")
-        .selectAll()
-        .where("project", "=", name)
-        .where("deleted_at", "is", null)
-        .orderBy("name")
-        .execute();
-      const [states, services] = [await cloudStates(context), await protectionsFields(context, rows)];
+      const known = await context.catalog.services.ofProject(name);
+      const [states, services] = [await cloudStates(context), await protectionsOf(context, known)];
       const links = await linkTraffic(context, name);
       const downClouds = namesOfDown(states);
       const clouds = states.map((state) => ({
