@@ -7,6 +7,7 @@ import { after, before, suite, test } from "node:test";
 import { promisify } from "node:util";
 import { BtarProcess, btar, eventually } from "../support/btar-process.ts";
 import { Installation } from "../support/installation.ts";
+import { MailReceiver } from "../support/mail-receiver.ts";
 import { mysqlBasedir } from "../support/mysql-server.ts";
 import {
   CommandLines,
@@ -34,12 +35,17 @@ const planted = {
   s3: "planted-secret-access-key-31",
   attached: "planted-password-of-an-attached-server",
   chosen: "planted-password-47",
+  mail: "planted-password-of-a-mail-server",
+  hook: "planted-path-of-a-webhook",
+  signing: "planted-secret-that-signs-webhooks",
+  passphrase: "planted passphrase of the master key",
 } as const;
 
 suite("commands against a running btar", () => {
   let place: Installation;
   let up: BtarProcess;
   let s3: S3TestServer;
+  let mail: MailReceiver;
   const commandLines = new CommandLines();
   /** What commands said beside their answers. */
   const told: SearchedText[] = [];
@@ -62,8 +68,12 @@ suite("commands against a running btar", () => {
     await mysqlBasedir(); // agents look for MySQL when they start
     s3 = await startMoto();
     await s3.makeBucket("shop");
+    mail = await MailReceiver.start({ user: "btar", password: "not what btar says" });
     place = await Installation.make(
       [
+        "notifications:",
+        "  allowed_networks: 127.0.0.1",
+        `  smtp: { url: "smtp://127.0.0.1:${mail.port}", user: btar, password: ${planted.mail}, from: btar@example.test }`,
         "clouds:",
         "  local-north: { store: file:btar-data/clouds/local-north/store, description: 'This machine, north' }",
         "  local-south: { store: file:btar-data/clouds/local-south/store, description: 'This machine, south' }",
@@ -84,6 +94,7 @@ suite("commands against a running btar", () => {
     commandLines.stop();
     await place.remove();
     await s3.stop();
+    await mail.close();
   });
 
   test("services are listed, shown, changed and waited for, for people and for programs", async () => {
@@ -465,15 +476,42 @@ suite("commands against a running btar", () => {
   });
 
   test("no secret is in logs, in what is said, in events, on command lines, or in a dump of the catalog", async () => {
+    const write = (name: string, text: string) => {
+      const file = join(place.directory, name);
+      writeFileSync(file, `${text}\n`, { mode: 0o600 });
+      return file;
+    };
+    const url = write("url", `http://127.0.0.1:1/${planted.hook}`);
+    const signing = write("signing", planted.signing);
+    for (const [name, ...target] of [
+      ["ops", "--webhook", `@${url}`, "--secret", `@${signing}`],
+      ["team", "--email", "ann@example.test"],
+    ] as const) {
+      const made = await run("notification", "create", name, ...target, "--event", "cloud_down");
+      assert.equal(made.code, 0, made.stderr);
+    }
     await s3.stop();
     await eventually("a store that is lost is told of", async () =>
       /^local-s3 +down /m.test((await run("status")).stdout),
     );
+    for (const name of ["ops", "team"]) {
+      await eventually(`what became of it is in the log of ${name}`, async () =>
+        /cloud_down: .*(?:127\.0\.0\.1:1 does not answer|refused the mail)/.test(
+          (await run("notification", "deliveries", name)).stdout,
+        ),
+      );
+    }
     const ill = await run("doctor");
     assert.equal(ill.code, 1, ill.stdout);
     assert.match(ill.stdout, /^error: store local-s3\n {2}\S.*\n {2}mend it: /m);
     told.push({ where: "what btar doctor found", text: ill.stdout });
     for (const [name, secret] of await secretsOf(place.data)) secrets.set(name, secret);
+    const passphrase = write("passphrase", planted.passphrase);
+    assert.equal((await run("key", "protect", "--passphrase-file", passphrase)).code, 0);
+    const environment = { BTAR_KEY_PASSPHRASE_FILE: passphrase };
+    const checked = await btar(["key", "check"], { directory: place.directory, environment });
+    assert.equal(checked.code, 5, "of the store that is lost it cannot say");
+    told.push({ where: "what btar key check said", text: checked.stdout + checked.stderr });
     assert.ok(secrets.size > 12, `${secrets.size} secrets are looked for`);
     const dump = Object.entries(await catalogRows(place.data)).map(([table, rows]) => ({
       where: `table ${table}`,
