@@ -5,7 +5,7 @@ import { BtarError, describeError, isBtarError } from "../domain/errors.ts";
 import { traced } from "../platform/tracing.ts";
 import type { Catalog, CatalogDatabase } from "./catalog.ts";
 import { recordEvent } from "./events.ts";
-import type { JobProgress, JobState } from "./schema.ts";
+import type { JobProgress, JobState, ShownProgress } from "./schema.ts";
 
 /** Kinds of long work. Each runs at an agent of one cloud, and can be run twice with no harm. */
 export const jobKinds = [
@@ -355,7 +355,7 @@ function queueName(kind: string, cloud: string): string {
 class JobDisplay {
   readonly #db: CatalogDatabase;
   readonly #id: string;
-  #progress: JobProgress | undefined;
+  #progress: ShownProgress | undefined;
   #trouble: string | null = null;
   #isDirty = false;
   #lastWriteAt = 0;
@@ -368,7 +368,11 @@ class JobDisplay {
   }
 
   progress(progress: JobProgress): void {
-    this.#progress = progress;
+    const isSame = this.#progress?.phase === progress.phase;
+    const { since, doneBefore } = isSame
+      ? (this.#progress ?? {})
+      : { since: new Date().toISOString(), doneBefore: progress.done };
+    this.#progress = { ...progress, since, doneBefore };
     this.#schedule();
   }
 

@@ -436,6 +436,13 @@ export interface JobProgress {
   readonly detail?: string | undefined;
 }
 
+/** The same with when its phase began, and how much was done then: the rate of it can be told. */
+export interface ShownProgress extends JobProgress {
+  /** ISO time; absent in what earlier versions have written. */
+  readonly since?: string | undefined;
+  readonly doneBefore?: number | undefined;
+}
+
 export interface JobTable {
   /** Also the id of the job in the queue. */
   id: string;
@@ -447,7 +454,7 @@ export interface JobTable {
   state: JobState;
   input: Json<Record<string, unknown>>;
   result: JsonOrNull<Record<string, unknown>>;
-  progress: JsonOrNull<JobProgress>;
+  progress: JsonOrNull<ShownProgress>;
   /** Why it waits, or why it failed. */
   trouble: string | null;
   error_code: string | null;

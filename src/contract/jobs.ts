@@ -11,6 +11,8 @@ const progress = Type.Object({
   total: Type.Optional(Type.Number({ description: "Of how much; it may change" })),
   unit: Type.Optional(Type.Enum(["bytes", "objects", "fraction"])),
   detail: Type.Optional(Type.String({ description: "Such as the position in the log" })),
+  phase_start_time: Type.Optional(moment("When this phase was begun")),
+  phase_start_done: Type.Optional(Type.Number({ description: "How much was done then" })),
 });
 
 export const job = Type.Object({

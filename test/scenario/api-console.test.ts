@@ -10,7 +10,7 @@ import { adminEmail } from "../../src/control-plane/bootstrap.ts";
 import { hashPassword } from "../../src/platform/password-hash.ts";
 import { actions } from "../../console/src/api/actions.ts";
 import { type Refusal, RunningApi, testConfiguration } from "../support/running-api.ts";
-import { SimulatedAgent } from "../support/simulated-agent.ts";
+import { SimulatedAgent, until } from "../support/simulated-agent.ts";
 
 const password = "correct horse battery";
 const consoleHeader = { "x-btar-console": "1" };
@@ -221,6 +221,42 @@ test("P5: the reach of a location leaves its gaps out, and a fork is told before
   assert.equal(outside.status, 400);
   assert.match(outside.text, /choose a time from/);
 });
+
+test("how fast a phase of a job goes can be told: when it was begun, and how much was done then", async () => {
+  await createShop("measured");
+  const cloud = "aws-eu-central-1";
+  const [first, second] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  await api.jobs.work("verify", cloud, async (job) => {
+    const reading = { phase: "reading data", total: 100, unit: "bytes" } as const;
+    job.progress({ ...reading, done: 10 });
+    await first.promise;
+    job.progress({ ...reading, done: 50 });
+    await second.promise;
+    return {};
+  });
+  const service = { id: await agent.serviceId("measured"), name: "measured" };
+  const id = await api.jobs.enqueue({ kind: "verify", cloud, project: "demo", service, input: {} });
+  const untilDone = async (done: number) =>
+    await until(`${done} bytes are told`, async () => {
+      const { body } = await api.avn<{ job: { progress: Progress | null } }>("GET", `/project/demo/jobs/${id}`);
+      return body.job.progress?.done === done ? body.job.progress : undefined;
+    });
+  const begun = await untilDone(10);
+  assert.ok(Math.abs(Date.parse(begun.phase_start_time) - Date.now()) < 60_000);
+  first.resolve();
+  const { phase_start_time, phase_start_done } = await untilDone(50);
+  second.resolve();
+  assert.deepEqual(
+    { phase_start_time, phase_start_done },
+    { phase_start_time: begun.phase_start_time, phase_start_done: 10 },
+  );
+});
+
+interface Progress {
+  readonly done: number;
+  readonly phase_start_time: string;
+  readonly phase_start_done: number;
+}
 
 test("what crosses between clouds is told: now, in the last hour, and in a day", async () => {
   const links = async () => {

@@ -331,6 +331,8 @@ export class ConsoleScene {
       total: 1,
       unit: "fraction",
       detail: "5/8A2F0C18 of 5/C1000000",
+      since: new Date(Date.now() - 80_000).toISOString(),
+      doneBefore: 0,
     };
     await this.api.catalog.db
       .updateTable("job")

@@ -30,13 +30,15 @@ export function jobFields(job: JobRow) {
   };
 }
 
-function definedOf({ phase, done, total, unit, detail }: NonNullable<JobRow["progress"]>) {
+function definedOf({ phase, done, total, unit, detail, since, doneBefore }: NonNullable<JobRow["progress"]>) {
   return {
     phase,
     ...(done === undefined ? {} : { done }),
     ...(total === undefined ? {} : { total }),
     ...(unit === undefined ? {} : { unit }),
     ...(detail === undefined ? {} : { detail }),
+    ...(since === undefined ? {} : { phase_start_time: since }),
+    ...(doneBefore === undefined ? {} : { phase_start_done: doneBefore }),
   };
 }
 

@@ -15,6 +15,7 @@ import { JobProgressBar } from "../../parts/job-progress.tsx";
 import { Moment } from "../../parts/moment.tsx";
 import { Page } from "../../parts/page.tsx";
 import { useNow } from "../../parts/use-now.ts";
+import { expectedEnd, type SeenProgress, withSeen } from "../../words/expected-end.ts";
 import { durationText } from "../../words/quantities.ts";
 import { ConnectionCard } from "../service/connection-card.tsx";
 
@@ -97,7 +98,6 @@ function Steps({
         <>
           begun <Moment at={job.start_time ?? job.create_time} />, {durationText(seconds)}{" "}
           {isEnded ? "in all" : "so far"}
-          {!isEnded && <ExpectedEnd job={job} seconds={seconds} />}
         </>
       }
       actions={
@@ -116,7 +116,12 @@ function Steps({
             title={title}
             bullet={index < active ? <IconCheck size={14} /> : <IconClock size={14} />}
           >
-            {index === active && !isEnded && <JobProgressBar job={job} />}
+            {index === active && !isEnded && (
+              <>
+                <JobProgressBar job={job} />
+                <EndOfStep job={job} now={now.getTime()} />
+              </>
+            )}
           </Timeline.Item>
         ))}
       </Timeline>
@@ -134,10 +139,23 @@ function Steps({
   );
 }
 
-/** Of this step, as fast as it went so far. */
-function ExpectedEnd({ job, seconds }: { readonly job: Job; readonly seconds: number }) {
-  const { done, total } = job.progress ?? {};
-  if (done === undefined || total === undefined || done <= 0 || total <= 0 || seconds < 3) return null;
-  const left = (seconds / done) * (total - done);
-  return <>; this step ends in about {durationText(left)}</>;
+/** When the step that goes on will end, and what that rests on. */
+function EndOfStep({ job, now }: { readonly job: Job; readonly now: number }) {
+  const { progress } = job;
+  const [seen, setSeen] = useState<readonly SeenProgress[]>([]);
+  const newest = seen.at(-1);
+  if (progress?.done !== undefined && (newest?.phase !== progress.phase || newest.done !== progress.done)) {
+    setSeen(withSeen(seen, { phase: progress.phase, at: now, done: progress.done }));
+  }
+  const end = progress && job.state === "running" ? expectedEnd(progress, { seen, now }) : undefined;
+  return (
+    <Text size="sm" c="dimmed" mih="1.55em">
+      {end && (
+        <>
+          ends in about {durationText(end.secondsLeft)}, at{" "}
+          <Moment at={new Date(now + Math.round(end.secondsLeft) * 1000)} /> ({end.basis})
+        </>
+      )}
+    </Text>
+  );
 }
