@@ -1,5 +1,6 @@
 import { createHash, randomBytes } from "node:crypto";
-import { type Selectable, sql } from "kysely";
+import { CompiledQuery, type Selectable } from "kysely";
+import type pg from "pg";
 import type { ProjectRole } from "../domain/roles.ts";
 import type { CatalogDatabase } from "./catalog.ts";
 import type { AccessTokenTable } from "./schema.ts";
@@ -70,19 +71,27 @@ function randomText(): string {
   }
 }
 
+/** $1: SHA-256 of the texts. */
+const tokensQuery = `
+  select access_token.*, person.is_super_admin, coalesce((select jsonb_object_agg(project, role) from project_member
+    where person_id = person.id), '{}') as roles
+  from access_token join person on person.email = access_token.user_email where sha256 = any($1::text[])`;
+
 /** Finds a token by its text; expired ones too. */
 export async function findAccessToken(db: CatalogDatabase, text: string): Promise<PersonalToken | undefined> {
-  const [row] = await findAccessTokens(db, [text]);
-  return row;
+  const { rows } = await db.executeQuery<PersonalToken>(CompiledQuery.raw(tokensQuery, [[hash(text)]]));
+  return rows[0];
 }
 
 /** Finds tokens by their texts, in that order; expired ones too, undefined for those that are none. */
 export async function findAccessTokens(
-  db: CatalogDatabase,
+  pool: pg.Pool,
   texts: readonly string[],
 ): Promise<readonly (PersonalToken | undefined)[]> {
   const hashes = texts.map(hash);
-  const rows = await tokensOf(db, hashes);
+  // Each request asks this: it is planned once for each connection.
+  const query = { name: "access-tokens", text: tokensQuery, values: [[...new Set(hashes)]] };
+  const { rows } = await pool.query<PersonalToken>(query);
   const byHash = new Map(rows.map((row) => [row.sha256, row]));
   return hashes.map((sha256) => byHash.get(sha256));
 }
@@ -92,21 +101,8 @@ export async function reloadAccessToken(
   db: CatalogDatabase,
   { sha256 }: Pick<PersonalToken, "sha256">,
 ): Promise<PersonalToken | undefined> {
-  return (await tokensOf(db, [sha256]))[0];
-}
-
-async function tokensOf(db: CatalogDatabase, hashes: readonly string[]): Promise<readonly PersonalToken[]> {
-  return await db
-    .selectFrom("access_token")
-    .innerJoin("person", "person.email", "access_token.user_email")
-    .selectAll("access_token")
-    .select("person.is_super_admin")
-    .select(
-      sql<Record<string, ProjectRole>>`coalesce((select jsonb_object_agg(project, role) from project_member
-        where person_id = person.id), '{}')`.as("roles"),
-    )
-    .where("sha256", "in", [...new Set(hashes)])
-    .execute();
+  const { rows } = await db.executeQuery<PersonalToken>(CompiledQuery.raw(tokensQuery, [[sha256]]));
+  return rows[0];
 }
 
 /** Notes that a token was used; at most once a minute, so that reading the API does not write each time. */

@@ -31,8 +31,9 @@ interface WantedBackups {
 
 /** Base backups of a service, newest first, as the API tells them. */
 export async function backupFields(context: ControlPlaneContext, service: BackedUpService, wanted: WantedBackups) {
-  const { db } = context.catalog;
-  return backupFieldsFrom(service, await backupRecords(db, service.id), wanted, await retentionRules(context));
+  const { catalog, configuration } = context;
+  const records = await backupRecords(catalog.db, service.id);
+  return backupFieldsFrom(service, records, wanted, configuration.backups.retentionDays);
 }
 
 /** By what backups expire now. */
@@ -40,17 +41,20 @@ export async function retentionRules({ catalog, configuration }: ControlPlaneCon
   return { now: await retentionNow(catalog.db), defaultDays: configuration.backups.retentionDays };
 }
 
-/** The same from records. */
+/**
+ * The same from records.
+ * @param defaultDays that backups are kept where neither location nor service nor plan says
+ */
 export function backupFieldsFrom(
   service: BackedUpService,
   records: BackupRecords,
   wanted: WantedBackups,
-  rules: RetentionOptions,
+  defaultDays: number,
 ) {
   const { copies, locations } = records;
   const damaged = records.damaged.filter(({ kind }) => kind !== "stray");
-  // When a backup expires is told, whatever open work may keep it from going then.
-  const retention = retentionOf(service, { ...records, pins: [] }, rules);
+  // When a backup expires is told, whatever open work may keep it from going then: that is so at any time.
+  const retention = retentionOf(service, { ...records, pins: [] }, { now: undefined, defaultDays });
   const copiesOf = Map.groupBy(copies, (copy) => copy.backup_id);
   return records.backups
     .filter(({ id, state }) => (wanted.id ?? id) === id && (wanted.states?.includes(state) ?? true))

@@ -18,7 +18,7 @@ const schemes = /^(?:aivenv1|bearer) +(\S+)$/i;
 export type TokenLoader = BatchLoader<string, PersonalToken | undefined>;
 
 export function tokenLoader({ catalog }: ControlPlaneContext): TokenLoader {
-  return new BatchLoader(async (texts) => await findAccessTokens(catalog.db, texts));
+  return new BatchLoader(async (texts) => await findAccessTokens(catalog.pool, texts));
 }
 
 /** Finds out who asks, by a token or a session. @throws {BtarError} TOKEN_INVALID, TOKEN_EXPIRED, CROSS_SITE_REQUEST */

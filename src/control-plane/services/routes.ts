@@ -19,18 +19,20 @@ import { createService } from "./create-service.ts";
 import { deleteService, deletionEvent } from "./delete-service.ts";
 import { findService, type ServiceName } from "./find-service.ts";
 import { withoutSecrets } from "./hidden-secrets.ts";
-import { listedService, type ServiceFields, serviceFields, servicesFields } from "./service-fields.ts";
+import { type ServiceFields, serviceFields, ServiceTeller } from "./service-fields.ts";
 import { updateService } from "./update-service.ts";
 
 export function serviceRoutes(app: ApiServer, context: ControlPlaneContext): void {
+  const teller = new ServiceTeller(context);
   const told = async (name: ServiceName) => ({
     service: await serviceFields(context, await findService(context, name)),
   });
 
   /** Many clients may wait for a service to run, and ask again and again. */
-  const askedTogether = new BatchLoader<ServiceName, ServiceFields | undefined>(
-    async (names) => await servicesOfNames(context, names),
-  );
+  const askedTogether = new BatchLoader<ServiceName, ServiceFields | undefined>(async (names) => {
+    const known = await context.catalog.services.living(names);
+    return known.map((each) => each && teller.full(each));
+  });
 
   app.post(
     "/v1/project/:project/service",
@@ -59,7 +61,7 @@ export function serviceRoutes(app: ApiServer, context: ControlPlaneContext): voi
     async (request) => {
       const { name } = await findProject(context, request.params.project);
       const known = await context.catalog.services.ofProject(name);
-      const services = known.map((each) => listedService(context, each));
+      const services = known.map((each) => teller.listed(each));
       return { services: maySeeSecrets(request) ? services : services.map(withoutSecrets) };
     },
   );
@@ -123,16 +125,6 @@ export function serviceRoutes(app: ApiServer, context: ControlPlaneContext): voi
   );
 
   tagRoutes(app, context);
-}
-
-async function servicesOfNames(
-  context: ControlPlaneContext,
-  names: readonly ServiceName[],
-): Promise<readonly (ServiceFields | undefined)[]> {
-  const known = await context.catalog.services.living(names);
-  const found = [...new Set(known.filter((each) => each !== undefined))];
-  const fields = new Map((await servicesFields(context, found)).map((each) => [each.service_id, each]));
-  return known.map((each) => each && fields.get(each.service.id));
 }
 
 function tagRoutes(app: ApiServer, context: ControlPlaneContext): void {

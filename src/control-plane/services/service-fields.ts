@@ -2,7 +2,7 @@ import type { KnownService } from "../../catalog/known-services.ts";
 import type { JobProgress } from "../../catalog/schema.ts";
 import { openServiceSecrets } from "../../catalog/service-secrets.ts";
 import { findPlan } from "../../domain/plan.ts";
-import { backupFieldsFrom, listedBackups, retentionRules } from "../backups/backup-fields.ts";
+import { backupFieldsFrom, listedBackups } from "../backups/backup-fields.ts";
 import { cloudDescription } from "../catalogue/cloud-fields.ts";
 import { serviceTypes } from "../catalogue/service-types.ts";
 import type { ControlPlaneContext } from "../context.ts";
@@ -20,29 +20,46 @@ export async function serviceFields(
 ): Promise<ServiceFields> {
   const known = (await context.catalog.services.of([id])).get(id);
   if (!known) throw notFound({ project, service: name }); // it was removed since it was looked up
-  const [fields] = await servicesFields(context, [known]);
-  if (!fields) throw new Error("one service has the fields of one");
-  return fields;
+  return fullService(context, known);
 }
 
-/** Services as the API tells them, in that order. */
-export async function servicesFields(
-  context: ControlPlaneContext,
-  services: readonly KnownService[],
-): Promise<readonly ServiceFields[]> {
-  const rules = await retentionRules(context);
-  return services.map((known) => {
-    const backups = backupFieldsFrom(known.service, known, { states: ["complete"] }, rules);
-    return { ...oneService(context, known), backups };
-  });
+/** Services as the API tells them. What was worked out of a service's rows is kept as long as they are. */
+export class ServiceTeller {
+  readonly #context: ControlPlaneContext;
+  readonly #told = new WeakMap<KnownService, ServiceFields>();
+  readonly #listed = new WeakMap<KnownService, ListedFields>();
+
+  constructor(context: ControlPlaneContext) {
+    this.#context = context;
+  }
+
+  full(known: KnownService): ServiceFields {
+    const told = this.#told.get(known) ?? fullService(this.#context, known);
+    // Until when somebody keeps a backup passes without a change.
+    if (known.backups.every(({ kept_until }) => kept_until === null)) this.#told.set(known, told);
+    return told;
+  }
+
+  /** As lists tell it: the same, but less of its backups. */
+  listed(known: KnownService): ListedFields {
+    const told = this.#listed.get(known) ?? {
+      ...oneService(this.#context, known),
+      backups: listedBackups(known.service, known),
+    };
+    this.#listed.set(known, told);
+    return told;
+  }
 }
 
-/** A service as lists tell it: the same, but less of its backups. */
-export function listedService(context: ControlPlaneContext, known: KnownService) {
-  return { ...oneService(context, known), backups: listedBackups(known.service, known) };
-}
+/** Shared: not to be changed. */
+export type ServiceFields = ReturnType<typeof fullService>;
+type ListedFields = ReturnType<typeof oneService> & { backups: ReturnType<typeof listedBackups> };
 
-export type ServiceFields = ReturnType<typeof oneService> & { backups: ReturnType<typeof backupFieldsFrom> };
+function fullService(context: ControlPlaneContext, known: KnownService) {
+  const { retentionDays } = context.configuration.backups;
+  const backups = backupFieldsFrom(known.service, known, { states: ["complete"] }, retentionDays);
+  return { ...oneService(context, known), backups };
+}
 
 function oneService(context: ControlPlaneContext, known: KnownService) {
   const { service: row, users, openJobs } = known;
