@@ -1,24 +1,14 @@
 import { styleText } from "node:util";
 import Table from "cli-table3";
 
+export { formatBytes } from "../domain/format-bytes.ts";
+
 /** Text from elsewhere on one line, without what would steer a terminal. */
 export function oneLine(text: string): string {
   return text
     .trim()
     .replace(/\s+/g, " ")
     .replace(/\p{Cc}/gu, "");
-}
-
-/** Bytes for people: `1.5 GiB`. */
-export function formatBytes(bytes: number): string {
-  const units = ["B", "KiB", "MiB", "GiB", "TiB"];
-  let value = bytes;
-  let unit = 0;
-  while (value >= 1024 && unit < units.length - 1) {
-    value /= 1024;
-    unit += 1;
-  }
-  return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`;
 }
 
 /** A span of time for people: `45 s`, `12 min`, `3.5 h`, `2.1 d`. */

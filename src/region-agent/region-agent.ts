@@ -24,7 +24,7 @@ import { ServiceLocks } from "./service-locks.ts";
 import { whileWriting } from "./store-hold.ts";
 import { StoreWatch } from "./store-watch.ts";
 import { Supervision } from "./supervision.ts";
-import { pause } from "../platform/pause.ts";
+import { RepeatedWork } from "../platform/repeated-work.ts";
 
 /** Jobs that leave much memory behind: few objects hold it, so that V8 sees no need to collect them. */
 const largeJobs: ReadonlySet<JobKind> = new Set<JobKind>(["backup", "restore", "fork", "verify", "lost-range"]);
@@ -51,8 +51,7 @@ export class RegionAgent {
   readonly #supervision: Supervision;
   readonly #observation: ServerObservation;
   readonly #storeWatch: StoreWatch;
-  readonly #stop = new AbortController();
-  #heartbeat: Promise<void> = Promise.resolve();
+  readonly #heartbeat: RepeatedWork;
 
   private constructor(options: RegionAgentOptions) {
     const { version, workerCount, ...rest } = options;
@@ -71,13 +70,17 @@ export class RegionAgent {
     this.#supervision = new Supervision(this.#env);
     this.#observation = new ServerObservation(this.#env);
     this.#storeWatch = new StoreWatch(this.#env);
+    this.#heartbeat = new RepeatedWork(() => this.#sayAlive(), {
+      everyMs: heartbeatMs,
+      onFailure: (reason) => rest.logger.warn({ reason }, "the catalog does not take the heartbeat"),
+    });
   }
 
   static async start(options: RegionAgentOptions): Promise<RegionAgent> {
     const agent = new RegionAgent(options);
     await agent.#register();
     await agent.#removeLeftovers();
-    agent.#heartbeat = agent.#beat();
+    agent.#heartbeat.start();
     await agent.#storeWatch.start();
     agent.#supervision.start();
     agent.#observation.start();
@@ -91,14 +94,13 @@ export class RegionAgent {
    * @param options.stopServers whether the managed servers end too; otherwise they go on, and are adopted later
    */
   async stop(options: { readonly stopServers: boolean }): Promise<void> {
-    this.#stop.abort();
     await this.#env.jobs.close();
     await this.#observation.stop();
     await this.#supervision.stop(options);
     // After the servers: what they have written last is still archived.
     await this.#duties.stop();
     await this.#storeWatch.stop();
-    await this.#heartbeat;
+    await this.#heartbeat.stop();
     await this.#env.workers.close();
     await this.#env.catalog.db.deleteFrom("agent").where("id", "=", this.#env.agentId).execute();
   }
@@ -140,17 +142,6 @@ export class RegionAgent {
           // They take room and memory, but are in nobody's way.
           logger.warn({ engine: name, reason: describeError(error) }, "leftovers of base backups cannot be removed");
         });
-    }
-  }
-
-  async #beat(): Promise<void> {
-    const { signal } = this.#stop;
-    while (!signal.aborted) {
-      await pause(heartbeatMs, signal);
-      if (signal.aborted) return;
-      await this.#sayAlive().catch((error: unknown) =>
-        this.#env.logger.warn({ reason: describeError(error) }, "the catalog does not take the heartbeat"),
-      );
     }
   }
 

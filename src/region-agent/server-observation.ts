@@ -6,7 +6,7 @@ import { describeError } from "../domain/errors.ts";
 import type { AgentEnvironment } from "./environment.ts";
 import { ServerMeter } from "./server-meter.ts";
 import { serverDirectory } from "./service-context.ts";
-import { pause } from "../platform/pause.ts";
+import { RepeatedWork } from "../platform/repeated-work.ts";
 
 const logEveryMs = 5000;
 const measureEveryMs = 30_000;
@@ -21,35 +21,25 @@ export type ObservedService = Pick<
 export class ServerObservation {
   readonly #env: AgentEnvironment;
   readonly #meter: ServerMeter;
-  readonly #stop = new AbortController();
+  readonly #work: RepeatedWork;
   readonly #places = new Map<string, LogReadingPlace>();
   #measuredAtMs = Number.NEGATIVE_INFINITY;
-  #loop: Promise<void> = Promise.resolve();
 
   constructor(env: AgentEnvironment) {
     this.#env = env;
     this.#meter = new ServerMeter(env);
+    this.#work = new RepeatedWork(() => this.#observe(), {
+      everyMs: logEveryMs,
+      onFailure: (reason) => env.logger.warn({ reason }, "servers cannot be observed"),
+    });
   }
 
   start(): void {
-    this.#loop = this.#run();
+    this.#work.start();
   }
 
   async stop(): Promise<void> {
-    this.#stop.abort();
-    await this.#loop;
-  }
-
-  async #run(): Promise<void> {
-    const { signal } = this.#stop;
-    while (!signal.aborted) {
-      try {
-        await this.#observe();
-      } catch (error) {
-        this.#env.logger.warn({ reason: describeError(error) }, "servers cannot be observed");
-      }
-      await pause(logEveryMs, signal);
-    }
+    await this.#work.stop();
   }
 
   async #observe(): Promise<void> {

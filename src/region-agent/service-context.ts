@@ -80,12 +80,17 @@ export function specOf(env: Pick<AgentEnvironment, "configuration">, { row, secr
 
 /** Makes the directory that servers of this cloud live in; their user passes through it, and sees nothing. */
 export async function makeServersDirectory(env: AgentEnvironment): Promise<void> {
-  await mkdir(serverDirectory(env, ""), { recursive: true, mode: 0o711 });
+  await mkdir(serversDirectory(env), { recursive: true, mode: 0o711 });
 }
 
-/** Where a managed service's server lives on this host. */
+/** Where managed services' servers live on this host. It may be on a disk of its own. */
+export function serversDirectory({ configuration, cloud }: Pick<AgentEnvironment, "configuration" | "cloud">): string {
+  return join(configuration.dataDirectory, "clouds", cloud, "services");
+}
+
+/** Where the server of one of them does. */
 export function serverDirectory(env: Pick<AgentEnvironment, "configuration" | "cloud">, serviceId: string): string {
-  return join(env.configuration.dataDirectory, "clouds", env.cloud, "services", serviceId);
+  return join(serversDirectory(env), serviceId);
 }
 
 /** The service's repository in a store, for writing. A first base backup and the log begin together, with one key. */

@@ -1,6 +1,6 @@
 import { describeError } from "../domain/errors.ts";
 import { type AgentEnvironment, storeOf } from "./environment.ts";
-import { pause } from "../platform/pause.ts";
+import { RepeatedWork } from "../platform/repeated-work.ts";
 
 const everyMs = 3000;
 const timeoutMs = 10_000;
@@ -8,45 +8,36 @@ const timeoutMs = 10_000;
 /** Finds out whether this cloud's store can be used, and shows it (R1). Sets the store up when it is used first. */
 export class StoreWatch {
   readonly #env: AgentEnvironment;
-  readonly #stop = new AbortController();
-  #loop: Promise<void> = Promise.resolve();
+  readonly #looks: RepeatedWork;
 
   constructor(env: AgentEnvironment) {
     this.#env = env;
+    this.#looks = new RepeatedWork(() => this.#look(), {
+      everyMs,
+      onFailure: (reason) => env.logger.warn({ reason }, "the store's state cannot be recorded"),
+    });
   }
 
   /** Looks once, then goes on looking. */
   async start(): Promise<void> {
     await this.#look();
-    this.#loop = this.#run();
+    this.#looks.start();
   }
 
   async stop(): Promise<void> {
-    this.#stop.abort();
-    await this.#loop;
-  }
-
-  async #run(): Promise<void> {
-    const { signal } = this.#stop;
-    while (!signal.aborted) {
-      await pause(everyMs, signal);
-      if (signal.aborted) return;
-      await this.#look().catch((error: unknown) =>
-        this.#env.logger.warn({ reason: describeError(error) }, "the store's state cannot be recorded"),
-      );
-    }
+    await this.#looks.stop();
   }
 
   async #look(): Promise<void> {
     const { cloud, catalog } = this.#env;
     const known = await catalog.db.selectFrom("cloud_state").selectAll().where("cloud", "=", cloud).executeTakeFirst();
-    const signal = AbortSignal.any([this.#stop.signal, AbortSignal.timeout(timeoutMs)]);
+    const signal = AbortSignal.any([this.#looks.signal, AbortSignal.timeout(timeoutMs)]);
     let trouble: string | null = null;
     try {
       // Only a store that was never used is set up: one that vanished must not come back empty by itself.
       await storeOf(this.#env, cloud).open({ create: !known?.is_initialized, signal });
     } catch (error) {
-      if (this.#stop.signal.aborted) return;
+      if (this.#looks.signal.aborted) return;
       trouble = describeError(error);
     }
     const isUp = trouble === null;

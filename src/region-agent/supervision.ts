@@ -4,7 +4,7 @@ import { describeError } from "../domain/errors.ts";
 import type { EventKind } from "../domain/event-kinds.ts";
 import type { AgentEnvironment } from "./environment.ts";
 import { loadService, serverDirectory, type ServiceContext, specOf } from "./service-context.ts";
-import { pause } from "../platform/pause.ts";
+import { RepeatedWork } from "../platform/repeated-work.ts";
 
 const everyMs = 2000;
 const maxPauseMs = 30_000;
@@ -17,24 +17,26 @@ interface SupervisedService {
 /** Keeps the managed servers of this host running: adopts the ones that run, starts the ones that do not. */
 export class Supervision {
   readonly #env: AgentEnvironment;
-  readonly #stop = new AbortController();
+  readonly #work: RepeatedWork;
   /** Servers seen running by this process; one that is found stopped later has crashed. */
   readonly #seenRunning = new Set<string>();
   readonly #failures = new Map<string, { readonly count: number; readonly retryAtMs: number }>();
-  #loop: Promise<void> = Promise.resolve();
 
   constructor(env: AgentEnvironment) {
     this.#env = env;
+    this.#work = new RepeatedWork(() => this.#ensureAllRun(), {
+      everyMs,
+      onFailure: (reason) => env.logger.warn({ reason }, "servers cannot be compared with the catalog"),
+    });
   }
 
   start(): void {
-    this.#loop = this.#run();
+    this.#work.start();
   }
 
   /** @param options.stopServers whether the servers end too, or go on and are adopted later */
   async stop(options: { readonly stopServers: boolean }): Promise<void> {
-    this.#stop.abort();
-    await this.#loop;
+    await this.#work.stop();
     if (!options.stopServers) return;
     // Also those of services that are being made: work that was broken off may have left theirs running.
     const services = await this.#hosted().execute();
@@ -45,17 +47,9 @@ export class Supervision {
     );
   }
 
-  async #run(): Promise<void> {
-    const { signal } = this.#stop;
-    while (!signal.aborted) {
-      try {
-        for (const service of await this.#services()) {
-          if (!this.#env.locks.isBusy(service.id)) await this.#ensureRunning(service);
-        }
-      } catch (error) {
-        this.#env.logger.warn({ reason: describeError(error) }, "servers cannot be compared with the catalog");
-      }
-      await pause(everyMs, signal);
+  async #ensureAllRun(): Promise<void> {
+    for (const service of await this.#services()) {
+      if (!this.#env.locks.isBusy(service.id)) await this.#ensureRunning(service);
     }
   }
 
@@ -89,12 +83,12 @@ export class Supervision {
       try {
         if (this.#seenRunning.delete(id))
           await this.#report(service, "service_crashed", "stopped by itself and is started again");
-        await server.start(directory, specOf(this.#env, service), { signal: this.#stop.signal });
+        await server.start(directory, specOf(this.#env, service), { signal: this.#work.signal });
         this.#failures.delete(id);
         this.#seenRunning.add(id);
         await this.#trouble(id, null);
       } catch (error) {
-        if (this.#stop.signal.aborted) return;
+        if (this.#work.signal.aborted) return;
         const count = (failure?.count ?? 0) + 1;
         this.#failures.set(id, { count, retryAtMs: Date.now() + Math.min(maxPauseMs, 1000 * 2 ** count) });
         await this.#trouble(id, describeError(error));

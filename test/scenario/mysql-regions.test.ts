@@ -1,16 +1,19 @@
 import assert from "node:assert/strict";
+import { readdirSync } from "node:fs";
+import path from "node:path";
 import { test } from "node:test";
 import type { Static } from "typebox";
 import type { serviceAnswer } from "../../src/contract/services.ts";
-import { askForFork, forkShop, rowsAt } from "../support/fork-shop.ts";
+import { askForFork, forkRuns, forkShop, rowsAt } from "../support/fork-shop.ts";
 import { startMysql } from "../support/mysql-server.ts";
 import { north, south, TestRegions, until } from "../support/regions.ts";
+import { SmallDisk } from "../support/small-disk.ts";
 import { mysqlClock } from "../support/shops.ts";
 
 const ids = "SELECT id FROM t ORDER BY id";
 const newest = "SELECT MAX(id), COUNT(*) FROM t";
 
-test("F1-F4, C3: an attached MySQL server is backed up, copied, and forked; the copy alone does when its region is gone", async () => {
+test("F1-F4, F7, C3: an attached MySQL server is backed up, copied, and forked; the copy alone does when its region is gone", async () => {
   const server = await startMysql();
   await using regions = await TestRegions.create();
   try {
@@ -31,7 +34,9 @@ test("F1-F4, C3: an attached MySQL server is backed up, copied, and forked; the 
 
     const atTime = await forkShop(regions, "at-time", { cloud: south, at: between.toISOString() });
     assert.deepEqual(await rowsAt(atTime, newest), [[1001, 1001]]);
-    const latest = await forkShop(regions, "latest", { cloud: north });
+    // Only who may mount one can have a disk that runs full.
+    using disk = SmallDisk.mount(path.join(regions.directory, "clouds", north, "services"), 2 ** 30);
+    const latest = await (disk ? forkWhileDiskFills(regions, disk) : forkShop(regions, "latest", { cloud: north }));
     assert.deepEqual(await rowsAt(latest, newest), [[1002, 1002]]);
     await rowsAt(latest, "INSERT INTO shop.t VALUES (2000, 'of its own')");
     await regions.hasBackups(north, 1, "latest");
@@ -58,6 +63,35 @@ test("F1-F4, C3: an attached MySQL server is backed up, copied, and forked; the 
     await server[Symbol.asyncDispose]();
   }
 });
+
+/** The disk fills while files are restored, and, when that is tried again, while the log is fetched. */
+async function forkWhileDiskFills(regions: TestRegions, disk: SmallDisk): Promise<string> {
+  for (const [attempt, part] of ["/pack/", "/log/"].entries()) {
+    regions.store(north).heal();
+    regions.store(north).interrupt(
+      async (_operation, key) => {
+        if (key.includes(part) && readdirSync(disk.directory).length > 0) disk.fill();
+      },
+      { operations: ["get"] },
+    );
+    if (attempt === 0) await askForFork(regions, "latest", { cloud: north });
+    disk.makeRoom();
+    await until(`there is no room at ${part}`, async () => {
+      const job = (await regions.jobs("latest")).find(({ kind }) => kind === "fork");
+      if (job?.state !== "waiting" || job.attempts !== attempt + 1) return false;
+      assert.equal(job.error_code, "not_enough_room", job.trouble ?? "");
+      assert.match(
+        job.trouble ?? "",
+        /^(?:\S+ cannot be written: ENOSPC|the disk of \S+services ran full while the fork was made: ).*\(make room/,
+      );
+      return true;
+    });
+    assert.deepEqual(readdirSync(disk.directory), [], "F7");
+  }
+  regions.store(north).heal();
+  disk.makeRoom();
+  return await forkRuns(regions, "latest");
+}
 
 /** @param gtid of the transaction that has made row 1001, which the newest base backup holds already */
 async function forksByGtid(regions: TestRegions, gtid: string): Promise<void> {

@@ -33,6 +33,11 @@ export async function askForFork(regions: TestRegions, name: string, request: Fo
 /** Forks it and waits until the fork runs. @returns URI of its database that the test's tables are in */
 export async function forkShop(regions: TestRegions, name: string, request: ForkRequest): Promise<string> {
   await askForFork(regions, name, request);
+  return await forkRuns(regions, name);
+}
+
+/** Waits until a fork runs that was asked for. @returns as `forkShop` does */
+export async function forkRuns(regions: TestRegions, name: string): Promise<string> {
   let uri = "";
   await until(`${name} runs`, async () => {
     const failure = (await regions.events()).find(

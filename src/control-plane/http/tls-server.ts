@@ -6,7 +6,7 @@ import { createSecureContext } from "node:tls";
 import { BtarError, describeError } from "../../domain/errors.ts";
 import type { Clock } from "../../platform/clock.ts";
 import type { Logger } from "../../platform/logger.ts";
-import { pause } from "../../platform/pause.ts";
+import { RepeatedWork } from "../../platform/repeated-work.ts";
 
 /** Where certificate (with those between it and its authority) and private key are, PEM. */
 export interface CertificateFiles {
@@ -27,9 +27,8 @@ const keepAliveMs = 72_000;
 export class TlsServer {
   readonly #files: CertificateFiles;
   readonly #servers: TlsHttpServer[] = [];
-  readonly #stop = new AbortController();
   #current: CertificateAndKey;
-  #loop: Promise<void> = Promise.resolve();
+  #watch: RepeatedWork | undefined;
 
   private constructor(files: CertificateFiles, current: CertificateAndKey) {
     this.#files = files;
@@ -56,30 +55,20 @@ export class TlsServer {
 
   /** Looks for another certificate until it is stopped; one that cannot be used is told, and the last one serves on. */
   watch({ clock, logger }: { readonly clock: Clock; readonly logger: Logger }): void {
-    const { signal } = this.#stop;
-    const look = async (): Promise<void> => {
-      let told = "";
-      while (!signal.aborted) {
-        await pause(lookEveryMs, signal, clock);
-        try {
-          if (!signal.aborted && (await this.#take()))
-            logger.info({ endsAt: this.endsAt }, "the certificate was exchanged");
-          told = "";
-        } catch (error) {
-          // Between the exchange of one file and of the other, they do not fit.
-          const reason = describeError(error);
-          if (reason !== told)
-            logger.warn({ reason }, "the certificate in the files cannot be used; the last one serves on");
-          told = reason;
-        }
-      }
+    const take = async (): Promise<void> => {
+      if (await this.#take()) logger.info({ endsAt: this.endsAt }, "the certificate was exchanged");
     };
-    this.#loop = look();
+    this.#watch = new RepeatedWork(take, {
+      ...{ everyMs: lookEveryMs, clock },
+      // Between the exchange of one file and of the other, they do not fit.
+      onFailure: (reason) =>
+        logger.warn({ reason }, "the certificate in the files cannot be used; the last one serves on"),
+    });
+    this.#watch.start();
   }
 
   async stop(): Promise<void> {
-    this.#stop.abort();
-    await this.#loop;
+    await this.#watch?.stop();
   }
 
   /** @returns whether it is another one */

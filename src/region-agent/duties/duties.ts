@@ -8,6 +8,7 @@ import { setLocationTrouble } from "./location-trouble.ts";
 import { mergeLogs } from "./merge-log.ts";
 import { watchReservation } from "./watch-reservation.ts";
 import { pause } from "../../platform/pause.ts";
+import { RepeatedWork } from "../../platform/repeated-work.ts";
 
 const reconcileEveryMs = 1000;
 const firstRetryMs = 500;
@@ -23,34 +24,24 @@ interface RunningDuty {
 export class Duties {
   readonly #env: AgentEnvironment;
   readonly #running = new Map<string, RunningDuty>();
-  readonly #stop = new AbortController();
-  #loop: Promise<void> = Promise.resolve();
+  readonly #work: RepeatedWork;
 
   constructor(env: AgentEnvironment) {
     this.#env = env;
+    this.#work = new RepeatedWork(() => this.#reconcile(), {
+      everyMs: reconcileEveryMs,
+      // The catalog does not answer. Duties go on; they are looked at again when it does.
+      onFailure: (reason) => env.logger.warn({ reason }, "duties cannot be compared with the catalog"),
+    });
   }
 
   start(): void {
-    this.#loop = this.#run();
+    this.#work.start();
   }
 
   async stop(): Promise<void> {
-    this.#stop.abort();
-    await this.#loop;
+    await this.#work.stop();
     await Promise.all([...this.#running.values()].map((running) => this.#end(running)));
-  }
-
-  async #run(): Promise<void> {
-    const { signal } = this.#stop;
-    while (!signal.aborted) {
-      try {
-        await this.#reconcile();
-      } catch (error) {
-        // The catalog does not answer. Duties go on; they are looked at again when it does.
-        this.#env.logger.warn({ reason: describeError(error) }, "duties cannot be compared with the catalog");
-      }
-      await pause(reconcileEveryMs, signal);
-    }
   }
 
   async #reconcile(): Promise<void> {
@@ -60,7 +51,7 @@ export class Duties {
       if (!stillHeld) await this.#end(running);
     }
     for (const [key, duty] of wanted) {
-      if (this.#running.has(key) || this.#stop.signal.aborted) continue;
+      if (this.#running.has(key) || this.#work.signal.aborted) continue;
       if (await holdDuty(this.#env.catalog.db, duty, this.#env.agentId)) this.#begin(duty);
     }
   }

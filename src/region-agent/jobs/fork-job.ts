@@ -7,7 +7,6 @@ import { sealUserPassword } from "../../catalog/service-secrets.ts";
 import { BtarError, describeError } from "../../domain/errors.ts";
 import type { LogPlace } from "../../engine/log-reading.ts";
 import type { RecoveryProgress, RecoveryResult, ServerDriver } from "../../engine/server.ts";
-import { freeBytes } from "../../platform/files.ts";
 import type { Repository } from "../../repository/repository.ts";
 import { restoreFiles } from "../../repository/restore-files.ts";
 import type { ServiceDescription } from "../../repository/service-description.ts";
@@ -21,15 +20,12 @@ import {
   makeServersDirectory,
   repositoryForReading,
   serverDirectory,
+  serversDirectory,
   type ServiceContext,
   specOf,
 } from "../service-context.ts";
+import { checkRoom, whyForkFailed } from "./fork-room.ts";
 import { textInput } from "./job-input.ts";
-
-/** Room that a fork needs beyond files and log: WAL of its own, temporary files. */
-const spareBytes = 256 * 1024 * 1024;
-/** Stored log unpacks to about this many times its size, at most. */
-const logExpansion = 20;
 
 interface ForkRun {
   readonly env: AgentEnvironment;
@@ -69,7 +65,8 @@ export async function runForkJob(env: AgentEnvironment, job: RunningJob): Promis
       lastCommitAt: lastCommitAt?.toISOString() ?? null,
       ...(lastGtid !== undefined && { lastGtid }),
     };
-  } catch (error) {
+  } catch (cause) {
+    const error = await whyForkFailed(serversDirectory(env), cause);
     await giveUp(run, error);
     throw await withAlternatives(env, { error, ...run });
   }
@@ -97,7 +94,7 @@ async function rebuild(run: ForkRun): Promise<Rebuilt> {
   });
   const description = await repository.description(source.manifest.descriptionVersion, { signal });
   await serverOf(run).checkRecoverable(source.facts, run.fork.row.version);
-  await checkRoom(run, source);
+  await checkRoom(serversDirectory(env), source);
   await restoreBackup(run, repository, source);
   const { showFetched, showReplayed } = logProgress(job, source.logBytes);
   showFetched(0);
@@ -149,16 +146,6 @@ function isOfItself({ fork, sourceServiceId }: ForkRun): boolean {
 
 function serverOf({ env, fork }: ForkRun): ServerDriver {
   return env.engines.of(fork.row.engine).server;
-}
-
-async function checkRoom({ env, directory }: ForkRun, source: RecoverySource): Promise<void> {
-  const needed = source.manifest.dataBytes + source.logBytes * logExpansion + spareBytes;
-  const free = await freeBytes(env.configuration.dataDirectory);
-  if (free >= needed) return;
-  throw new BtarError("NOT_ENOUGH_ROOM", {
-    message: `the fork needs about ${needed} bytes below ${directory}, ${free} are free`,
-    hint: "make room there; it is tried again by itself",
-  });
 }
 
 function sourceOf(job: RunningJob): string {
