@@ -15,6 +15,7 @@ const sea: MantineColorsTuple = [
 ];
 
 export const theme = createTheme({
+  respectReducedMotion: true,
   primaryColor: "sea",
   primaryShade: { light: 7, dark: 7 },
   colors: { sea },

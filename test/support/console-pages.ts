@@ -27,6 +27,12 @@ export const consolePaths = {
   account: "/account",
 } as const satisfies Readonly<Record<string, string>>;
 
+const watchShifts = `
+  window.layoutShift = 0;
+  new PerformanceObserver((list) => {
+    for (const { value, hadRecentInput } of list.getEntries()) if (!hadRecentInput) window.layoutShift += value;
+  }).observe({ type: "layout-shift", buffered: true });`;
+
 interface OpenOptions {
   readonly url: string;
   readonly viewport: { readonly width: number; readonly height: number };
@@ -54,6 +60,7 @@ export class ConsolePages {
     const { url, viewport, colorScheme, email = sceneEmail, password = scenePassword } = options;
     const context = await browser.newContext({ viewport, colorScheme, reducedMotion: "reduce" });
     const page = await context.newPage();
+    await page.addInitScript(watchShifts);
     const pages = new ConsolePages(context, page, url);
     page.on("pageerror", (error) => pages.troubles.push(error.message));
     page.on("console", (message) => {
@@ -75,6 +82,11 @@ export class ConsolePages {
     await this.page.goto(`${this.#url}${path}`);
     await this.page.getByRole("heading", { level: 1 }).first().waitFor();
     await this.page.locator('[aria-busy="true"]').first().waitFor({ state: "detached" });
+  }
+
+  /** How much has moved since the page was begun, without anybody having asked for it, as browsers measure that. */
+  async layoutShift(): Promise<number> {
+    return await this.page.evaluate<number>("window.layoutShift");
   }
 
   async close(): Promise<void> {

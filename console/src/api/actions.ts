@@ -39,8 +39,12 @@ export const actions = {
 
 export type Action = keyof typeof actions;
 
-/** Who may do it, for people. */
+/** Whether a role in the project allows it. */
+export function isOfProject(action: Action): boolean {
+  return actions[action][1] !== "super_admin";
+}
+
+/** What one must be to do it, for people. */
 export function leastFor(action: Action): string {
-  const [, least] = actions[action];
-  return least === "super_admin" ? "super admins" : `the role ${least} in the project`;
+  return isOfProject(action) ? `the role ${actions[action][1]} in the project` : "a super admin";
 }

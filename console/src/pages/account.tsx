@@ -18,16 +18,22 @@ import { Page } from "../parts/page.tsx";
 /** One's own password, sessions, and tokens for programs. */
 export function Account() {
   const { data: me } = useQuery(meQuery);
+  const tokens = useQuery(tokensQuery);
   return (
     <Page title="Your account" about={me?.user ?? " "}>
-      <Tokens />
-      <ChangePassword />
+      <Loaded query={tokens} height={500}>
+        {(all) => (
+          <>
+            <Tokens all={all} />
+            <ChangePassword />
+          </>
+        )}
+      </Loaded>
     </Page>
   );
 }
 
-function Tokens() {
-  const tokens = useQuery(tokensQuery);
+function Tokens({ all }: { readonly all: readonly Token[] }) {
   const [isAdding, setAdding] = useState(false);
   const [made, setMade] = useState<string>();
   const [removed, setRemoved] = useState<Token>();
@@ -54,44 +60,40 @@ function Tokens() {
         }
         flush
       >
-        <Loaded query={tokens}>
-          {(all) => (
-            <ListTable columns={["Token", "Used last", "Ends", undefined]} minWidth={600}>
-              {all.map((token) => (
-                <Table.Tr key={token.token_prefix}>
-                  <Table.Td>
-                    <Text size="sm" fw={600}>
-                      {token.description === "" ? "no description" : token.description}
-                      {token.currently_active && " · this session"}
-                    </Text>
-                    <Text size="xs" c="dimmed" className="mono">
-                      {token.token_prefix}…
-                    </Text>
-                  </Table.Td>
-                  <Table.Td>
-                    <Moment at={token.last_used_time} />
-                    <Text size="xs" c="dimmed">
-                      {token.last_ip}
-                    </Text>
-                  </Table.Td>
-                  <Table.Td>
-                    <Moment at={token.expiry_time} />
-                  </Table.Td>
-                  <Table.Td ta="right">
-                    <ActionIcon
-                      variant="subtle"
-                      color="gray"
-                      aria-label={`Revoke token ${token.token_prefix}`}
-                      onClick={() => setRemoved(token)}
-                    >
-                      <IconTrash size={16} />
-                    </ActionIcon>
-                  </Table.Td>
-                </Table.Tr>
-              ))}
-            </ListTable>
-          )}
-        </Loaded>
+        <ListTable columns={["Token", "Used last", "Ends", undefined]} minWidth={600}>
+          {all.map((token) => (
+            <Table.Tr key={token.token_prefix}>
+              <Table.Td>
+                <Text size="sm" fw={600}>
+                  {token.description === "" ? "no description" : token.description}
+                  {token.currently_active && " · this session"}
+                </Text>
+                <Text size="xs" c="dimmed" className="mono">
+                  {token.token_prefix}…
+                </Text>
+              </Table.Td>
+              <Table.Td>
+                <Moment at={token.last_used_time} />
+                <Text size="xs" c="dimmed">
+                  {token.last_ip}
+                </Text>
+              </Table.Td>
+              <Table.Td>
+                <Moment at={token.expiry_time} />
+              </Table.Td>
+              <Table.Td ta="right">
+                <ActionIcon
+                  variant="subtle"
+                  color="gray"
+                  aria-label={`Revoke token ${token.token_prefix}`}
+                  onClick={() => setRemoved(token)}
+                >
+                  <IconTrash size={16} />
+                </ActionIcon>
+              </Table.Td>
+            </Table.Tr>
+          ))}
+        </ListTable>
       </Card>
       {isAdding && <NewToken made={setMade} close={() => setAdding(false)} />}
       {removed && (
@@ -124,12 +126,15 @@ function NewToken({ made, close }: { readonly made: (text: string) => void; read
       }}
       close={close}
     >
-      <TextInput
-        label="What it is for"
-        value={description}
-        onChange={(event) => setDescription(event.currentTarget.value)}
-        data-autofocus
-      />
+      {(refusal) => (
+        <TextInput
+          label="What it is for"
+          error={refusal}
+          value={description}
+          onChange={(event) => setDescription(event.currentTarget.value)}
+          data-autofocus
+        />
+      )}
     </Confirm>
   );
 }

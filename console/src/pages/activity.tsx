@@ -16,28 +16,35 @@ export function Activity() {
   const [isOpenOnly, setOpenOnly] = useState(false);
   return (
     <Page title="Jobs and events">
-      <Stack gap="lg">
-        <Card
-          title="Jobs"
-          actions={
-            <Switch
-              label="only those that go on"
-              checked={isOpenOnly}
-              onChange={(event) => setOpenOnly(event.currentTarget.checked)}
-            />
-          }
-          flush
-        >
-          <Loaded query={jobs}>
-            {(all) => (
-              <JobList project={project} jobs={all.filter(({ finish_time }) => !isOpenOnly || finish_time === null)} />
+      <Loaded query={jobs} height={500}>
+        {(all) => (
+          <Loaded query={events} height={500}>
+            {(happened) => (
+              <Stack gap="lg">
+                <Card
+                  title="Jobs"
+                  actions={
+                    <Switch
+                      label="only those that go on"
+                      checked={isOpenOnly}
+                      onChange={(event) => setOpenOnly(event.currentTarget.checked)}
+                    />
+                  }
+                  flush
+                >
+                  <JobList
+                    project={project}
+                    jobs={all.filter(({ finish_time }) => !isOpenOnly || finish_time === null)}
+                  />
+                </Card>
+                <Card title="Events" flush>
+                  <EventList project={project} events={happened} />
+                </Card>
+              </Stack>
             )}
           </Loaded>
-        </Card>
-        <Card title="Events" flush>
-          <Loaded query={events}>{(all) => <EventList project={project} events={all} />}</Loaded>
-        </Card>
-      </Stack>
+        )}
+      </Loaded>
     </Page>
   );
 }

@@ -9,6 +9,7 @@ import { Card } from "../parts/card.tsx";
 import { Failure } from "../parts/failure.tsx";
 import { Page } from "../parts/page.tsx";
 import { PlanChoice } from "../parts/plan-choice.tsx";
+import { isServiceName, serviceNameError } from "../words/service-name.ts";
 
 interface Finding {
   readonly check: string;
@@ -98,6 +99,7 @@ function NewServiceForm() {
             description="A lower-case letter, then letters, digits and dashes"
             value={name}
             onChange={(event) => setName(event.currentTarget.value)}
+            error={name === "" ? undefined : serviceNameError(name)}
             required
           />
           {isAttached ? (
@@ -163,7 +165,7 @@ function NewServiceForm() {
             </Alert>
           ))}
           {error !== undefined && <Failure error={error} />}
-          <Button type="submit" loading={isRunning} disabled={name === "" || cloud === null}>
+          <Button type="submit" loading={isRunning} disabled={!isServiceName(name) || cloud === null}>
             {isAttached ? "Check and attach" : "Create"}
           </Button>
         </Stack>

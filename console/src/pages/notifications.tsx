@@ -224,34 +224,55 @@ function AddDestination({ url, added, close }: AddProps) {
       }}
       close={close}
     >
-      <Stack>
-        <SegmentedControl
-          aria-label="How it is told"
-          value={type}
-          onChange={setType}
-          data={[
-            { value: "webhook", label: "Webhook" },
-            { value: "email", label: "E-mail" },
-          ]}
-        />
-        <TextInput label="Name" value={name} onChange={(event) => setName(event.currentTarget.value)} data-autofocus />
-        {type === "email" ? (
-          <TagsInput label="Addresses" description="Enter after each" value={addresses} onChange={setAddresses} />
-        ) : (
-          <TextInput
-            label="URL"
-            placeholder="https://…"
-            value={target}
-            onChange={(event) => setTarget(event.currentTarget.value)}
+      {(refusal) => (
+        <Stack>
+          <SegmentedControl
+            aria-label="How it is told"
+            value={type}
+            onChange={setType}
+            data={[
+              { value: "webhook", label: "Webhook" },
+              { value: "email", label: "E-mail" },
+            ]}
           />
-        )}
-        <MultiSelect
-          label="Severities"
-          data={["info", "warning", "error"]}
-          value={severities}
-          onChange={setSeverities}
-        />
-      </Stack>
+          <TextInput
+            label="Name"
+            error={ofField(refusal, "name")}
+            value={name}
+            onChange={(event) => setName(event.currentTarget.value)}
+            data-autofocus
+          />
+          {type === "email" ? (
+            <TagsInput
+              label="Addresses"
+              error={ofField(refusal, "where")}
+              description="Enter after each"
+              value={addresses}
+              onChange={setAddresses}
+            />
+          ) : (
+            <TextInput
+              label="URL"
+              error={ofField(refusal, "where")}
+              placeholder="https://…"
+              value={target}
+              onChange={(event) => setTarget(event.currentTarget.value)}
+            />
+          )}
+          <MultiSelect
+            label="Severities"
+            data={["info", "warning", "error"]}
+            value={severities}
+            onChange={setSeverities}
+          />
+        </Stack>
+      )}
     </Confirm>
   );
+}
+
+/** The API's words say of which of the two they are. */
+function ofField(refusal: string | undefined, field: "name" | "where"): string | undefined {
+  if (refusal === undefined) return undefined;
+  return (/url|address|host/i.test(refusal) ? "where" : "name") === field ? refusal : undefined;
 }

@@ -155,19 +155,22 @@ function AddPerson({
       }}
       close={close}
     >
-      <Stack>
-        <TextInput
-          label="E-mail"
-          type="email"
-          value={email}
-          onChange={(event) => setEmail(event.currentTarget.value)}
-          data-autofocus
-        />
-        <TextInput label="Name" value={name} onChange={(event) => setName(event.currentTarget.value)} />
-        <Text size="sm" c="dimmed">
-          A random password is made, and shown once.
-        </Text>
-      </Stack>
+      {(refusal) => (
+        <Stack>
+          <TextInput
+            label="E-mail"
+            error={refusal}
+            type="email"
+            value={email}
+            onChange={(event) => setEmail(event.currentTarget.value)}
+            data-autofocus
+          />
+          <TextInput label="Name" value={name} onChange={(event) => setName(event.currentTarget.value)} />
+          <Text size="sm" c="dimmed">
+            A random password is made, and shown once.
+          </Text>
+        </Stack>
+      )}
     </Confirm>
   );
 }

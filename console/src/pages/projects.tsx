@@ -84,16 +84,24 @@ function NewProject({ close }: { readonly close: () => void }) {
       }}
       close={close}
     >
-      <Stack>
-        <TextInput label="Name" value={name} onChange={(event) => setName(event.currentTarget.value)} data-autofocus />
-        <Select
-          label="Default region"
-          data={clouds.map(({ cloud_name }) => cloud_name)}
-          value={cloud}
-          onChange={setCloud}
-          clearable
-        />
-      </Stack>
+      {(refusal) => (
+        <Stack>
+          <TextInput
+            label="Name"
+            error={refusal}
+            value={name}
+            onChange={(event) => setName(event.currentTarget.value)}
+            data-autofocus
+          />
+          <Select
+            label="Default region"
+            data={clouds.map(({ cloud_name }) => cloud_name)}
+            value={cloud}
+            onChange={setCloud}
+            clearable
+          />
+        </Stack>
+      )}
     </Confirm>
   );
 }

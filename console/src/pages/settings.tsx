@@ -20,10 +20,30 @@ import { Page } from "../parts/page.tsx";
 export function Settings() {
   const { project } = useParams({ from: "/session/projects/$project" });
   const may = useMay();
+  const members = useQuery({
+    queryKey: ["project", project, "members"],
+    queryFn: async () => (await ask<{ users: readonly Member[] }>("GET", path`/project/${project}/users`)).users,
+  });
+  const deleted = useQuery({
+    queryKey: ["project", project, "deleted"],
+    queryFn: async () =>
+      (await ask<{ services: readonly DeletedService[] }>("GET", path`/project/${project}/btar/deleted_services`))
+        .services,
+  });
   return (
     <Page title="Settings" about={`Of project ${project}`}>
-      <Members project={project} />
-      <DeletedServices project={project} />
+      <Loaded query={members} height={300}>
+        {(all) => (
+          <Loaded query={deleted} height={300}>
+            {(services) => (
+              <>
+                <Members project={project} all={all} />
+                <DeletedServices project={project} all={services} />
+              </>
+            )}
+          </Loaded>
+        )}
+      </Loaded>
       {may("readAudit") && <Audit project={project} />}
       {may("changeProject") && may("deleteProject") && <ProjectSettings project={project} />}
     </Page>
@@ -34,11 +54,7 @@ interface OfProject {
   readonly project: string;
 }
 
-function Members({ project }: OfProject) {
-  const members = useQuery({
-    queryKey: ["project", project, "members"],
-    queryFn: async () => (await ask<{ users: readonly Member[] }>("GET", path`/project/${project}/users`)).users,
-  });
+function Members({ project, all }: OfProject & { readonly all: readonly Member[] }) {
   const may = useMay();
   const [email, setEmail] = useState("");
   const [isAdding, setAdding] = useState(false);
@@ -56,56 +72,52 @@ function Members({ project }: OfProject) {
       }
       flush
     >
-      <Loaded query={members} height={80}>
-        {(all) =>
-          all.length === 0 ? (
-            <Text c="dimmed" p="md">
-              Nobody but super admins.
-            </Text>
-          ) : (
-            <Table verticalSpacing="xs" horizontalSpacing="md">
-              <Table.Tbody>
-                {all.map((member) => (
-                  <Table.Tr key={member.user_email}>
-                    <Table.Td style={{ overflowWrap: "anywhere" }}>{member.user_email}</Table.Td>
-                    <Table.Td>
-                      {may("changeMember") ? (
-                        <Select
-                          aria-label={`Role of ${member.user_email}`}
-                          size="xs"
-                          w={130}
-                          data={[...projectRoles]}
-                          value={member.member_type}
-                          allowDeselect={false}
-                          onChange={(role) =>
-                            act("The role was changed", () => ask("PUT", url(member), { member_type: role }))
-                          }
-                        />
-                      ) : (
-                        member.member_type
-                      )}
-                    </Table.Td>
-                    {may("removeMember") && (
-                      <Table.Td ta="right">
-                        <ActionIcon
-                          variant="subtle"
-                          color="gray"
-                          aria-label={`Remove ${member.user_email}`}
-                          onClick={() =>
-                            act(`${member.user_email} is no member any more`, () => ask("DELETE", url(member)))
-                          }
-                        >
-                          <IconTrash size={16} />
-                        </ActionIcon>
-                      </Table.Td>
-                    )}
-                  </Table.Tr>
-                ))}
-              </Table.Tbody>
-            </Table>
-          )
-        }
-      </Loaded>
+      {all.length === 0 ? (
+        <Text c="dimmed" p="md">
+          Nobody but super admins.
+        </Text>
+      ) : (
+        <Table verticalSpacing="xs" horizontalSpacing="md">
+          <Table.Tbody>
+            {all.map((member) => (
+              <Table.Tr key={member.user_email}>
+                <Table.Td style={{ overflowWrap: "anywhere" }}>{member.user_email}</Table.Td>
+                <Table.Td>
+                  {may("changeMember") ? (
+                    <Select
+                      aria-label={`Role of ${member.user_email}`}
+                      size="xs"
+                      w={130}
+                      data={[...projectRoles]}
+                      value={member.member_type}
+                      allowDeselect={false}
+                      onChange={(role) =>
+                        act("The role was changed", () => ask("PUT", url(member), { member_type: role }))
+                      }
+                    />
+                  ) : (
+                    member.member_type
+                  )}
+                </Table.Td>
+                {may("removeMember") && (
+                  <Table.Td ta="right">
+                    <ActionIcon
+                      variant="subtle"
+                      color="gray"
+                      aria-label={`Remove ${member.user_email}`}
+                      onClick={() =>
+                        act(`${member.user_email} is no member any more`, () => ask("DELETE", url(member)))
+                      }
+                    >
+                      <IconTrash size={16} />
+                    </ActionIcon>
+                  </Table.Td>
+                )}
+              </Table.Tr>
+            ))}
+          </Table.Tbody>
+        </Table>
+      )}
       {isAdding && (
         <Confirm
           title="Add a member"
@@ -116,75 +128,68 @@ function Members({ project }: OfProject) {
           }}
           close={() => setAdding(false)}
         >
-          <TextInput
-            label="E-mail"
-            description="Of a person who may sign in already; see People"
-            type="email"
-            value={email}
-            onChange={(event) => setEmail(event.currentTarget.value)}
-            data-autofocus
-          />
+          {(refusal) => (
+            <TextInput
+              label="E-mail"
+              error={refusal}
+              description="Of a person who may sign in already; see People"
+              type="email"
+              value={email}
+              onChange={(event) => setEmail(event.currentTarget.value)}
+              data-autofocus
+            />
+          )}
         </Confirm>
       )}
     </Card>
   );
 }
 
-function DeletedServices({ project }: OfProject) {
-  const deleted = useQuery({
-    queryKey: ["project", project, "deleted"],
-    queryFn: async () =>
-      (await ask<{ services: readonly DeletedService[] }>("GET", path`/project/${project}/btar/deleted_services`))
-        .services,
-  });
+function DeletedServices({ project, all }: OfProject & { readonly all: readonly DeletedService[] }) {
   const navigate = useNavigate();
   const may = useMay();
   return (
     <Card title="Deleted services" about="Their backups stay for a grace time, in which they can be restored." flush>
-      <Loaded query={deleted} height={60}>
-        {(all) =>
-          all.length === 0 ? (
-            <Text c="dimmed" px="md" pb="md">
-              None.
-            </Text>
-          ) : (
-            <Table verticalSpacing="xs" horizontalSpacing="md">
-              <Table.Tbody>
-                {all.map((service) => (
-                  <Table.Tr key={service.service_id}>
-                    <Table.Td>
-                      {service.service_name}
-                      <Text size="xs" c="dimmed">
-                        deleted <Moment at={service.delete_time} />, backups until <Moment at={service.backups_until} />
-                      </Text>
-                    </Table.Td>
-                    <Table.Td ta="right">
-                      {may("undeleteService") && (
-                        <Button
-                          size="xs"
-                          variant="default"
-                          onClick={() =>
-                            act(`${service.service_name} is being restored`, async () => {
-                              const url = path`/project/${project}/service/${service.service_name}/btar/undelete`;
-                              await ask("POST", url, { service_id: service.service_id });
-                              await navigate({
-                                to: "/projects/$project/services/$service/progress",
-                                params: { project, service: service.service_name },
-                              });
-                            })
-                          }
-                        >
-                          Restore
-                        </Button>
-                      )}
-                    </Table.Td>
-                  </Table.Tr>
-                ))}
-              </Table.Tbody>
-            </Table>
-          )
-        }
-      </Loaded>
+      {all.length === 0 ? (
+        <Text c="dimmed" px="md" pb="md">
+          None.
+        </Text>
+      ) : (
+        <Table verticalSpacing="xs" horizontalSpacing="md">
+          <Table.Tbody>
+            {all.map((service) => (
+              <Table.Tr key={service.service_id}>
+                <Table.Td>
+                  {service.service_name}
+                  <Text size="xs" c="dimmed">
+                    deleted <Moment at={service.delete_time} />, backups until <Moment at={service.backups_until} />
+                  </Text>
+                </Table.Td>
+                <Table.Td ta="right">
+                  {may("undeleteService") && (
+                    <Button
+                      size="xs"
+                      variant="default"
+                      onClick={() =>
+                        act(`${service.service_name} is being restored`, async () => {
+                          const url = path`/project/${project}/service/${service.service_name}/btar/undelete`;
+                          await ask("POST", url, { service_id: service.service_id });
+                          await navigate({
+                            to: "/projects/$project/services/$service/progress",
+                            params: { project, service: service.service_name },
+                          });
+                        })
+                      }
+                    >
+                      Restore
+                    </Button>
+                  )}
+                </Table.Td>
+              </Table.Tr>
+            ))}
+          </Table.Tbody>
+        </Table>
+      )}
     </Card>
   );
 }
@@ -198,7 +203,7 @@ function Audit({ project }: OfProject) {
   });
   return (
     <Card title="Audit log" about="Who asked for which change, the newest 100" flush>
-      <Loaded query={audit} height={160}>
+      <Loaded query={audit} height={420}>
         {(entries) => (
           <ListTable columns={["When", "Who", "What", "Outcome"]} minWidth={640} maxHeight={420} spacing="xs">
             {entries.map((entry) => (

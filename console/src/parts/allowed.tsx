@@ -1,6 +1,6 @@
 import { IconLock } from "@tabler/icons-react";
 import type { ReactNode } from "react";
-import { type Action, leastFor } from "../api/actions.ts";
+import { type Action, isOfProject, leastFor } from "../api/actions.ts";
 import { useMay } from "../api/may.ts";
 import { EmptyState } from "./empty-state.tsx";
 
@@ -11,7 +11,10 @@ export function Allowed({ action, children }: { readonly action: Action; readonl
   return (
     <section className="card">
       <EmptyState icon={<IconLock size={36} />} title="Your role does not allow this">
-        It is for {leastFor(action)}. An admin of the project can change your role, in its settings.
+        It takes {leastFor(action)}.{" "}
+        {isOfProject(action)
+          ? "An admin of the project can change your role, in its settings."
+          : "One of them can make you one, too."}
       </EmptyState>
     </section>
   );

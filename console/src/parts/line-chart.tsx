@@ -34,10 +34,13 @@ export function LineChart({ chart, format, least = 1 }: LineChartProps) {
   const ticks = width > 500 ? [0, 0.25, 0.5, 0.75, 1] : [0, 0.5, 1];
   return (
     <div ref={ref} style={{ minHeight: height + 28 }}>
-      {width > 0 && (
+      {width === 0 ? (
+        <div style={{ height }} />
+      ) : (
         <svg
           width={width}
           height={height}
+          style={{ display: "block" }}
           role="img"
           aria-label={summary(chart, rows, format)}
           onPointerLeave={() => setHovered(undefined)}

@@ -33,27 +33,30 @@ export function LocationDialog({ project, protection, replaced, save, close }: L
       }}
       close={close}
     >
-      <Stack>
-        <Select
-          label="Region"
-          description="Of the same provider, and not the primary backup's own"
-          placeholder={choices.length === 0 ? `no other region of ${provider} is configured` : "Choose a region"}
-          data={choices.map(({ cloud_name, cloud_description }) => ({
-            value: cloud_name,
-            label: cloud_description === "" ? cloud_name : `${cloud_name} · ${cloud_description}`,
-          }))}
-          value={cloud}
-          onChange={setCloud}
-          data-autofocus
-          comboboxProps={{ withinPortal: true }}
-        />
-        {replaced !== undefined && (
-          <Text size="sm">
-            The copy in {replaced} stays until the new region has a complete one; then it is removed.
-          </Text>
-        )}
-        {cloud !== null && <EstimateText project={project} service={protection.service_name} cloud={cloud} />}
-      </Stack>
+      {(refusal) => (
+        <Stack>
+          <Select
+            label="Region"
+            error={refusal}
+            description="Of the same provider, and not the primary backup's own"
+            placeholder={choices.length === 0 ? `no other region of ${provider} is configured` : "Choose a region"}
+            data={choices.map(({ cloud_name, cloud_description }) => ({
+              value: cloud_name,
+              label: cloud_description === "" ? cloud_name : `${cloud_name} · ${cloud_description}`,
+            }))}
+            value={cloud}
+            onChange={setCloud}
+            data-autofocus
+            comboboxProps={{ withinPortal: true }}
+          />
+          {replaced !== undefined && (
+            <Text size="sm">
+              The copy in {replaced} stays until the new region has a complete one; then it is removed.
+            </Text>
+          )}
+          {cloud !== null && <EstimateText project={project} service={protection.service_name} cloud={cloud} />}
+        </Stack>
+      )}
     </Confirm>
   );
 }

@@ -217,14 +217,17 @@ function PauseDialog({ location, run, close }: SmallDialogProps) {
       }}
       close={close}
     >
-      <TextInput
-        label="Why"
-        description="Shown to everybody while it is paused"
-        value={reason}
-        onChange={(event) => setReason(event.currentTarget.value)}
-        maxLength={500}
-        data-autofocus
-      />
+      {(refusal) => (
+        <TextInput
+          label="Why"
+          error={refusal}
+          description="Shown to everybody while it is paused"
+          value={reason}
+          onChange={(event) => setReason(event.currentTarget.value)}
+          maxLength={500}
+          data-autofocus
+        />
+      )}
     </Confirm>
   );
 }
@@ -241,15 +244,19 @@ function RetentionDialog({ location, run, close }: SmallDialogProps) {
       }}
       close={close}
     >
-      <NumberInput
-        label="Days"
-        description="Empty: as the service's"
-        min={1}
-        max={3650}
-        value={days}
-        onChange={setDays}
-        data-autofocus
-      />
+      {(refusal) => (
+        <NumberInput
+          label="Days"
+          error={refusal}
+          description="Empty: as the service's"
+          min={1}
+          max={3650}
+          clampBehavior="none"
+          value={days}
+          onChange={setDays}
+          data-autofocus
+        />
+      )}
     </Confirm>
   );
 }

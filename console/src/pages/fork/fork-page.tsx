@@ -13,6 +13,7 @@ import { Loaded } from "../../parts/loaded.tsx";
 import { Moment } from "../../parts/moment.tsx";
 import { Page } from "../../parts/page.tsx";
 import { PlanChoice } from "../../parts/plan-choice.tsx";
+import { isServiceName, serviceNameError } from "../../words/service-name.ts";
 import { localInputText, momentOfInput } from "../../words/times.ts";
 import type { Choose } from "../backups/clicks.ts";
 import { Timeline } from "../backups/timeline.tsx";
@@ -171,11 +172,7 @@ function ForkForm({ project, protection, reach, backups, clouds }: ForkFormProps
             description="A lower-case letter, then letters, digits and dashes"
             value={name}
             onChange={(event) => setName(event.currentTarget.value)}
-            error={
-              /^[a-z][-a-z0-9]{0,63}$/.test(name)
-                ? undefined
-                : "Begin with a lower-case letter; then letters, digits and dashes, 64 at most"
-            }
+            error={serviceNameError(name)}
           />
           <PlanChoice
             project={project}
@@ -196,7 +193,7 @@ function ForkForm({ project, protection, reach, backups, clouds }: ForkFormProps
               plan={target && facts.data}
               isAsked={facts.isLoading}
               start={{ project, name, plan, source, target: target ?? {}, from }}
-              isNameRight={/^[a-z][-a-z0-9]{0,63}$/.test(name)}
+              isNameRight={isServiceName(name)}
             />
           )}
         </Card>

@@ -68,7 +68,7 @@ function PlanForm({ project, service }: { readonly project: string; readonly ser
   };
   return (
     <Card title="Plan" about={mayChange ? undefined : `Changes need ${leastFor("changeService")}.`}>
-      <Fieldset variant="unstyled" disabled={!mayChange}>
+      <Fieldset variant="unstyled" disabled={!mayChange} m={0}>
         <Group align="flex-end">
           <PlanChoice project={project} engine={service.service_type} plan={plan} setPlan={setPlan} />
           {mayChange && (
@@ -141,7 +141,7 @@ function SettingsForm({ project, service, schema }: SettingsFormProps) {
       {first.length === 0 && (
         <Text c="dimmed">{words === "" ? "All settings are as by default." : "No setting is like that."}</Text>
       )}
-      <Fieldset variant="unstyled" disabled={!mayChange}>
+      <Fieldset variant="unstyled" disabled={!mayChange} m={0}>
         <SimpleGrid cols={{ base: 1, md: 2 }} spacing="lg">
           {first.map((setting) => (
             <Field

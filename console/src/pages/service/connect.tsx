@@ -52,6 +52,7 @@ function Users({ project, service }: PartProps) {
     <NamedParts
       {...{ title: "Users", noun: "user", url, field: "username", mayAdd: may("addUser") }}
       added=", with a password of its own"
+      nameForm="At most 63 letters, digits, - . and _; 32 for MySQL"
       warning="Programs that log in as this user cannot do so any more."
     >
       {(remove) => (
@@ -126,6 +127,7 @@ function Databases({ project, service }: PartProps) {
   return (
     <NamedParts
       {...{ title: "Databases", noun: "database", url, field: "database", mayAdd: may("addDatabase"), added: "" }}
+      nameForm="At most 40 letters, digits, - and _"
       warning="All that is in it goes. A fork to a moment before brings it back."
     >
       {(remove) => (

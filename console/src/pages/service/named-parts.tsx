@@ -14,6 +14,8 @@ interface NamedPartsProps {
   readonly url: string;
   /** The field of the API that has the name. */
   readonly field: string;
+  /** What the API takes as a name. */
+  readonly nameForm: string;
   readonly mayAdd: boolean;
   /** What is said when one was added, after its name. */
   readonly added: string;
@@ -24,7 +26,7 @@ interface NamedPartsProps {
 }
 
 /** What a server has of one kind, each with a name: it can be added to, and deleted from. */
-export function NamedParts({ title, noun, url, field, mayAdd, added, warning, children }: NamedPartsProps) {
+export function NamedParts({ title, noun, url, field, nameForm, mayAdd, added, warning, children }: NamedPartsProps) {
   const [isAdding, setAdding] = useState(false);
   const [removed, setRemoved] = useState<string>();
   const add = mayAdd && (
@@ -39,6 +41,7 @@ export function NamedParts({ title, noun, url, field, mayAdd, added, warning, ch
       {isAdding && (
         <AddNamed
           noun={noun}
+          nameForm={nameForm}
           add={async (name) => {
             await ask("POST", url, { [field]: name });
             done(`${capital} ${name} was added${added}`);
@@ -66,15 +69,25 @@ export function NamedParts({ title, noun, url, field, mayAdd, added, warning, ch
 
 interface AddNamedProps {
   readonly noun: string;
+  readonly nameForm: string;
   readonly add: (name: string) => Promise<void>;
   readonly close: () => void;
 }
 
-function AddNamed({ noun, add, close }: AddNamedProps) {
+function AddNamed({ noun, nameForm, add, close }: AddNamedProps) {
   const [name, setName] = useState("");
   return (
     <Confirm title={`Add a ${noun}`} action="Add" run={async () => await add(name)} close={close}>
-      <TextInput label="Name" value={name} onChange={(event) => setName(event.currentTarget.value)} data-autofocus />
+      {(refusal) => (
+        <TextInput
+          label="Name"
+          description={nameForm}
+          error={refusal}
+          value={name}
+          onChange={(event) => setName(event.currentTarget.value)}
+          data-autofocus
+        />
+      )}
     </Confirm>
   );
 }

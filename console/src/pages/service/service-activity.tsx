@@ -12,15 +12,21 @@ export function ServiceActivity() {
   const jobs = useQuery(serviceJobsQuery(project, service));
   const events = useQuery(eventsQuery(project));
   return (
-    <Stack gap="lg">
-      <Card title="Jobs" flush>
-        <Loaded query={jobs}>{(all) => <JobList project={project} jobs={all} />}</Loaded>
-      </Card>
-      <Card title="Events" flush>
-        <Loaded query={events}>
-          {(all) => <EventList project={project} events={all.filter(({ service_name }) => service_name === service)} />}
+    <Loaded query={jobs} height={500}>
+      {(all) => (
+        <Loaded query={events} height={500}>
+          {(happened) => (
+            <Stack gap="lg">
+              <Card title="Jobs" flush>
+                <JobList project={project} jobs={all} />
+              </Card>
+              <Card title="Events" flush>
+                <EventList project={project} events={happened.filter(({ service_name }) => service_name === service)} />
+              </Card>
+            </Stack>
+          )}
         </Loaded>
-      </Card>
-    </Stack>
+      )}
+    </Loaded>
   );
 }

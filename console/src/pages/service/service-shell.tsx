@@ -1,4 +1,4 @@
-import { Button, Group, Text, Title } from "@mantine/core";
+import { Box, Button, Group, Text, Title } from "@mantine/core";
 import { IconGitFork } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
 import { Link, Outlet, useParams } from "@tanstack/react-router";
@@ -24,6 +24,9 @@ const tabs = [
   { value: "/lost-range", title: "What it lacks" },
 ] as const;
 
+/** Keeps the place of a line of text. */
+const nothingYet = "\u00a0";
+
 /** What is around all pages of a service. */
 export function ServiceShell() {
   const { project, service: name } = useParams({ from: "/session/projects/$project/services/$service" });
@@ -48,20 +51,22 @@ export function ServiceShell() {
             <Text size="sm" c="dimmed">
               {service
                 ? `${engineTitle(service.service_type)} ${versionOf(service.metadata)} · ${service.cloud_name} · ${stateText(service.state)}${isAttached ? " · attached" : ""}`
-                : " "}
+                : nothingYet}
             </Text>
           </div>
         </Group>
-        <Group gap="lg">
-          {protection && status && (
-            <VerdictMark
-              verdict={verdictOf(protection, {
-                clouds: status.clouds,
-                lagObjectiveSeconds: status.lag_objective_seconds,
-                now,
-              })}
-            />
-          )}
+        <Group className={classes["verdict"]}>
+          <Box mih={22}>
+            {protection && status && (
+              <VerdictMark
+                verdict={verdictOf(protection, {
+                  clouds: status.clouds,
+                  lagObjectiveSeconds: status.lag_objective_seconds,
+                  now,
+                })}
+              />
+            )}
+          </Box>
           {may("createService") && (
             <Button component={Link} to={`${base}/fork`} variant="filled" leftSection={<IconGitFork size={16} />}>
               Fork and restore
