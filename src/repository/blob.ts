@@ -2,6 +2,7 @@ import { createCipheriv, createDecipheriv, hkdfSync } from "node:crypto";
 import { zstdDecompressSync } from "node:zlib";
 import { releaseMemory } from "../platform/release-memory.ts";
 import { BlobCompressor, compressedRoom } from "./blob-compression.ts";
+import { RowFilter } from "./row-filter.ts";
 import { strideBytes, TupleFilter, undoTupleFilter } from "./tuple-filter.ts";
 
 /**
@@ -22,20 +23,22 @@ export interface BlobRef {
 
 const tagBytes = 16;
 
-/** First byte of what is sealed: whether pages went through the tuple filter before they were compressed. */
-const asItIs = Buffer.of(0);
-const filtered = Buffer.of(1);
+/** First byte of what is sealed: the filter that pages went through before they were compressed. */
+const forms = { asItIs: 0, tuples: 1, rows: 2 } as const;
+type Form = keyof typeof forms;
+const formBytes = 1;
 
 const alignment = 8;
 
 /** Room for a plain blob and for what it becomes, whatever that is; a multiple of eight bytes. */
 export function sealedRoom(plainBytes: number): number {
-  const text = asItIs.length + compressedRoom(plainBytes + strideBytes(plainBytes));
+  const text = formBytes + compressedRoom(plainBytes + strideBytes(plainBytes));
   return Math.ceil((text + tagBytes) / alignment) * alignment;
 }
 
 /** A thread's own: what it returns is compressed before it is used again. */
-const filter = new TupleFilter();
+const tupleFilter = new TupleFilter();
+const rowFilter = new RowFilter();
 const compressor = new BlobCompressor();
 
 /** The key that all packs of one writer's run share. `session`: 16 random bytes of that run. */
@@ -48,11 +51,11 @@ export function sealBlob(
   key: Uint8Array,
   blob: { readonly role: BlobRole; readonly sequence: number; readonly plain: Uint8Array; readonly level: number },
 ): readonly Buffer[] {
-  const pages = blob.role === "extent" || blob.role === "delta" ? filter.apply(blob.plain) : undefined;
-  const packed = compressor.compress(pages ?? blob.plain, blob.level);
+  const { form, content } = filtered(blob.role, blob.plain);
+  const packed = compressor.compress(content, blob.level);
   const cipher = createCipheriv("aes-256-gcm", key, nonce(blob.sequence));
   cipher.setAAD(roleText[blob.role]);
-  const text = [cipher.update(pages ? filtered : asItIs), cipher.update(packed)];
+  const text = [cipher.update(Buffer.of(forms[form])), cipher.update(packed)];
   cipher.final();
   releaseMemory(packed);
   return [...text, cipher.getAuthTag()];
@@ -75,17 +78,37 @@ export function openBlob(
   decipher.setAuthTag(blob.sealed.subarray(textBytes));
   const text = decipher.update(blob.sealed.subarray(0, textBytes));
   decipher.final();
-  const isFiltered = text[0] === filtered[0];
-  if (!isFiltered && text[0] !== asItIs[0]) throw new Error(`it begins with ${text[0]}, which has no meaning`);
-  const length = blob.plainBytes + (isFiltered ? strideBytes(blob.plainBytes) : 0);
+  const form = formOf(text[0]);
+  const length = blob.plainBytes + (form === "tuples" ? strideBytes(blob.plainBytes) : 0);
   // A chunk a little larger than the output makes zstd write it in one go.
-  const plain = zstdDecompressSync(text.subarray(1), {
+  const content = zstdDecompressSync(text.subarray(formBytes), {
     chunkSize: length + 1024,
     maxOutputLength: Math.max(length, 1),
   });
   releaseMemory(text);
-  if (plain.length !== length) throw new Error(`${plain.length} bytes instead of ${length}`);
-  return isFiltered ? undoTupleFilter(plain, blob.plainBytes) : plain;
+  if (form === "rows") {
+    const plain = rowFilter.undo(content, blob.plainBytes);
+    releaseMemory(content);
+    return plain;
+  }
+  if (content.length !== length) throw new Error(`${content.length} bytes instead of ${length}`);
+  return form === "tuples" ? undoTupleFilter(content, blob.plainBytes) : content;
+}
+
+/** Pages of PostgreSQL or MySQL that a filter is fit for; all else as it is. */
+function filtered(role: BlobRole, plain: Uint8Array): { readonly form: Form; readonly content: Uint8Array } {
+  if (role !== "extent" && role !== "delta") return { form: "asItIs", content: plain };
+  const tuples = tupleFilter.apply(plain);
+  if (tuples) return { form: "tuples", content: tuples };
+  const rows = rowFilter.apply(plain);
+  return rows ? { form: "rows", content: rows } : { form: "asItIs", content: plain };
+}
+
+function formOf(byte: number | undefined): Form {
+  if (byte === forms.asItIs) return "asItIs";
+  if (byte === forms.tuples) return "tuples";
+  if (byte === forms.rows) return "rows";
+  throw new Error(`it begins with ${byte}, which has no meaning`);
 }
 
 const roleText: Readonly<Record<BlobRole, Buffer>> = {
