@@ -33,7 +33,7 @@ import { attachRoutes } from "../services/attach-routes.ts";
 import { serviceRoutes } from "../services/routes.ts";
 import { healthRoutes } from "../status/health-routes.ts";
 import { statusRoutes } from "../status/routes.ts";
-import { authenticate, tokenLoader } from "./authentication.ts";
+import { Authentication } from "./authentication.ts";
 import { authorize } from "./authorization.ts";
 import { endConnectionsOf } from "./end-connections.ts";
 import { errorAnswer, retryAfterSeconds } from "./error-answer.ts";
@@ -106,14 +106,14 @@ export async function createApiServer(context: ControlPlaneContext, tls?: TlsSer
   acceptRequestBodies(app);
   app.decorateRequest("token", undefined);
   app.decorateRequest("role", undefined);
-  const tokens = tokenLoader(context);
+  const authentication = new Authentication(context);
   const consolePages = new Console(context.consoleDirectory);
   app.addHook("onRequest", async (request, reply) => {
     reply.header("x-request-id", request.id);
     proxies.refuseOthers(request);
     if (request.headers.cookie !== undefined) reply.header("cache-control", "no-store");
     if (request.is404 && consolePages.isFor(request)) return;
-    await authenticate(context, tokens, request);
+    await authentication.authenticate(request);
     const names = Object.values((request.params ?? {}) as Readonly<Record<string, string>>);
     if (!names.every(isStorable)) {
       throw new BtarError("NOT_FOUND", { message: "Nothing has a name with a NUL character" });

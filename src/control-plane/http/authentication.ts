@@ -14,41 +14,52 @@ declare module "fastify" {
 
 const schemes = /^(?:aivenv1|bearer) +(\S+)$/i;
 
-/** Finds tokens by their texts, those of requests that come at once together. */
-export type TokenLoader = BatchLoader<string, PersonalToken | undefined>;
+/** Finds out who asks, by a token or a session. */
+export class Authentication {
+  readonly #context: ControlPlaneContext;
+  /** Looks those of requests up together that come at once. */
+  readonly #tokens: BatchLoader<string, PersonalToken | undefined>;
+  /** Prefixes of tokens whose use is being noted: of many requests that come at once, one does that. */
+  readonly #noting = new Set<string>();
 
-export function tokenLoader({ catalog }: ControlPlaneContext): TokenLoader {
-  return new BatchLoader(async (texts) => await findAccessTokens(catalog.pool, texts));
-}
+  constructor(context: ControlPlaneContext) {
+    const { pool } = context.catalog;
+    this.#context = context;
+    this.#tokens = new BatchLoader(async (texts) => await findAccessTokens(pool, texts));
+  }
 
-/** Finds out who asks, by a token or a session. @throws {BtarError} TOKEN_INVALID, TOKEN_EXPIRED, CROSS_SITE_REQUEST */
-export async function authenticate(
-  context: ControlPlaneContext,
-  tokens: TokenLoader,
-  request: FastifyRequest,
-): Promise<void> {
-  if (request.routeOptions.config.access === "public") return;
-  const { authorization } = request.headers;
-  const text = authorization === undefined ? sessionToken(request) : schemes.exec(authorization)?.[1];
-  if (text === undefined) {
-    throw new BtarError("TOKEN_INVALID", {
-      message: "Missing token",
-      hint: "send the header Authorization: aivenv1 TOKEN",
-    });
+  /** @throws {BtarError} TOKEN_INVALID, TOKEN_EXPIRED, CROSS_SITE_REQUEST */
+  async authenticate(request: FastifyRequest): Promise<void> {
+    if (request.routeOptions.config.access === "public") return;
+    const { authorization } = request.headers;
+    const text = authorization === undefined ? sessionToken(request) : schemes.exec(authorization)?.[1];
+    if (text === undefined) {
+      throw new BtarError("TOKEN_INVALID", {
+        message: "Missing token",
+        hint: "send the header Authorization: aivenv1 TOKEN",
+      });
+    }
+    const token = await this.#tokens.load(text);
+    // Clients look for these words.
+    if (!token) throw new BtarError("TOKEN_INVALID", { message: "Invalid token" });
+    if (token.expires_at && token.expires_at <= this.#context.clock.now()) {
+      throw new BtarError("TOKEN_EXPIRED", { message: "Missing (expired) db token" });
+    }
+    await this.#noteUse(token, request);
+    request.token = token;
   }
-  const { db } = context.catalog;
-  const token = await tokens.load(text);
-  // Clients look for these words.
-  if (!token) throw new BtarError("TOKEN_INVALID", { message: "Invalid token" });
-  if (token.expires_at && token.expires_at <= context.clock.now()) {
-    throw new BtarError("TOKEN_EXPIRED", { message: "Missing (expired) db token" });
+
+  async #noteUse(token: PersonalToken, request: FastifyRequest): Promise<void> {
+    if (this.#noting.has(token.prefix)) return;
+    const { catalog, clock } = this.#context;
+    const use = { ip: request.ip, userAgent: request.headers["user-agent"], now: clock.now() };
+    this.#noting.add(token.prefix);
+    try {
+      await touchAccessToken(catalog.db, token, use);
+    } finally {
+      this.#noting.delete(token.prefix);
+    }
   }
-  await touchAccessToken(db, token, {
-    ip: request.ip,
-    userAgent: request.headers["user-agent"],
-    now: context.clock.now(),
-  });
-  request.token = token;
 }
 
 /** Who asks, for events. */
