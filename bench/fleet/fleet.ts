@@ -1,7 +1,5 @@
 import { readFile, writeFile } from "node:fs/promises";
-import { Agent, get } from "node:http";
 import { join } from "node:path";
-import { performance } from "node:perf_hooks";
 import { setTimeout as sleep } from "node:timers/promises";
 import { BtarProcess } from "../../test/support/btar-process.ts";
 import { freePorts, startPostgres } from "../../test/support/postgres-server.ts";
@@ -9,11 +7,13 @@ import { inBenchDirectory } from "../bench-directory.ts";
 import { cpuSecondsOfTree, peakMemoryBytes } from "../process-figures.ts";
 import { median, quantile, rounded } from "../statistics.ts";
 import { insertFleet, primary, secondary } from "./fleet-rows.ts";
+import { MeasuringClient, type TimedAnswer } from "./measuring-client.ts";
 
 const project = "demo";
+const base = `/v1/project/${project}`;
 const token = `bench${"0".repeat(40)}`;
 const requestsAtOnce = 50;
-const gets = 2000;
+const gets = 5000;
 const settleMs = 15_000;
 const answersBeforeMeasuring = 5;
 
@@ -65,7 +65,7 @@ async function startServer(directory: string, databaseUrl: string): Promise<Flee
   const environment = { BTAR_DATABASE_URL: databaseUrl, BTAR_ADMIN_TOKEN: token };
   const server = new BtarProcess(["server"], { directory, environment });
   await server.says("btar serves");
-  return { url: `http://127.0.0.1:${port}/v1/project/${project}`, process: server };
+  return { url: `http://127.0.0.1:${port}`, process: server };
 }
 
 async function readMasterKey(directory: string): Promise<Buffer> {
@@ -74,20 +74,23 @@ async function readMasterKey(directory: string): Promise<Buffer> {
 
 async function measure(server: FleetServer, names: readonly string[], options: FleetBenchOptions) {
   const { say, rounds, idleSeconds } = options;
-  const http = new Agent({ keepAlive: true, maxSockets: requestsAtOnce });
-  const timed = async (path: string) => await answerMs(`${server.url}${path}`, http);
-  try {
-    const cpuBefore = cpuSecondsOfTree(server.process.pid);
-    await sleep(idleSeconds * 1000, undefined, { signal: options.signal });
-    const idleCpuShare = (cpuSecondsOfTree(server.process.pid) - cpuBefore) / idleSeconds;
-    say(`idle: ${(idleCpuShare * 100).toFixed(2)} % of a core`);
+  const cpuBefore = cpuSecondsOfTree(server.process.pid);
+  await sleep(idleSeconds * 1000, undefined, { signal: options.signal });
+  const idleCpuShare = (cpuSecondsOfTree(server.process.pid) - cpuBefore) / idleSeconds;
+  say(`idle: ${(idleCpuShare * 100).toFixed(2)} % of a core`);
 
-    const list = await repeated(rounds * 10, async () => await timed("/service"));
+  const clients = await Promise.all(
+    Array.from({ length: requestsAtOnce }, async () => await MeasuringClient.open(new URL(server.url), token)),
+  );
+  try {
+    const [client] = clients;
+    if (!client) throw new Error("there is no client");
+    const list = await repeated(rounds * 10, async () => await client.get(`${base}/service`));
     say(`list of ${names.length}: ${list.medianMs} ms, of ${(list.bytes / 1e6).toFixed(1)} MB`);
-    const status = await repeated(rounds * 10, async () => await timed("/btar/status"));
+    const status = await repeated(rounds * 10, async () => await client.get(`${base}/btar/status`));
     say(`status of ${names.length}: ${status.medianMs} ms`);
 
-    const single = await getsAtOnce(names, timed);
+    const single = await getsAtOnce(clients, names, rounds);
     say(`single get, ${requestsAtOnce} at once: p50 ${single.p50Ms} ms, p99 ${single.p99Ms} ms`);
     const memoryBytes = peakMemoryBytes(server.process.pid);
     say(`peak memory: ${(memoryBytes / 1e6).toFixed(0)} MB`);
@@ -100,13 +103,8 @@ async function measure(server: FleetServer, names: readonly string[], options: F
       peakRssBytes: memoryBytes,
     };
   } finally {
-    http.destroy();
+    for (const client of clients) client.close();
   }
-}
-
-interface TimedAnswer {
-  readonly ms: number;
-  readonly bytes: number;
 }
 
 async function repeated(times: number, ask: () => Promise<TimedAnswer>) {
@@ -116,38 +114,25 @@ async function repeated(times: number, ask: () => Promise<TimedAnswer>) {
   return { medianMs: rounded(median(answers.map(({ ms }) => ms))), bytes: answers[0]?.bytes ?? 0 };
 }
 
-/** So many clients at once, each asking for one service after the other. */
-async function getsAtOnce(names: readonly string[], timed: (path: string) => Promise<TimedAnswer>) {
+/** So many clients at once, each asking for one service after the other; medians of the rounds. */
+async function getsAtOnce(clients: readonly MeasuringClient[], names: readonly string[], rounds: number) {
   const run = async () => {
     const times: number[] = [];
     let next = 0;
-    const client = async () => {
+    const ask = async (client: MeasuringClient) => {
       for (let at = next++; at < gets; at = next++) {
-        times.push((await timed(`/service/${names[(at * 37) % names.length]}`)).ms);
+        times.push((await client.get(`${base}/service/${names[(at * 37) % names.length]}`)).ms);
       }
     };
-    await Promise.all(Array.from({ length: requestsAtOnce }, client));
-    return times;
+    await Promise.all(clients.map(ask));
+    return { p50: quantile(times, 0.5), p99: quantile(times, 0.99) };
   };
   await run(); // the first requests compile what the next ones run
-  const times = await run();
-  return { p50Ms: rounded(quantile(times, 0.5)), p99Ms: rounded(quantile(times, 0.99)) };
-}
-
-async function answerMs(url: string, agent: Agent): Promise<TimedAnswer> {
-  const startedAt = performance.now();
-  return await new Promise((resolve, reject) => {
-    const request = get(url, { agent, headers: { authorization: `aivenv1 ${token}` } }, (answer) => {
-      let bytes = 0;
-      answer.on("data", (part: Buffer) => {
-        bytes += part.length;
-      });
-      answer.on("error", reject);
-      answer.on("end", () => {
-        if (answer.statusCode === 200) resolve({ ms: performance.now() - startedAt, bytes });
-        else reject(new Error(`${url} was answered with ${answer.statusCode}`));
-      });
-    });
-    request.on("error", reject);
-  });
+  const results: Awaited<ReturnType<typeof run>>[] = [];
+  for (let at = 0; at < rounds; at += 1) results.push(await run());
+  return {
+    p50Ms: rounded(median(results.map(({ p50 }) => p50))),
+    p99Ms: rounded(median(results.map(({ p99 }) => p99))),
+    p99MsOfRounds: results.map(({ p99 }) => rounded(p99)),
+  };
 }
