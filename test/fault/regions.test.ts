@@ -62,11 +62,12 @@ for (const { engine, code } of [
   });
 }
 
-test("C5, L1, L3: with the secondary store unreachable, primary backups go on, lag grows and is shown, and it catches up; what cannot be copied is failed", async () => {
+test("C5, E6, L1, L3: with the secondary store unreachable, the service and primary backups go on, lag grows and is shown, and it catches up; what cannot be copied is failed", async () => {
   await using shop = await startShop("pg");
   await using regions = await TestRegions.create();
   await shopWithBackup(regions, shop);
   regions.store(south).failWith("STORE_UNREACHABLE");
+  await goesOnUnhindered(shop, 10_000);
   await shop.sql("insert into t values (5000, 'not copied yet')");
   const written = await shop.clock();
   await takeBackup(regions);
@@ -88,6 +89,7 @@ test("C5, L1, L3: with the secondary store unreachable, primary backups go on, l
   regions.store(south).stall({ operations: ["copyFrom"] });
   const name = await takeBackup(regions);
   await regions.hasBackups(north, 3);
+  await goesOnUnhindered(shop, 20_000);
   const [damaged = ""] = (await packs()).filter((key) => !known.has(key));
   await regions.store(north).flipByte(damaged);
   regions.store(south).heal();
@@ -100,6 +102,22 @@ test("C5, L1, L3: with the secondary store unreachable, primary backups go on, l
   assert.match(told?.event_desc ?? "", /cannot be copied to local-south: .* is damaged: its bytes do not match/);
   assert.equal((await regions.location(south))?.complete_backups, 2);
 });
+
+/** E6: a server commits without waiting for its copy, keeps no log for it, and was not restarted. */
+async function goesOnUnhindered(shop: Shop, firstId: number): Promise<void> {
+  const facts = `select pg_postmaster_start_time() as started_at, pg_current_wal_lsn()::text as lsn,
+    current_setting('synchronous_standby_names') as awaited`;
+  const [before] = await shop.sql(facts);
+  for (let id = firstId; id < firstId + 50; id += 1) await shop.sql(`insert into t values (${id}, 'committed')`);
+  const [after] = await shop.sql(facts);
+  assert.deepEqual([after?.["started_at"], after?.["awaited"]], [before?.["started_at"], ""]);
+  await until("the server keeps none of that log", async () => {
+    const slots = await shop.sql(
+      `select restart_lsn >= '${String(after?.["lsn"])}' as has_it from pg_replication_slots`,
+    );
+    return slots.length > 0 && slots.every((slot) => slot["has_it"] === true);
+  });
+}
 
 /** What can have happened to an object of a store, and of which kind the object is. */
 const damages = {
