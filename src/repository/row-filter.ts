@@ -1,17 +1,5 @@
+import { hasPages, pageStepBytes, rowsOf } from "./row-layout.ts";
 import { maxRowBytes, RowMemory, type Rows } from "./row-memory.ts";
-
-/** InnoDB's pages begin at multiples of this, whatever size they have. */
-const pageStepBytes = 4096;
-/** Where in a page, and how, InnoDB says what is in it: storage/innobase/include/fil0types.h, page0types.h. */
-const typeAt = 24;
-const indexType = 0x45bf;
-const heapTopAt = 40;
-const heapCountAt = 42;
-const compactFlag = 0x8000;
-/** Two records that no table has come first; after them lie the others, in the order in which they came. */
-const firstRowAt = { compact: 120, redundant: 125 };
-const shortestRow = 8;
-const fewestRows = 8;
 
 const lengthBytes = 4;
 const descriptionBytes = 8;
@@ -24,10 +12,10 @@ interface FilteredRows extends Rows {
 }
 
 /**
- * Prepares InnoDB's pages for compression. Where all records of a page have one length, as in indexes on numbers and in
- * tables of fixed columns, bytes that all of them share at the same place (parts of headers and of hidden columns, the
- * upper bytes of numbers) are kept once. What is left is smaller, and zstd does not find the same few bytes in each
- * record again. Layout in docs/repository-format.md, "Packs".
+ * Prepares pages for compression in which all rows have one length, as in tables of fixed columns and in most of MySQL's
+ * indexes. Bytes that all rows of a page share at the same place (parts of headers and of hidden columns, the upper bytes
+ * of numbers) are kept once. What is left is smaller, and zstd does not find the same few bytes in each row again. Layout
+ * in docs/repository-format.md, "Packs".
  */
 export class RowFilter {
   #memory: RowMemory | undefined;
@@ -46,8 +34,9 @@ export class RowFilter {
     source.fill(plain, 0, plain.length);
     const descriptions: Buffer[] = [];
     let [from, to] = [0, 0];
+    const content = source.subarray(0, plain.length);
     for (let page = 0; page < plain.length; page += pageStepBytes) {
-      const rows = page < from ? undefined : rowsOf(source.subarray(0, plain.length), page);
+      const rows = page < from ? undefined : rowsOf(content, page);
       const same = rows && sameColumns(memory.differences(rows), rows.count);
       if (!rows || !same) continue;
       const second = rows.at + rows.stride;
@@ -100,26 +89,6 @@ export class RowFilter {
     this.#lastRuns = { same: Uint8Array.from(same), stride, runs };
     return runs;
   }
-}
-
-/** Whether any page claims to be of an index: PostgreSQL's are not copied for a closer look. */
-function hasPages(plain: Uint8Array): boolean {
-  for (let at = typeAt; at + 1 < plain.length; at += pageStepBytes) {
-    if (plain[at] === indexType >> 8 && plain[at + 1] === (indexType & 0xff)) return true;
-  }
-  return false;
-}
-
-/** A guess from what the page says of itself: a wrong one costs time, and nothing else. */
-function rowsOf(content: Buffer, page: number): Rows | undefined {
-  if (page + heapCountAt + 2 > content.length || content.readUInt16BE(page + typeAt) !== indexType) return undefined;
-  const heapCount = content.readUInt16BE(page + heapCountAt);
-  const first = heapCount & compactFlag ? firstRowAt.compact : firstRowAt.redundant;
-  const end = content.readUInt16BE(page + heapTopAt);
-  const count = (heapCount & ~compactFlag) - 2;
-  const stride = (end - first) / count;
-  const isFit = count >= fewestRows && Number.isInteger(stride) && stride >= shortestRow && stride <= maxRowBytes;
-  return isFit && page + end <= content.length ? { at: page + first, stride, count } : undefined;
 }
 
 /** @returns undefined when too few columns are the same for it to be worth the while */
