@@ -6,7 +6,7 @@ import type {
   DamagedObjectTable,
   LocationTable,
   LogRangeTable,
-} from "./schema.ts";
+} from "./backup-tables.ts";
 
 export type LocationRow = Selectable<LocationTable>;
 export type BackupRow = Selectable<BaseBackupTable>;

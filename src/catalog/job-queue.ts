@@ -5,7 +5,8 @@ import { BtarError, describeError, isBtarError } from "../domain/errors.ts";
 import { traced } from "../platform/tracing.ts";
 import type { Catalog, CatalogDatabase } from "./catalog.ts";
 import { recordEvent } from "./events.ts";
-import type { JobProgress, JobState, ShownProgress } from "./schema.ts";
+import { JobDisplay } from "./job-display.ts";
+import type { JobProgress, JobState } from "./work-tables.ts";
 
 /** Kinds of long work. Each runs at an agent of one cloud, and can be run twice with no harm. */
 export const jobKinds = [
@@ -77,7 +78,6 @@ interface QueuedData {
 /** Their code records what failed: `backup_failed` and so on. */
 const kindsThatTell: ReadonlySet<string> = new Set<JobKind>(["backup", "copy", "fork"]);
 
-const progressIntervalMs = 1000;
 const retryLimit = 100_000;
 /** A job that was cancelled hears of it within seconds, and ends within seconds. */
 const longestEndSeconds = 60;
@@ -349,72 +349,4 @@ const openStates: readonly JobState[] = ["queued", "running", "waiting"];
 
 function queueName(kind: string, cloud: string): string {
   return `${kind}.${cloud}`;
-}
-
-/** Writes a job's progress to the catalog, at most once a second; a lost update is followed by the next one. */
-class JobDisplay {
-  readonly #db: CatalogDatabase;
-  readonly #id: string;
-  #progress: ShownProgress | undefined;
-  #trouble: string | null = null;
-  #isDirty = false;
-  #lastWriteAt = 0;
-  #writing: Promise<void> = Promise.resolve();
-  #timer: NodeJS.Timeout | undefined;
-
-  constructor(db: CatalogDatabase, id: string) {
-    this.#db = db;
-    this.#id = id;
-  }
-
-  progress(progress: JobProgress): void {
-    const isSame = this.#progress?.phase === progress.phase;
-    const { since, doneBefore } = isSame
-      ? (this.#progress ?? {})
-      : { since: new Date().toISOString(), doneBefore: progress.done };
-    this.#progress = { ...progress, since, doneBefore };
-    this.#schedule();
-  }
-
-  waiting(reason: string | undefined): void {
-    this.#trouble = reason ?? null;
-    this.#schedule();
-  }
-
-  async close(): Promise<void> {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
-    this.#write();
-    await this.#writing;
-  }
-
-  #schedule(): void {
-    this.#isDirty = true;
-    if (this.#timer) return;
-    const wait = Math.max(0, this.#lastWriteAt + progressIntervalMs - Date.now());
-    this.#timer = setTimeout(() => {
-      this.#timer = undefined;
-      this.#write();
-    }, wait);
-  }
-
-  #write(): void {
-    if (!this.#isDirty) return;
-    this.#isDirty = false;
-    this.#lastWriteAt = Date.now();
-    const values = {
-      trouble: this.#trouble,
-      ...(this.#progress ? { progress: JSON.stringify(this.#progress) } : {}),
-    };
-    this.#writing = this.#writing
-      .then(() =>
-        this.#db.updateTable("job").set(values).where("id", "=", this.#id).where("state", "=", "running").execute(),
-      )
-      .then(
-        () => undefined,
-        () => {
-          this.#isDirty = true; // the catalog does not answer: what counts is written again when it does
-        },
-      );
-  }
 }

@@ -2,7 +2,9 @@ import { type Selectable, sql } from "kysely";
 import { type BackupRecords, backupReaders, ofServices } from "./backup-records.ts";
 import type { Catalog, CatalogDatabase } from "./catalog.ts";
 import { KnownRows } from "./known-rows.ts";
-import type { JobTable, ServiceDatabaseTable, ServiceTable, ServiceUserTable, VerificationTable } from "./schema.ts";
+import type { VerificationTable } from "./backup-tables.ts";
+import type { ServiceDatabaseTable, ServiceTable, ServiceUserTable } from "./schema.ts";
+import type { JobTable } from "./work-tables.ts";
 import { buildingKinds, PartsOfMarks, serviceMarks } from "./service-marks.ts";
 
 /** What the catalog's tables hold of a service, but for samples and what has ended. Shared: not to be changed. */

@@ -1,7 +1,7 @@
 import { type Selectable, sql } from "kysely";
 import type { RetainedSpan } from "../domain/log-retention.ts";
 import type { CatalogDatabase } from "./catalog.ts";
-import type { LogRangeTable } from "./schema.ts";
+import type { LogRangeTable } from "./backup-tables.ts";
 
 /** Log without a gap that was stored at a location: a piece, or several. */
 export interface RecordedLog {

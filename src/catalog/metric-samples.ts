@@ -1,7 +1,7 @@
 import type { Insertable } from "kysely";
 import { sql } from "kysely";
 import type { CatalogDatabase } from "./catalog.ts";
-import type { MetricSampleTable } from "./schema.ts";
+import type { MetricSampleTable } from "./backup-tables.ts";
 
 /** What is measured of a managed server, in the API's words, with a title and unit for people. */
 export const metricTitles = {

@@ -8,7 +8,7 @@ import {
 import type { Selectable } from "kysely";
 import { type BackupRecords, backupRecords } from "./backup-records.ts";
 import type { CatalogDatabase } from "./catalog.ts";
-import type { DamagedObjectTable } from "./schema.ts";
+import type { DamagedObjectTable } from "./backup-tables.ts";
 
 type DamagedLogRow = Pick<Selectable<DamagedObjectTable>, "log_stream" | "log_start" | "log_end" | "log_after">;
 

@@ -6,7 +6,8 @@ import type { CatalogDatabase } from "./catalog.ts";
 import { type BackupRecords, type BackupRow, backupRecords, type CopyRow, type LocationRow } from "./backup-records.ts";
 import { type BackupPin, pinsOf } from "./pins.ts";
 import { recoveryOf } from "./recovery.ts";
-import type { LocationTable, ServiceTable } from "./schema.ts";
+import type { LocationTable } from "./backup-tables.ts";
+import type { ServiceTable } from "./schema.ts";
 
 /** What retention makes of the base backups at a location. */
 export interface LocationRetention {

@@ -1,7 +1,7 @@
 import type { Selectable } from "kysely";
 import type { BackupRecords, LocationRow } from "./backup-records.ts";
 import type { CatalogDatabase } from "./catalog.ts";
-import type { VerificationTable } from "./schema.ts";
+import type { VerificationTable } from "./backup-tables.ts";
 
 interface StorePlace {
   readonly serviceId: string;

@@ -1,7 +1,7 @@
 import type { Selectable } from "kysely";
 import type { CatalogDatabase } from "./catalog.ts";
 import { recoveryByLocation } from "./recovery.ts";
-import type { DamagedObjectTable, VerificationTable } from "./schema.ts";
+import type { DamagedObjectTable, VerificationTable } from "./backup-tables.ts";
 
 export interface VerifiedPlace {
   readonly serviceId: string;

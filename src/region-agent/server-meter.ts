@@ -1,6 +1,6 @@
 import { loadavg } from "node:os";
 import type { Insertable } from "kysely";
-import type { MetricSampleTable } from "../catalog/schema.ts";
+import type { MetricSampleTable } from "../catalog/backup-tables.ts";
 import { describeError } from "../domain/errors.ts";
 import { findPlan } from "../domain/plan.ts";
 import { diskBytesOf } from "../platform/directory-size.ts";

@@ -12,7 +12,7 @@ import {
   type RetentionOptions,
   retentionOf,
 } from "../../catalog/retention.ts";
-import type { BackupState } from "../../catalog/schema.ts";
+import type { BackupState } from "../../catalog/backup-tables.ts";
 import type { DamagedObject } from "../../catalog/verification.ts";
 import { regionOf } from "../../domain/cloud.ts";
 import { BtarError } from "../../domain/errors.ts";

@@ -3,7 +3,7 @@ import type { CatalogDatabase } from "../../catalog/catalog.ts";
 import { recordEvent } from "../../catalog/events.ts";
 import { lockCopies, markDeleting } from "../../catalog/expiry.ts";
 import { pinsOf } from "../../catalog/pins.ts";
-import type { BackupLocationTable } from "../../catalog/schema.ts";
+import type { BackupLocationTable } from "../../catalog/backup-tables.ts";
 import { BtarError } from "../../domain/errors.ts";
 import type { ControlPlaneContext } from "../context.ts";
 import { openStates } from "../jobs/job-fields.ts";

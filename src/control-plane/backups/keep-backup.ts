@@ -2,7 +2,7 @@ import { type Selectable, sql } from "kysely";
 import type { CatalogDatabase } from "../../catalog/catalog.ts";
 import { recordEvent } from "../../catalog/events.ts";
 import { lockCopies } from "../../catalog/expiry.ts";
-import type { BaseBackupTable } from "../../catalog/schema.ts";
+import type { BaseBackupTable } from "../../catalog/backup-tables.ts";
 import { BtarError } from "../../domain/errors.ts";
 import type { ControlPlaneContext } from "../context.ts";
 import type { ServiceRow } from "../services/find-service.ts";

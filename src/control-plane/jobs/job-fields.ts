@@ -1,5 +1,5 @@
 import type { Selectable } from "kysely";
-import type { JobState, JobTable } from "../../catalog/schema.ts";
+import type { JobState, JobTable } from "../../catalog/work-tables.ts";
 import { BtarError } from "../../domain/errors.ts";
 import type { ControlPlaneContext } from "../context.ts";
 

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { JobState } from "../../catalog/schema.ts";
+import type { JobState } from "../../catalog/work-tables.ts";
 import type { BtarConfiguration } from "../../contract/configuration.ts";
 
 /** When a service's base backups are due: every `intervalHours`, one of them at `hour`:`minute` UTC. */

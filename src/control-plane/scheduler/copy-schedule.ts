@@ -1,4 +1,4 @@
-import type { BackupLocationState } from "../../catalog/schema.ts";
+import type { BackupLocationState } from "../../catalog/backup-tables.ts";
 
 /** A base backup that is complete in the primary, and what an additional cloud has of it. */
 export interface CopyCandidate {

@@ -1,6 +1,6 @@
 import { sql } from "kysely";
 import { requestBaseBackup } from "../../catalog/backups.ts";
-import type { JobState } from "../../catalog/schema.ts";
+import type { JobState } from "../../catalog/work-tables.ts";
 import type { ControlPlaneContext } from "../context.ts";
 import { nextBackupAt, scheduleOf } from "./backup-schedule.ts";
 

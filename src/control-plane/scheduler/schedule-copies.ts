@@ -1,5 +1,5 @@
 import { sql } from "kysely";
-import type { BackupLocationState } from "../../catalog/schema.ts";
+import type { BackupLocationState } from "../../catalog/backup-tables.ts";
 import type { ControlPlaneContext } from "../context.ts";
 import { copyPriority, isCopyDue } from "./copy-schedule.ts";
 

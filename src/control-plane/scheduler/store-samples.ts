@@ -1,6 +1,6 @@
 import { type Insertable, sql } from "kysely";
 import type { KnownService } from "../../catalog/known-services.ts";
-import type { StoreSampleTable } from "../../catalog/schema.ts";
+import type { StoreSampleTable } from "../../catalog/backup-tables.ts";
 import { heldBytes, lackingBytes } from "../../catalog/store-figures.ts";
 import { keepSamplesSeconds, sampleResolutions } from "../charts.ts";
 import type { ControlPlaneContext } from "../context.ts";

@@ -1,5 +1,5 @@
 import type { KnownService } from "../../catalog/known-services.ts";
-import type { JobProgress } from "../../catalog/schema.ts";
+import type { JobProgress } from "../../catalog/work-tables.ts";
 import { openServiceSecrets } from "../../catalog/service-secrets.ts";
 import { findPlan } from "../../domain/plan.ts";
 import { backupFieldsFrom, listedBackups } from "../backups/backup-fields.ts";

@@ -3,7 +3,7 @@ import type { BackupRecords, LocationRow } from "../../catalog/backup-records.ts
 import type { KnownService } from "../../catalog/known-services.ts";
 import { type LocationRecovery, recoveryOf } from "../../catalog/recovery.ts";
 import { locationRetentionDays } from "../../catalog/retention.ts";
-import type { VerificationTable } from "../../catalog/schema.ts";
+import type { VerificationTable } from "../../catalog/backup-tables.ts";
 import type { DamagedObject } from "../../catalog/verification.ts";
 import type { ControlPlaneContext } from "../context.ts";
 import { type AwaitedOptions, awaitedCopies } from "../locations/awaited-copies.ts";

@@ -2,7 +2,7 @@ import { sql } from "kysely";
 import { recordEvent } from "../../catalog/events.ts";
 import type { RunningJob } from "../../catalog/job-queue.ts";
 import { settleMissing } from "../../catalog/log-ranges.ts";
-import type { BackupLocationState } from "../../catalog/schema.ts";
+import type { BackupLocationState } from "../../catalog/backup-tables.ts";
 import { addBackupBytes } from "../../catalog/store-figures.ts";
 import { recordVerifiedUntil } from "../../catalog/verification.ts";
 import { copyBaseBackup } from "../../copier/copy-base-backup.ts";
