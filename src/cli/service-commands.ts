@@ -164,16 +164,21 @@ function serviceText(service: Service): string {
   const fork = service.forked_from;
   if (fork) {
     pairs.push(["forked from", `${fork.serviceName}, base backup ${fork.backupId} in ${fork.cloud}`]);
-    pairs.push(["fork target", fork.target]);
+    pairs.push(["fork target", exactTime(fork.target)]);
     if (fork.stoppedAt !== undefined) pairs.push(["recovered up to", fork.stoppedAt]);
     if (fork.lastCommitAt !== undefined) {
       const gtid = fork.lastGtid === undefined ? "" : ` (${fork.lastGtid})`;
-      pairs.push(["last transaction", `${fork.lastCommitAt}${gtid}`]);
+      pairs.push(["last transaction", `${exactTime(fork.lastCommitAt)}${gtid}`]);
     }
   }
   const connect = connectCommand(service);
   if (connect !== undefined) pairs.push(["connect", connect]);
   return formatPairs(pairs);
+}
+
+/** A moment with all its digits; what is none stays as it is. */
+function exactTime(text: string): string {
+  return text.replace(/^(\d{4}-\d{2}-\d{2})T([\d:.]+)Z$/, "$1 $2 UTC");
 }
 
 async function updateService(context: CommandContext, name: string, options: ServiceOptions): Promise<void> {

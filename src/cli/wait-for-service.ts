@@ -1,5 +1,5 @@
 import { BtarError, isBtarError } from "../domain/errors.ts";
-import type { Job, JobsAnswer, Service, ServiceAnswer } from "./api-answers.ts";
+import type { CloudsAnswer, Job, JobsAnswer, Service, ServiceAnswer } from "./api-answers.ts";
 import { type CommandContext, segment } from "./command-context.ts";
 import { connectCommand } from "./engine-commands.ts";
 import { describeJob, goesOn, jobError } from "./job-progress.ts";
@@ -15,7 +15,8 @@ export async function answerWhenRunning(
   options: { readonly timeout?: number },
 ): Promise<void> {
   const service = await untilRunning(context, name, options.timeout);
-  context.output.answer({ service }, () => connectionText(service));
+  const next = await nextSteps(context, service);
+  context.output.answer({ service }, () => [connectionText(service), ...next].join("\n"));
 }
 
 /** @throws {BtarError} the failure of the job that builds it; WRONG_STATE when it is powered off; as `waitFor` does */
@@ -76,17 +77,23 @@ function poweredOff(name: string): BtarError {
 
 function connectionText(service: Service): string {
   const connect = connectCommand(service);
-  const runs =
-    connect === undefined
-      ? `${service.service_name} runs`
-      : `${service.service_name} runs. Connect with:\n  ${connect}`;
-  return [runs, ...nextSteps(service)].join("\n");
+  return connect === undefined
+    ? `${service.service_name} runs`
+    : `${service.service_name} runs. Connect with:\n  ${connect}`;
 }
 
 /** What is left to do for a fork that was made away from its source's cloud. */
-function nextSteps({ service_name: name, cloud_name: cloud, forked_from: origin }: Service): readonly string[] {
+async function nextSteps({ api }: CommandContext, service: Service): Promise<readonly string[]> {
+  const { service_name: name, cloud_name: cloud, forked_from: origin } = service;
   const first = origin?.sourceCloud;
   if (!origin || first === undefined || first === cloud) return [];
+  const { clouds } = await api.inProject<CloudsAnswer>("GET", "/clouds");
+  if (!clouds.some(({ cloud_name }) => cloud_name === first)) {
+    return [
+      `It has backups of its own in ${cloud} alone: ${first} is not in the configuration. Name a second cloud there, and then:`,
+      `  btar service update ${name} --additional-backup-region CLOUD`,
+    ];
+  }
   return [
     `It has backups of its own in ${cloud}. Copy them to another cloud, such as ${first}, even before that is back:`,
     `  btar service update ${name} --additional-backup-region ${first}`,

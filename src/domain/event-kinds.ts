@@ -61,7 +61,7 @@ export const eventAdvice = {
   location_trouble: "btar status tells what is at risk; mend what the message names: btar goes on by itself",
   job_trouble: "mend what the message names: btar goes on by itself, or end the job with btar jobs cancel",
   location_behind: "look at the link between the clouds, and at limits.bandwidth; btar status tells the data at risk",
-  cloud_down: "look at the agents and the store of the cloud; if it stays away: docs/runbook.md, the region is lost",
+  cloud_down: "look at the agents and the store of the cloud; if it stays away: docs/runbook-region-gone.md",
   log_gap: "let the server keep more log, or mend what kept it from being stored; a new base backup is taken",
   database_replaced: "nothing, if you meant it: backups of the one before stay apart",
   history_changed: "detach the service, and attach the server again under another name; its backups stay",
@@ -71,7 +71,7 @@ export const eventAdvice = {
   object_healed: "nothing, if it happens once; else look at the store's disks",
   stray_object: "nothing restores from it; find out who else writes into the store",
   removal_refused: "nothing, if the store is to keep it (object lock); else allow btar to remove it",
-  lost_range: "btar fork lost-range tells which transactions the fork lacks; docs/runbook.md, the region came back",
+  lost_range: "btar fork lost-range tells which transactions the fork lacks; docs/runbook-region-gone.md",
   certificate_ends: "write a new certificate into the files of tls.certificate and tls.key; it is taken by itself",
   notification_failed:
     "btar notification deliveries tells why; mend the destination, and try it: btar notification test",

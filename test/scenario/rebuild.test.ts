@@ -122,7 +122,12 @@ test("R3: what cannot be read is told, keeps nothing else from being found, and 
   assert.match(await refusal(regions.api.request("PUT", shop, { powered: true })), /no server of it.*btar fork shop/);
   assert.match(await refusal(regions.api.request("POST", `${shop}/backups`)), /powered off/);
   assert.match(await refusal(rebuild(regions, "local-nowhere")), /local-nowhere/);
-  assert.deepEqual(await listed(stores(south), ""), before, "the store is as it was");
+  const left = new Set(await listed(stores(south), "")); // log may be merged meanwhile, as anywhere
+  assert.deepEqual(
+    before.filter((key) => !left.has(key)),
+    [],
+    "nothing of the store is gone",
+  );
   await regions.api.request("DELETE", shop);
   await until("its removal has ended", async () => {
     return (await regions.jobs()).some(({ kind, state }) => kind === "remove" && state === "complete");

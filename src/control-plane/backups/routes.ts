@@ -187,7 +187,7 @@ async function takeBackup(context: ControlPlaneContext, row: ServiceRow, request
   if (row.state === "REBUILDING" || !row.is_powered) {
     throw new BtarError("WRONG_STATE", {
       message: `Service ${row.name} is ${row.is_powered ? "not running yet" : "powered off"}`,
-      hint: "wait until it is RUNNING",
+      hint: row.is_powered ? "wait until it is RUNNING" : "power it on first: a server that is off writes nothing new",
     });
   }
   const { backupId, jobId } = await context.catalog.db.transaction().execute(async (trx) => {

@@ -41,5 +41,8 @@ async function latestOfName(context: ControlPlaneContext, name: ServiceName): Pr
 
 /** Not worded "Service … does not exist": clients of the API repeat a POST that is answered so. */
 export function notFound({ project, service }: ServiceName): BtarError {
-  return new BtarError("NOT_FOUND", { message: `Service not found: ${service} in project ${project}` });
+  return new BtarError("NOT_FOUND", {
+    message: `Service not found: ${service} in project ${project}`,
+    hint: "btar service list shows those that there are, and --deleted those that were",
+  });
 }

@@ -1,4 +1,6 @@
+import type { Selectable } from "kysely";
 import { type Catalog, catalogMigrations, openCatalog } from "../../catalog/catalog.ts";
+import type { ServiceTable } from "../../catalog/schema.ts";
 import { pinnedRequest } from "../../cli/pinned-request.ts";
 import type { BtarConfiguration } from "../../contract/configuration.ts";
 import { describeError } from "../../domain/errors.ts";
@@ -109,16 +111,25 @@ async function checkServices(db: Catalog["db"], now: number): Promise<readonly F
     .groupBy("service_id")
     .execute();
   return services.flatMap((service) => {
-    const { warning, error } = findingsOf("service", service.name);
+    const { warning } = findingsOf("service", service.name);
     const at = newest.find(({ service_id }) => service_id === service.id)?.at;
     const days = at ? (now - at.getTime()) / 86_400_000 : 0;
     return [
-      ...(service.trouble === null ? [] : [error(service.trouble, `btar status ${service.name}`)]),
+      ...troublesOf(service),
       ...(service.is_powered && days > longDays
         ? [warning(`its newest base backup is ${days.toFixed(1)} days old`, `btar backup create ${service.name}`)]
         : []),
     ];
   });
+}
+
+/** One that was rebuilt from a store is no failure, but work that is left. */
+function troublesOf({ name, trouble, rebuilt_at }: Selectable<ServiceTable>): readonly Finding[] {
+  const { warning, error } = findingsOf("service", name);
+  if (trouble === null) return [];
+  if (rebuilt_at === null) return [error(trouble, `btar status ${name}`)];
+  const fix = `btar fork ${name} NEW --cloud CLOUD; when nothing of it is needed any more: btar service delete ${name}`;
+  return [warning(trouble, fix)];
 }
 
 async function checkLocations(db: Catalog["db"], now: number, hours: number): Promise<readonly Finding[]> {
@@ -130,7 +141,14 @@ async function checkLocations(db: Catalog["db"], now: number, hours: number): Pr
         .onRef("verification.service_id", "=", "location.service_id")
         .onRef("verification.cloud", "=", "location.cloud"),
     )
-    .select(["service.name", "service.id", "location.cloud", "location.trouble", "location.is_paused"])
+    .select([
+      "service.name",
+      "service.id",
+      "service.rebuilt_at",
+      "location.cloud",
+      "location.trouble",
+      "location.is_paused",
+    ])
     .select(["location.created_at", "location.pause_reason", "verification.structure_at"])
     .where("service.deleted_at", "is", null)
     .where("location.state", "=", "active")
@@ -154,7 +172,7 @@ async function checkLocations(db: Catalog["db"], now: number, hours: number): Pr
           ]
         : []),
       ...(location.trouble === null ? [] : [warning(location.trouble, `btar status ${name}`)]),
-      ...(location.is_paused
+      ...(location.is_paused && location.rebuilt_at === null
         ? [
             warning(
               `copying is paused: ${location.pause_reason ?? ""}`,

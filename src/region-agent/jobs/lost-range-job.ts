@@ -141,14 +141,22 @@ async function tell(env: AgentEnvironment, { row }: ServiceContext, summary: Los
   const { fork, source, transactions, firstCommitAt, lastCommitAt, gaps } = summary;
   const span = firstCommitAt === null ? "" : `, committed from ${firstCommitAt} to ${lastCommitAt}`;
   const missing = gaps.length > 0 ? "; there may be more, since log is missing" : "";
-  await recordEvent(env.catalog.db, {
-    project: row.project,
-    service: row,
-    kind: "lost_range",
-    severity: summary.state === "none" ? "info" : "warning",
-    message:
-      summary.state === "none"
-        ? `${fork} holds all that ${source} has committed`
-        : `${transactions === 1 ? "1 transaction" : `${transactions} transactions`} of ${source} not in ${fork}${span}${missing}`,
-  });
+  const kind = "lost_range";
+  const message =
+    summary.state === "none"
+      ? `${fork} holds all that ${source} has committed`
+      : `${transactions === 1 ? "1 transaction" : `${transactions} transactions`} of ${source} not in ${fork}${span}${missing}`;
+  const { db } = env.catalog;
+  const known = await db
+    .selectFrom("event")
+    .select("message")
+    .where("service_id", "=", row.id)
+    .where("kind", "=", kind)
+    .orderBy("id", "desc")
+    .limit(1)
+    .executeTakeFirst();
+  // Whoever looks again alarms nobody again.
+  if (known?.message === message) return;
+  const severity = summary.state === "none" ? "info" : "warning";
+  await recordEvent(db, { project: row.project, service: row, kind, severity, message });
 }
