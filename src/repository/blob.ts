@@ -2,6 +2,7 @@ import { createCipheriv, createDecipheriv, hkdfSync } from "node:crypto";
 import { zstdDecompressSync } from "node:zlib";
 import { releaseMemory } from "../platform/release-memory.ts";
 import { BlobCompressor, compressedRoom } from "./blob-compression.ts";
+import { extentBytes } from "./file-map.ts";
 import { RowFilter } from "./row-filter.ts";
 import { strideBytes, TupleFilter, undoTupleFilter } from "./tuple-filter.ts";
 
@@ -95,9 +96,10 @@ export function openBlob(
   return form === "tuples" ? undoTupleFilter(content, blob.plainBytes) : content;
 }
 
-/** Pages of PostgreSQL or MySQL that a filter is fit for; all else as it is. */
+/** Pages of PostgreSQL or MySQL that a filter is fit for, and has room for; all else as it is. */
 function filtered(role: BlobRole, plain: Uint8Array): { readonly form: Form; readonly content: Uint8Array } {
-  if (role !== "extent" && role !== "delta") return { form: "asItIs", content: plain };
+  const arePages = (role === "extent" || role === "delta") && plain.length <= extentBytes;
+  if (!arePages) return { form: "asItIs", content: plain };
   const tuples = tupleFilter.apply(plain);
   if (tuples) return { form: "tuples", content: tuples };
   const rows = rowFilter.apply(plain);
