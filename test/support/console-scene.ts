@@ -136,7 +136,10 @@ export class ConsoleScene {
       service_type: engine,
       plan: "business-8",
       cloud: home,
-      user_config: copies.length === 0 ? {} : { additional_backup_regions: copies },
+      user_config: {
+        ...(copies.length === 0 ? {} : { additional_backup_regions: copies }),
+        ...{ backup_hour: new Date(this.#now - 10 * hour).getUTCHours(), backup_minute: 0 }, // none is due
+      },
     });
     if (answer.status !== 200) throw new Error(answer.text);
     await this.agent.runs(name);

@@ -189,7 +189,7 @@ function LostRegion({ project, cloud, status }: LostRegionProps) {
             {affected.map(({ service, best, forks }) => (
               <Table.Tr key={service.service_name}>
                 {mayFork && (
-                  <Table.Td>
+                  <Table.Td w={40}>
                     <Checkbox
                       aria-label={`Fork ${service.service_name}`}
                       disabled={!best}

@@ -131,7 +131,7 @@ function Place({ backup, cloud }: { readonly backup: Backup; readonly cloud: str
       <div style={{ minWidth: 120 }}>
         <Progress value={percent} size="sm" aria-label={`copied: ${Math.round(percent)} %`} mb={4} />
         <Text size="xs">
-          {bytesText(here.done_bytes)} of {bytesText(here.total_bytes)}
+          {here.total_bytes === 0 ? "begins" : `${bytesText(here.done_bytes)} of ${bytesText(here.total_bytes)}`}
         </Text>
       </div>
     );
