@@ -71,6 +71,7 @@ function showEntries({ output }: CommandContext, answer: AuditAnswer): void {
         oneLine(entry.service ?? ""),
         paintState(entry.outcome) + (entry.error_code === null ? "" : ` (${entry.error_code})`),
       ]),
+      "no entries",
     ),
   );
 }

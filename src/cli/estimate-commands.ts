@@ -37,7 +37,7 @@ function figures(answer: EstimateAnswer): readonly (readonly [string, string])[]
   return [
     [
       "to copy now",
-      `${formatBytes(answer.bytes_to_copy)}: ${answer.backups_to_copy} base backups ` +
+      `${formatBytes(answer.bytes_to_copy)}: ${answer.backups_to_copy} ${answer.backups_to_copy === 1 ? "base backup" : "base backups"} ` +
         `${formatBytes(answer.backup_bytes_to_copy)}, log ${formatBytes(answer.log_bytes_to_copy)}`,
     ],
     ["a day after that", answer.bytes_per_day === null ? "not known yet" : formatBytes(answer.bytes_per_day)],

@@ -30,8 +30,16 @@ export function formatMoment(iso: string, now = Date.now()): string {
   return `${formatTime(iso)} UTC${age >= 0 ? ` (${formatSeconds(age)} ago)` : ""}`;
 }
 
-/** A quiet table: a header, two spaces between columns, no lines. */
-export function formatTable(header: readonly string[], rows: readonly (readonly string[])[]): string {
+/**
+ * A quiet table: a header, two spaces between columns, no lines.
+ * @param whenEmpty what is said where there are no rows; the header alone by default
+ */
+export function formatTable(
+  header: readonly string[],
+  rows: readonly (readonly string[])[],
+  whenEmpty?: string,
+): string {
+  if (rows.length === 0 && whenEmpty !== undefined) return whenEmpty;
   const none = {
     top: "",
     "top-mid": "",

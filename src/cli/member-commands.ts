@@ -48,6 +48,7 @@ async function listMembers({ api, output }: CommandContext): Promise<void> {
         each.member_type,
         formatMoment(each.create_time),
       ]),
+      "no members: only super admins see this project; add one with: btar member add EMAIL --role ROLE",
     ),
   );
 }

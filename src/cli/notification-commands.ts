@@ -133,6 +133,7 @@ async function list({ api, output }: CommandContext): Promise<void> {
           (each.waiting_deliveries > 0 ? `, ${each.waiting_deliveries} waiting` : ""),
         each.last_delivery_time === null ? "never" : formatMoment(each.last_delivery_time),
       ]),
+      "nobody is told of events yet; change that with: btar notification create NAME",
     ),
   );
 }
@@ -150,6 +151,7 @@ async function showDeliveries({ api, output }: CommandContext, name: string, lim
         oneLine(each.result ?? ""),
         each.next_attempt_time === null ? "" : formatMoment(each.next_attempt_time),
       ]),
+      "nothing was sent yet; try it with: btar notification test NAME",
     ),
   );
 }

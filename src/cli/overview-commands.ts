@@ -33,7 +33,8 @@ async function showStatus({ api, output }: CommandContext, service: string | und
   }
   output.answer(service === undefined ? status : shown[0], () => {
     const parts = service === undefined ? [cloudTable(status), ...lossesOf(status)] : [];
-    if (shown.length > 0) parts.push(protectionTable(shown));
+    const down = status.clouds.filter(({ is_up }) => !is_up).map(({ cloud_name }) => cloud_name);
+    if (shown.length > 0) parts.push(protectionTable(shown, down));
     const warnings = shown.flatMap(warningsOf);
     if (warnings.length > 0) parts.push(warnings.join("\n"));
     return parts.join("\n\n");
@@ -67,16 +68,21 @@ function lossesOf({ clouds }: StatusAnswer): readonly string[] {
   });
 }
 
-function protectionTable(services: readonly Protection[]): string {
+function protectionTable(services: readonly Protection[], down: readonly string[]): string {
   return formatTable(
     ["service", "state", "location", "backups", "lag", "data at risk", "verified", "can be restored to (UTC)"],
-    services.flatMap((service) => service.locations.map((location) => locationRow(service, location))),
+    services.flatMap((service) => service.locations.map((location) => locationRow(service, location, down))),
   );
 }
 
-function locationRow(service: Protection, location: Protection["locations"][number]): readonly string[] {
+function locationRow(
+  service: Protection,
+  location: Protection["locations"][number],
+  down: readonly string[],
+): readonly string[] {
   const { recovery_window: window, replication_lag_seconds: lag, rpo_seconds: rpo } = location;
   const notes: string[] = [location.role];
+  if (down.includes(location.cloud)) notes.push("down");
   if (location.paused) notes.push("paused");
   if (location.is_behind) notes.push("behind");
   if (location.bandwidth_limit !== null) notes.push(`at most ${formatBytes(location.bandwidth_limit)}/s`);
@@ -148,6 +154,7 @@ async function showEvents({ api, output }: CommandContext, limit: number): Promi
         oneLine(event.event_desc) + adviceText(event),
         event.actor,
       ]),
+      "nothing has happened yet",
     ),
   );
 }

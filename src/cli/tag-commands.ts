@@ -10,7 +10,7 @@ export function addTagCommands(tag: Command, findAccess: FindAccess): void {
   const list = define("list", "list tags");
   clientCommand(list, findAccess, async ({ api, output }) => {
     const answer = await api.inProject<TagsAnswer>("GET", pathOf(list));
-    output.answer(answer, () => formatTable(["tag", "value"], Object.entries(answer.tags)));
+    output.answer(answer, () => formatTable(["tag", "value"], Object.entries(answer.tags), "no tags"));
   });
   const set = define("set <key=value...>", "add tags, or change them; others stay");
   clientCommand(set, findAccess, async (context, pairs) => {

@@ -45,7 +45,7 @@ export class OutsideAddresses {
     }
     const meant = addresses.map(({ address }) => address).filter((address) => address !== host);
     throw new BtarError("SERVER_REFUSED", {
-      message: `${[host, ...meant].join(", which is ")} is not of the internet`,
+      message: `${[host, ...meant.map((address) => `(${address})`)].join(" ")} is not of the internet`,
       hint: "name its network in the configuration: notifications.allowed_networks",
     });
   }
