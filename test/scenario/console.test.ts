@@ -99,6 +99,7 @@ test("F2, R1: by clicks alone, two databases are protected, lose their region, a
     const row = page.getByRole("row", { name });
     await row.getByText("protected", { exact: true }).waitFor({ timeout: 60_000 });
   }
+  await page.getByRole("list", { name: "Traffic between regions" }).getByText("2 copies").waitFor();
   await page.getByRole("link", { name: "shop" }).click();
   await page.getByRole("heading", { name: "Timeline" }).waitFor();
   await page

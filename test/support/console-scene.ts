@@ -1,10 +1,10 @@
 import { randomUUID } from "node:crypto";
 import { changePerson, requirePerson } from "../../src/catalog/people.ts";
 import type { BtarConfiguration } from "../../src/contract/configuration.ts";
-import type { LostRangeResult } from "../../src/contract/lost-range.ts";
 import { adminEmail } from "../../src/control-plane/bootstrap.ts";
 import { hashPassword } from "../../src/platform/password-hash.ts";
 import { builtConsole } from "./browser.ts";
+import { addRecoveredFork } from "./recovered-fork.ts";
 import { RunningApi, testConfiguration } from "./running-api.ts";
 import { SimulatedAgent } from "./simulated-agent.ts";
 
@@ -83,7 +83,7 @@ export class ConsoleScene {
     await this.#metrics("shop");
     await this.#addPeople();
     await this.#forking("shop", "rehearsal");
-    await this.#recovered("shop", "shop-recovered");
+    await addRecoveredFork(this, { source: "shop", name: "shop-recovered", clouds: { from: home, to: copy } });
     await this.api.avn("POST", "/project/demo/btar/notifications", {
       ...{
         name: "on-call",
@@ -342,76 +342,6 @@ export class ConsoleScene {
       .set({ state: "running", started_at: new Date(Date.now() - 3 * minute), progress: JSON.stringify(progress) })
       .where("service_id", "=", await this.agent.serviceId(name))
       .where("kind", "=", "fork")
-      .execute();
-  }
-
-  /** A fork that runs, and what of its source never reached it. */
-  async #recovered(source: string, name: string): Promise<void> {
-    const { db } = this.api.catalog;
-    await this.api.avn("POST", "/project/demo/service", {
-      service_name: name,
-      cloud: copy,
-      user_config: { service_to_fork_from: source },
-    });
-    await this.agent.runs(name);
-    const id = await this.agent.serviceId(name);
-    await db.deleteFrom("base_backup").where("service_id", "=", id).execute();
-    await this.agent.ends(name, ["backup"]);
-    const { forked_from } = await db
-      .selectFrom("service")
-      .select("forked_from")
-      .where("id", "=", id)
-      .executeTakeFirstOrThrow();
-    const at = (secondsAgo: number) => new Date(this.#now - 3 * hour - secondsAgo * 1000).toISOString();
-    const stream = "7613286638777042800-00000001";
-    const place = (lsn: string) => ({ stream, position: lsn.padStart(16, "0") });
-    const told = (lsn: string) => ({ ...place(lsn), text: `${lsn.slice(0, -8)}/${lsn.slice(-8)} on timeline 1` });
-    const end = { ...forked_from, stoppedAt: "5/8A2F0C18", stoppedIn: place("58A2F0C18"), lastCommitAt: at(95) };
-    await db
-      .updateTable("service")
-      .set({ forked_from: JSON.stringify(end), host: "10.30.0.9", port: 20_600 })
-      .where("id", "=", id)
-      .execute();
-    await this.#examined({ id, name, source, ends: { fork: told("58A2F0C18"), store: told("58B480D90") }, at });
-  }
-
-  async #examined(found: {
-    readonly id: string;
-    readonly name: string;
-    readonly source: string;
-    readonly ends: Readonly<Record<"fork" | "store", LostRangeResult["forkEnd"]>>;
-    readonly at: (secondsAgo: number) => string;
-  }): Promise<void> {
-    const { id, name, source, ends, at } = found;
-    const rows = (table: string, inserts: number, updates: number, deletes: number, transactions: number) => ({
-      ...{ name: `shop_production.public.${table}`, kind: "table" as const, inserts, updates, deletes, transactions },
-    });
-    const result: LostRangeResult = {
-      ...{ fork: name, source, cloud: home, state: "present" },
-      ...{ transactions: 1274, accountTransactions: 2, otherTransactions: 0, partialTransactions: 0 },
-      ...{ transactionsOnServerOnly: 36, transactionsAfterFork: 0, firstCommitAt: at(95), lastCommitAt: at(4) },
-      ...{ forkEnd: ends.fork, forkLastCommitAt: at(95), storeEnd: ends.store, storeBytes: 18_400_000 },
-      ...{ serverEnd: ends.store, serverBytes: 524_288, server: { state: "read", trouble: null } },
-      ...{ leftHistoryAt: null, gaps: [], moreTables: 3, namesTrouble: null, files: 0, directory: null },
-      tables: [
-        rows("order_lines", 3902, 0, 0, 1101),
-        rows("orders", 1101, 96, 2, 1199),
-        rows("payments", 1088, 1088, 0, 1088),
-        rows("baskets", 75, 410, 1101, 1274),
-      ],
-    };
-    const job = await this.api.jobs.enqueue({
-      ...{ kind: "lost-range", cloud: home, project: "demo", service: { id, name }, input: { source } },
-    });
-    await this.api.catalog.db
-      .updateTable("job")
-      .set({
-        state: "complete",
-        started_at: new Date(this.#now - 2 * hour),
-        finished_at: new Date(this.#now - 2 * hour + 8000),
-        result: JSON.stringify(result),
-      })
-      .where("id", "=", job)
       .execute();
   }
 
