@@ -17,7 +17,7 @@ import { maySeeSecrets, roleIn } from "../http/authorization.ts";
 import { findProject } from "../projects/find-project.ts";
 import { createService } from "./create-service.ts";
 import { deleteService, deletionEvent } from "./delete-service.ts";
-import { findService, type ServiceName } from "./find-service.ts";
+import { findService, findServiceEvenDeleted, type ServiceName } from "./find-service.ts";
 import { withoutSecrets } from "./hidden-secrets.ts";
 import { type ServiceFields, serviceFields, ServiceTeller } from "./service-fields.ts";
 import { updateService } from "./update-service.ts";
@@ -51,7 +51,9 @@ export function serviceRoutes(app: ApiServer, context: ControlPlaneContext): voi
         ...{ project, body, actor: actorOf(request) },
         roleIn: (name) => (token ? roleIn(token, name) : undefined),
       });
-      return await told({ project, service: request.body.service_name });
+      // A fork that cannot be made is gone again in no time: the request was taken all the same.
+      const made = await findServiceEvenDeleted(context, { project, service: body.service_name });
+      return { service: await serviceFields(context, made) };
     },
   );
 
