@@ -1,5 +1,6 @@
 import { BtarError } from "../domain/errors.ts";
 import type { ObjectStore } from "../object-store/object-store.ts";
+import { releaseMemory } from "../platform/release-memory.ts";
 import { BaseBackupWriter } from "./base-backup-writer.ts";
 import type { BlobWorkers } from "./blob-workers.ts";
 import { type DataKeys, ensureDataKeys, loadDataKeys } from "./data-keys.ts";
@@ -192,8 +193,10 @@ export class Repository {
       plain,
       compressionLevel: this.#compressionLevel,
     });
+    const sealedBytes = sealed.reduce((sum, part) => sum + part.length, 0);
     const outcome = await this.store.put(name, sealed, options);
-    return outcome === "stored" ? sealed.reduce((sum, part) => sum + part.length, 0) : 0;
+    for (const part of sealed) releaseMemory(part);
+    return outcome === "stored" ? sealedBytes : 0;
   }
 
   async #getSealed(role: ObjectRole, name: string, options: CallOptions): Promise<Buffer> {

@@ -1,6 +1,6 @@
 import { createCipheriv, createDecipheriv, createHash, hkdfSync, randomBytes, timingSafeEqual } from "node:crypto";
 import { promisify } from "node:util";
-import { constants, zstdCompress, zstdDecompress } from "node:zlib";
+import { constants, createZstdCompress, zstdDecompress } from "node:zlib";
 import { BtarError } from "../domain/errors.ts";
 import { releaseMemory } from "../platform/release-memory.ts";
 import type { DataKey, DataKeys } from "./data-keys.ts";
@@ -17,7 +17,6 @@ const checksumBytes = 32;
 const minChunkBytes = 16 * 1024;
 const maxChunkBytes = 1024 * 1024;
 
-const compress = promisify(zstdCompress);
 const decompress = promisify(zstdDecompress);
 
 /**
@@ -44,19 +43,28 @@ export async function sealObject(request: {
   prefix.write(request.key.id, 8, "hex");
   salt.copy(prefix, 16);
   prefix.writeUInt32LE(request.plain.length, 32);
-  const packed = await compress(request.plain, {
-    // By default output comes in 16 KiB, which costs as much as a fifth of compressing.
-    chunkSize: Math.min(maxChunkBytes, Math.max(minChunkBytes, request.plain.length)),
-    params: { [constants.ZSTD_c_compressionLevel]: request.compressionLevel },
-  });
+  const packed = await compress(request.plain, request.compressionLevel);
   const cipher = createCipheriv("aes-256-gcm", objectKey(request.key, salt), zeroNonce);
   cipher.setAAD(Buffer.concat([prefix, header, Buffer.from(request.name, "utf8")]));
-  const text = cipher.update(packed);
-  releaseMemory(packed);
-  const parts = [prefix, header, text, cipher.final(), cipher.getAuthTag()];
+  const text = packed.map((part) => cipher.update(part));
+  for (const part of packed) releaseMemory(part);
+  const parts = [prefix, header, ...text, cipher.final(), cipher.getAuthTag()];
   const checksum = createHash("sha256");
   for (const part of parts) checksum.update(part);
   return [...parts, checksum.digest()];
+}
+
+/** In parts: joined, log that arrives fast would take as much memory once more. */
+async function compress(plain: Uint8Array, level: number): Promise<readonly Buffer[]> {
+  const stream = createZstdCompress({
+    // By default output comes in 16 KiB, which costs as much as a fifth of compressing.
+    chunkSize: Math.min(maxChunkBytes, Math.max(minChunkBytes, plain.length)),
+    params: { [constants.ZSTD_c_compressionLevel]: level },
+  });
+  stream.end(plain);
+  const parts: Buffer[] = [];
+  for await (const part of stream) parts.push(part);
+  return parts;
 }
 
 /**
