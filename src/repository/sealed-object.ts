@@ -1,4 +1,12 @@
-import { createCipheriv, createDecipheriv, createHash, hkdfSync, randomBytes, timingSafeEqual } from "node:crypto";
+import {
+  type CipherGCM,
+  createCipheriv,
+  createDecipheriv,
+  createHash,
+  hkdfSync,
+  randomBytes,
+  timingSafeEqual,
+} from "node:crypto";
 import { promisify } from "node:util";
 import { constants, createZstdCompress, zstdDecompress } from "node:zlib";
 import { BtarError } from "../domain/errors.ts";
@@ -43,28 +51,30 @@ export async function sealObject(request: {
   prefix.write(request.key.id, 8, "hex");
   salt.copy(prefix, 16);
   prefix.writeUInt32LE(request.plain.length, 32);
-  const packed = await compress(request.plain, request.compressionLevel);
   const cipher = createCipheriv("aes-256-gcm", objectKey(request.key, salt), zeroNonce);
   cipher.setAAD(Buffer.concat([prefix, header, Buffer.from(request.name, "utf8")]));
-  const text = packed.map((part) => cipher.update(part));
-  for (const part of packed) releaseMemory(part);
+  const text = await sealedParts(cipher, request.plain, request.compressionLevel);
   const parts = [prefix, header, ...text, cipher.final(), cipher.getAuthTag()];
   const checksum = createHash("sha256");
   for (const part of parts) checksum.update(part);
   return [...parts, checksum.digest()];
 }
 
-/** In parts: joined, log that arrives fast would take as much memory once more. */
-async function compress(plain: Uint8Array, level: number): Promise<readonly Buffer[]> {
-  const stream = createZstdCompress({
+/** Compresses and encrypts in parts: log that arrives fast would take twice the memory if they were joined in between. */
+async function sealedParts(cipher: CipherGCM, plain: Uint8Array, level: number): Promise<readonly Buffer[]> {
+  const packed = createZstdCompress({
     // By default output comes in 16 KiB, which costs as much as a fifth of compressing.
     chunkSize: Math.min(maxChunkBytes, Math.max(minChunkBytes, plain.length)),
     params: { [constants.ZSTD_c_compressionLevel]: level },
   });
-  stream.end(plain);
-  const parts: Buffer[] = [];
-  for await (const part of stream) parts.push(part);
-  return parts;
+  packed.end(plain);
+  const text: Buffer[] = [];
+  for await (const part of packed as AsyncIterable<Buffer>) {
+    text.push(cipher.update(part));
+    // More may come to a part that is not full.
+    if (part.length === part.buffer.byteLength) releaseMemory(part);
+  }
+  return text;
 }
 
 /**
