@@ -1,5 +1,5 @@
 import type pg from "pg";
-import { pause } from "../platform/pause.ts";
+import { RepeatedWork } from "../platform/repeated-work.ts";
 import type { Catalog } from "./catalog.ts";
 
 /** Tables of which changes are told: migration 0014 says of which columns. */
@@ -27,13 +27,14 @@ const connectAgainMs = 1000;
  */
 export class ChangeNotices {
   readonly #catalog: Pick<Catalog, "client">;
-  readonly #stop = new AbortController();
+  readonly #hearing: RepeatedWork;
   readonly #listeners = new Set<ChangeListener>();
-  #loop: Promise<void> = Promise.resolve();
   #areHeard = false;
 
-  constructor(catalog: Pick<Catalog, "client">) {
+  /** @param onFailure told once of each reason why changes cannot be heard; it is tried again */
+  constructor(catalog: Pick<Catalog, "client">, onFailure: (reason: string) => void) {
     this.#catalog = catalog;
+    this.#hearing = new RepeatedWork((signal) => this.#hear(signal), { everyMs: connectAgainMs, onFailure });
   }
 
   /** Whether changes are told now. While they are not, whoever waits for them has to look often. */
@@ -48,32 +49,21 @@ export class ChangeNotices {
 
   /** Goes on in the background until it is stopped. */
   start(): void {
-    this.#loop = this.#run();
+    this.#hearing.start();
   }
 
   async stop(): Promise<void> {
-    this.#stop.abort();
-    await this.#loop;
+    await this.#hearing.stop();
   }
 
-  async #run(): Promise<void> {
-    const { signal } = this.#stop;
-    while (!signal.aborted) {
-      // Who else uses the catalog tells that it does not answer.
-      await this.#hear().catch(() => undefined);
-      this.#areHeard = false;
-      await pause(connectAgainMs, signal);
-    }
-  }
-
-  /** Ends with the connection, or when it is stopped. */
-  async #hear(): Promise<void> {
-    const { signal } = this.#stop;
+  /** Ends when it is stopped. @throws when the connection ends before */
+  async #hear(signal: AbortSignal): Promise<void> {
     const client = this.#catalog.client();
     const ended = Promise.withResolvers<void>();
+    ended.promise.catch(() => undefined); // thrown below, once it is listened to
     const end = () => ended.resolve();
-    client.on("end", end);
-    client.on("error", end);
+    client.on("end", () => ended.reject(new Error("the connection was closed")));
+    client.on("error", ended.reject);
     client.on("notification", (notice) => this.#tell(notice));
     signal.addEventListener("abort", end, { once: true });
     try {
@@ -83,6 +73,7 @@ export class ChangeNotices {
       await client.query("select pg_notify($1, $2)", [channel, greeting]);
       await ended.promise;
     } finally {
+      this.#areHeard = false;
       signal.removeEventListener("abort", end);
       await client.end();
     }

@@ -41,7 +41,10 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     });
   }
   tls?.watch(context);
-  const notices = new ChangeNotices(context.catalog);
+  const notices = new ChangeNotices(context.catalog, (reason) => {
+    const hint = "it is asked each second meanwhile, and tried again; see its log, or what pools connections to it";
+    context.logger.warn({ reason, hint }, "the catalog does not tell of changes");
+  });
   const scheduler = new Scheduler(context, notices);
   scheduler.start();
   const sender = new NotificationSender(context, notices);

@@ -1,35 +1,17 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { test } from "node:test";
+import { pageOfRows, pageOfTuples } from "../../test/support/equal-row-pages.ts";
 import { type BlobRole, openBlob, sealBlob } from "./blob.ts";
 
 const key = randomBytes(32);
-const rowBytes = 40;
-
-/** As InnoDB lays pages out, of records that count up. */
-function innodbPage(): Buffer {
-  const page = Buffer.alloc(16 * 1024, "some page");
-  const rows = 300;
-  page.writeUInt16BE(17_855, 24);
-  page.writeUInt16BE(120 + rows * rowBytes, 40);
-  page.writeUInt16BE((rows + 2) | 0x8000, 42);
-  for (let row = 0; row < rows; row += 1) page.writeUInt32BE(row, 120 + row * rowBytes);
-  return page;
-}
+const innodbPage = () => pageOfRows({ rowBytes: 40, rows: 300 });
 
 /** As PostgreSQL lays pages out, of tuples that count up. */
-function postgresPage(): Buffer {
-  const page = Buffer.alloc(8192);
-  const tuples = 150;
-  page.writeUInt16LE(24 + 4 * tuples, 12);
-  page.writeUInt16LE(8192 - tuples * rowBytes, 14);
-  page.writeUInt16LE(8192, 16);
-  page.writeUInt16LE(8192 | 4, 18);
-  for (let tuple = 0; tuple < tuples; tuple += 1) {
-    const at = 8192 - (tuple + 1) * rowBytes;
-    page.writeUInt32LE((at | (1 << 15) | (rowBytes << 17)) >>> 0, 24 + 4 * tuple);
-    page.writeUInt32LE(1000 + tuple, at);
-  }
+function countingPage(): Buffer {
+  const page = pageOfTuples(40, 150);
+  page.fill(0, page.readUInt16LE(14));
+  for (let at = page.readUInt16LE(14), count = 0; at < page.length; at += 40, count += 1) page.writeUInt32LE(count, at);
   return page;
 }
 
@@ -40,7 +22,9 @@ function sealed(plain: Buffer, role: BlobRole, sequence: number): Buffer {
 test("pages of either engine, and all else, are opened as they were sealed", () => {
   const contents = {
     mysql: innodbPage(),
-    postgres: postgresPage(),
+    postgres: pageOfTuples(40, 150),
+    counting: countingPage(),
+    long: Buffer.concat(Array.from({ length: 70 }, innodbPage)),
     other: randomBytes(50_000),
     empty: Buffer.alloc(0),
   };

@@ -438,7 +438,8 @@ test("of several servers one schedules at a time", async () => {
 test("changes in the catalog are told, signs of life and progress are not, and told again after a lost connection", async () => {
   await service("told", { isCopied: true });
   const { catalog } = opened.context;
-  const notices = new ChangeNotices(catalog);
+  const failures: string[] = [];
+  const notices = new ChangeNotices(catalog, (reason) => failures.push(reason));
   const told: string[] = [];
   notices.listen((table) => told.push(table ?? "any"));
   notices.start();
@@ -455,13 +456,14 @@ test("changes in the catalog are told, signs of life and progress are not, and t
     await catalog.pool.query(`select pg_terminate_backend(pid) from pg_stat_activity where ${listening}`);
     await eventually("changes are heard again", () => told.length > 2);
     assert.deepEqual(told, ["any", "location", "any"]);
+    assert.match(failures.join("; "), /^terminating connection[^;]*$/);
   } finally {
     await notices.stop();
   }
 });
 
 test("a scheduler that changes are told to does what they call for", async () => {
-  const notices = new ChangeNotices(opened.context.catalog);
+  const notices = new ChangeNotices(opened.context.catalog, assert.fail);
   const listening = new Scheduler({ ...opened.context, clock }, notices);
   notices.start();
   try {
