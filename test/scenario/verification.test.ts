@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { sql } from "kysely";
 import { test } from "node:test";
 import { objectNames } from "../../src/repository/object-names.ts";
 import { countAt, forkShop } from "../support/fork-shop.ts";
@@ -194,20 +195,39 @@ test("a verification whose agent is killed goes on where it was; one that is due
   await regions.attachShop(server);
   await regions.hasBackups(south, 1);
   const service = { id: (await regions.serviceId("shop")) ?? "", name: "shop" };
-  const input = { readDataPercent: 100, bytesPerSecond: 1_000_000 };
-  const id = await regions.queue.enqueue({ kind: "verify", cloud: south, project: "demo", service, input });
-  const progress = async () =>
-    await regions.catalog.db.selectFrom("verification").selectAll().where("cloud", "=", south).executeTakeFirst();
-  await until("some of it is read", async () => ((await progress())?.job_bytes ?? 0) > 0);
+  const enqueue = async (input: Record<string, unknown>) =>
+    await regions.queue.enqueue({ kind: "verify", cloud: south, project: "demo", service, input });
+  const row = async () =>
+    await regions.catalog.db
+      .selectFrom("verification")
+      .selectAll()
+      .where("cloud", "=", south)
+      .executeTakeFirstOrThrow();
+  const resultOf = async (id: string) => {
+    const find = async () => (await regions.jobs()).find((job) => job.id === id);
+    await until("it has ended", async () => (await find())?.state === "complete");
+    return (await find())?.result ?? {};
+  };
+
+  // So slow that it cannot end before it is cut off.
+  const id = await enqueue({ readDataPercent: 100, bytesPerSecond: 1000 });
+  await until("some of it is read", async () => ((await row().catch(() => undefined))?.job_bytes ?? 0) > 0);
   await regions.stopAgent(south);
-  const readBefore = (await progress())?.job_bytes ?? 0;
+  const cut = await row();
+  await sql`update pgboss.job set data = data #- '{input,bytesPerSecond}' where id = ${id}`.execute(regions.catalog.db);
   await regions.startAgent(south);
-  const find = async () => (await regions.jobs()).find((job) => job.id === id);
-  await until("it has ended", async () => (await find())?.state === "complete");
-  const result = (await find())?.result ?? {};
-  const after = await progress();
-  assert.ok(after?.data_verified_at);
-  assert.equal(Number(result["readBytes"]) + readBefore, after.job_bytes);
+  const result = await resultOf(id);
+  const after = await row();
+  assert.ok(after.data_verified_at);
+  assert.equal(Number(result["readBytes"]) + cut.job_bytes, after.job_bytes);
+
+  // Cut off when all was read, and before it was said to be complete.
+  await regions.stopAgent(south);
+  const last = await enqueue({ readDataPercent: 100 });
+  await regions.catalog.db.updateTable("verification").set({ job_id: last }).where("cloud", "=", south).execute();
+  await regions.startAgent(south);
+  assert.equal((await resultOf(last))["readBytes"], 0);
+  assert.equal((await row()).job_bytes, after.job_bytes);
 
   const longAgo = await isLongAgo(regions, 2 * 86_400_000);
   await until("both stores are verified by the schedule", async () => {

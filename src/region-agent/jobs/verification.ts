@@ -171,6 +171,8 @@ export class Verification {
     const isResumed = before?.job_id === job.id;
     const isBegun = isResumed || percent < 100;
     const readBefore = isResumed ? before.job_bytes : 0;
+    const isAllRead = readBefore > 0 && percent === 100 && before?.data_after === null;
+    if (isAllRead) return; // it was cut off after that
     const progress = {
       after: (isBegun && before?.data_after) || null,
       roundStartedAt: (isBegun && before?.data_round_started_at) || new Date(),
@@ -193,7 +195,8 @@ export class Verification {
         await recordVerification(db, this.#place, { data_verified_at: progress.roundStartedAt });
         progress.roundStartedAt = new Date();
       }
-      if (isLast || performance.now() - savedAtMs > saveEveryMs) {
+      // One that is paced may be about to wait for long.
+      if (isLast || pace || performance.now() - savedAtMs > saveEveryMs) {
         await save();
         savedAtMs = performance.now();
       }
