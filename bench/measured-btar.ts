@@ -38,8 +38,12 @@ export class MeasuredBtar implements AsyncDisposable {
     this.api = new ApiClient(server.url, server.token);
   }
 
-  /** @param options.settings further lines of btar.yaml */
+  /**
+   * @param options.root of the package
+   * @param options.settings further lines of btar.yaml
+   */
   static async start(options: {
+    readonly root: string;
     readonly directory: string;
     readonly port: number;
     readonly firstServicePort: number;

@@ -41,7 +41,8 @@ export async function makeServerDirectory(path: string): Promise<string> {
   return path;
 }
 
-async function runToEnd(child: ChildProcess, name: string): Promise<string> {
+/** @returns what it writes to standard output; throws what it says when it fails */
+export async function runToEnd(child: ChildProcess, name: string): Promise<string> {
   let [output, errors] = ["", ""];
   child.stdout?.setEncoding("utf8").on("data", (text: string) => {
     output += text;

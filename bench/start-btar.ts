@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { freePorts } from "../test/support/postgres-server.ts";
+import { installBtar } from "./installed-btar.ts";
 import { MeasuredBtar } from "./measured-btar.ts";
 
 /** Starts btar in a directory below the benchmark's, new or stopped before; `settings` are lines of btar.yaml. */
@@ -13,11 +14,13 @@ export function btarStarter({
   readonly directory: string;
   readonly signal: AbortSignal;
 }): StartBtar {
+  let installing: Promise<string> | undefined;
   return async (name, settings = []) => {
     signal.throwIfAborted();
+    const root = await (installing ??= installBtar(directory, signal));
     const [port] = await freePorts(1);
     const [firstServicePort] = await freePorts(100);
-    const btar = await MeasuredBtar.start({ directory: join(directory, name), port, firstServicePort, settings });
+    const btar = await MeasuredBtar.start({ root, directory: join(directory, name), port, firstServicePort, settings });
     signal.addEventListener("abort", () => void btar[Symbol.asyncDispose](), { once: true });
     if (signal.aborted) await btar[Symbol.asyncDispose]();
     return btar;

@@ -6,8 +6,8 @@ export interface FlushableArchiver {
   storeThrough(position: string): void;
 }
 
-/** Pieces of log that may be on their way to the store at once beside one of each service: each holds 16 MiB. */
-const sharedUploads = 1;
+/** Pieces of log that may be on their way to the store at once beside one of each service: each holds 8 MiB. */
+const sharedUploads = 2;
 
 /** The log archivers of this agent, by service. */
 export class LogArchivers {

@@ -17,6 +17,8 @@ export class RunningBtar {
   }
 
   static async start(options: {
+    /** Of the package whose btar it is; without it, this checkout's. */
+    readonly root?: string;
     readonly directory: string;
     readonly port: number;
     readonly token: string;
@@ -45,7 +47,7 @@ export class RunningBtar {
         "",
       ].join("\n"),
     );
-    const root = join(import.meta.dirname, "..", "..");
+    const { root = join(import.meta.dirname, "..", "..") } = options;
     const child = spawn(process.execPath, [join(root, "bin", "btar.js"), "up", "--config", configuration], {
       stdio: ["ignore", "pipe", "pipe"],
       detached: options.isDetached ?? false,

@@ -141,7 +141,7 @@ export const configurationOptions = {
   "log.max_piece": {
     rule: size(64 * 2 ** 10, 64 * mebibyte),
     form: "SIZE",
-    default: "16MiB",
+    default: "8MiB",
     text: "largest piece of log; it is held in memory",
   },
   "limits.additional_clouds": { rule: wholeNumber(1, 20), form: "NUMBER", default: "3", text: "per service" },

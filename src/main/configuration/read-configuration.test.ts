@@ -45,7 +45,7 @@ test("an empty file gives the defaults, with two clouds on this machine", () => 
     services: { listenHost: "127.0.0.1", advertisedHost: "127.0.0.1", ports: { first: 20000, last: 20999 } },
     backups: { intervalHours: 24, retentionDays: 2, leftoverHours: 1, compressionLevel: 3 },
     verification: { intervalHours: 24, readDataDays: 30, bytesPerSecond: 32 * 2 ** 20 },
-    log: { maxAgeSeconds: 5, maxPieceBytes: 16 * 2 ** 20 },
+    log: { maxAgeSeconds: 5, maxPieceBytes: 8 * 2 ** 20 },
     limits: {
       additionalClouds: 3,
       retainedLogBytes: 10 * 2 ** 30,
@@ -174,7 +174,7 @@ const refusals: readonly (readonly [title: string, text: string, expected: RegEx
   [
     "a size without meaning",
     "log: { max_piece: 16MB }",
-    /^btar\.yaml:1:19: log\.max_piece is "16MB" .*from 64KiB to 64MiB, such as 16MiB/,
+    /^btar\.yaml:1:19: log\.max_piece is "16MB" .*from 64KiB to 64MiB, such as 8MiB/,
   ],
   ["a size too large", "log: { max_piece: 1GiB }", /log\.max_piece is "1GiB"/],
   [
