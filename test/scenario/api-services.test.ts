@@ -169,7 +169,7 @@ test("X1: whatever is wrong with a creation is refused, with what would do, and 
     [{ plan: "startup-5" }, /plan 'startup-5' is unknown.*did you mean startup-\d/],
     [{ plan: undefined }, /'plan' is a required property/],
     [{ cloud: "nope-1" }, /cloud 'nope-1' is unknown.*local-north, local-south/],
-    [{ service_name: "Bad_Name" }, /service_name/],
+    [{ service_name: "Bad_Name" }, /'service_name' value 'Bad_Name' does not fit: Name: a lower-case letter, then/],
     [{ service_name: "x".repeat(65) }, /service_name/],
     [{ user_config: { nope: 1 } }, /'nope' is not a known key/],
     [{ user_config: { pg_version: "99" } }, /pg_version value '99'.*14, 15, 16, 17, 18/],

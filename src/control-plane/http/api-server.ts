@@ -99,7 +99,9 @@ export async function createApiServer(context: ControlPlaneContext, tls?: TlsSer
       const { status, answer } = errorAnswer(error, request.id);
       void reply.status(status).send(answer);
     },
-    ajv: { customOptions: { coerceTypes: false, removeAdditional: false, useDefaults: false, strict: false } },
+    ajv: {
+      customOptions: { coerceTypes: false, removeAdditional: false, useDefaults: false, strict: false, verbose: true },
+    },
   }).withTypeProvider<TypeBoxTypeProvider>();
   const endConnections = endConnectionsOf(app.server);
   app.addHook("preClose", async () => endConnections());

@@ -33,3 +33,17 @@ test("what was deleted while a request built on it is a conflict, not a failure"
   assert.equal(status, 409);
   assert.equal(answer.message, "What the request builds on was deleted meanwhile");
 });
+
+test("what a schema refuses is told with the value and what would be accepted, but never a secret", () => {
+  const fault = { keyword: "pattern", schemaPath: "", params: {}, message: 'must match pattern "^x"' };
+  const told = (more: object) => errorAnswer({ validation: [{ ...fault, ...more }] }, "r1").answer.message;
+  const described = { instancePath: "/a/name", data: "Y", parentSchema: { description: "Name: small letters" } };
+  assert.equal(told(described), "Invalid input: 'a.name' value 'Y' does not fit: Name: small letters");
+  assert.equal(
+    told({ instancePath: "/limit", data: 0, keyword: "minimum", message: "must be >= 1" }),
+    "Invalid input: 'limit' value '0' must be >= 1",
+  );
+  for (const name of ["password", "uri", "smtp_secret"]) {
+    assert.doesNotMatch(told({ instancePath: `/${name}`, data: "hunter2" }), /hunter2/);
+  }
+});

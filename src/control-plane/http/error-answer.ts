@@ -60,16 +60,43 @@ export function answerOf(status: number, text: string, code: string) {
   return { status, answer: { message, errors: [{ message, status, error_code: code }] } };
 }
 
-/** One line for the first thing that is wrong, with its name. */
+/** What a schema found wrong, with what the compiler of schemas adds where it is told to be verbose. */
+interface SchemaFault {
+  readonly keyword: string;
+  readonly instancePath: string;
+  readonly params: Readonly<Record<string, unknown>>;
+  readonly message?: string;
+  readonly data?: unknown;
+  readonly parentSchema?: { readonly description?: string };
+}
+
+/** One line for the first thing that is wrong: its name, the value, and what would be accepted. */
 function validationText({ validation, validationContext }: Partial<FastifyError>): string {
-  const first = validation?.[0];
+  const first: SchemaFault | undefined = validation?.[0];
   if (!first) return "the request does not fit its schema";
-  const params = first.params as Readonly<Record<string, unknown>>;
+  const { params } = first;
   const at = first.instancePath.slice(1).replaceAll("/", ".");
   const below = (name: unknown) => [at, String(name)].filter((part) => part !== "").join(".");
   if (first.keyword === "required") return `'${below(params["missingProperty"])}' is a required property`;
   if (first.keyword === "additionalProperties")
     return `'${below(params["additionalProperty"])}' is not a known property`;
   const allowed = Array.isArray(params["allowedValues"]) ? ` (${params["allowedValues"].join(", ")})` : "";
-  return `'${at || (validationContext ?? "body")}' ${first.message ?? "is not valid"}${allowed}`;
+  return `'${at || (validationContext ?? "body")}'${valueText(at, first.data)} ${problemOf(first)}${allowed}`;
+}
+
+/** People read what a schema says of a text more easily than its pattern. */
+function problemOf({ keyword, message, parentSchema }: SchemaFault): string {
+  const description = parentSchema?.description;
+  if (keyword === "pattern" && description !== undefined) return `does not fit: ${description}`;
+  return message ?? "is not valid";
+}
+
+const mayBeSecret = /password|passphrase|secret|token|key|uri|url/i;
+const longestValue = 100;
+
+/** The value, where it is short and nothing that must not be repeated. */
+function valueText(at: string, value: unknown): string {
+  if (!["string", "number", "boolean"].includes(typeof value) || mayBeSecret.test(at)) return "";
+  const text = String(value);
+  return text.length > longestValue ? "" : ` value '${text}'`;
 }
