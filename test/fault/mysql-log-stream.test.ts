@@ -12,7 +12,7 @@ import { TcpProxy } from "../support/tcp-proxy.ts";
 
 const driver = new MysqlSourceDriver();
 const reservation = "btar_test";
-const signal = AbortSignal.timeout(170_000);
+const signal = AbortSignal.timeout(500_000);
 
 const table = "CREATE DATABASE d; CREATE TABLE d.t (id INT PRIMARY KEY AUTO_INCREMENT, v LONGBLOB)";
 const insert = "INSERT INTO d.t (v) VALUES ('x')";

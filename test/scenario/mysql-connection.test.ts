@@ -14,7 +14,7 @@ import { startMysql, type TestMysql } from "../support/mysql-server.ts";
 import { freePort } from "../support/postgres-server.ts";
 
 const authority = createAuthority("test CA");
-const signal = AbortSignal.timeout(120_000);
+const signal = AbortSignal.timeout(500_000);
 let server: TestMysql;
 
 before(async () => {

@@ -21,7 +21,7 @@ const run = promisify(execFile);
 const driver = new MysqlLogReadingDriver();
 const source = new MysqlSourceDriver();
 const reservation = "btar";
-const signal = AbortSignal.timeout(120_000);
+const signal = AbortSignal.timeout(500_000);
 
 const facts: BaseBackupFacts = {
   identity: { version: "9.7.4", majorVersion: "9.7", systemId: "" },
@@ -31,10 +31,19 @@ const facts: BaseBackupFacts = {
   engineFacts: {},
 };
 
-async function recordAll(server: TestMysql, write: () => Promise<void>): Promise<LogRecorder> {
+/** @param write is given what waits until all so far is recorded, and tells where that ends: a part of the log ends there */
+async function recordAll(
+  server: TestMysql,
+  write: (recorded: () => Promise<string>) => Promise<void>,
+): Promise<LogRecorder> {
   const recorder = new LogRecorder(await source.streamLog(server.address, { reservation, from: undefined, signal }));
-  await write();
-  await recorder.untilPosition(await endOfLog(server));
+  const recorded = async () => {
+    const end = await endOfLog(server);
+    await recorder.untilPosition(end);
+    return end;
+  };
+  await write(recorded);
+  await recorded();
   await recorder.close();
   return recorder;
 }
@@ -198,15 +207,16 @@ test("binary log that is missing is told as a hole, up to the next file, and the
   await prepare(server);
   let [stop, from, to] = ["", "", ""];
   const insert = async (id: number) => await server.sql("INSERT INTO s.t VALUES (?, 'x')", [id]);
-  const recorder = await recordAll(server, async () => {
-    stop = await endOfLog(server);
+  const recorder = await recordAll(server, async (recorded) => {
+    stop = await recorded();
     await insert(1);
-    from = await endOfLog(server);
+    from = await recorded();
     await insert(2);
-    to = await endOfLog(server);
+    to = await recorded();
     await insert(3);
     await server.sql("FLUSH BINARY LOGS");
     await insert(4);
+    await recorded();
     await insert(5);
   });
   const [recorded] = recorder.streams;

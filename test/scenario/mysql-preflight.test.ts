@@ -6,7 +6,7 @@ import { createAuthority } from "../../src/platform/certificates.ts";
 import { startMysql, type TestMysql } from "../support/mysql-server.ts";
 
 const driver = new MysqlSourceDriver();
-const signal = AbortSignal.timeout(120_000);
+const signal = AbortSignal.timeout(500_000);
 const needed = "BACKUP_ADMIN, REPLICATION SLAVE, REPLICATION CLIENT";
 
 function preflight(address: ServerAddress): Promise<readonly PreflightFinding[]> {

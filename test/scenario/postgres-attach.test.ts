@@ -11,7 +11,7 @@ import { freePort, startPostgres, type TestPostgres } from "../support/postgres-
 const driver = new PostgresSourceDriver();
 const password = "pässword' 1";
 const authority = createAuthority("test authority");
-const signal = AbortSignal.timeout(120_000);
+const signal = AbortSignal.timeout(500_000);
 
 /** Takes a base backup that nobody keeps. */
 async function takeBackup(address: ServerAddress): Promise<number> {

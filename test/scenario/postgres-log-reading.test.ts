@@ -14,7 +14,7 @@ import { temporaryDirectory } from "../support/temporary-directory.ts";
 const driver = new PostgresLogReadingDriver();
 const source = new PostgresSourceDriver();
 const reservation = "btar";
-const signal = AbortSignal.timeout(120_000);
+const signal = AbortSignal.timeout(500_000);
 const segmentBytes = 16 * 1024 * 1024;
 
 function factsOf({ stream, start }: RecordedStream): BaseBackupFacts {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
+import { once } from "node:events";
 import { mkdir, readdir, readFile, readlink, rm } from "node:fs/promises";
 import path from "node:path";
 import { after, test } from "node:test";
@@ -8,6 +9,7 @@ import { BtarError } from "../../src/domain/errors.ts";
 import { lsnFromSortable, parseLsn } from "../../src/domain/lsn.ts";
 import type { RecoveryPlan, RecoveryTarget } from "../../src/engine/engine.ts";
 import type { FeedLog, RecoveryProgress, ServerSpec } from "../../src/engine/server.ts";
+import { throwIfCancelled } from "../../src/platform/clock.ts";
 import { rejectsWith } from "../support/assert-error.ts";
 import { type BaseCopy, readLog, type StoredLog, takeBaseCopy } from "../support/base-copy.ts";
 import {
@@ -49,7 +51,7 @@ for (const majorVersion of ["14", "15", "16", "17", "18"]) {
     assert.equal(latest.result.lastCommitAt?.getTime(), Number(committedAt(source, 5) / 1000n));
     await assertTakenOver(latest.spec, source.spec);
 
-    const atMicros = (committedAt(source, 3) + committedAt(source, 4)) / 2n;
+    const atMicros = (committedAt(source, 3) + nextCommitAfter(source, 3)) / 2n;
     const between = await fork(servers, source, "between", { kind: "time", atMicros });
     assert.deepEqual(await rowsOf(between.spec), [1, 2, 3]);
     assert.equal(between.result.lastCommitAt?.getTime(), Number(committedAt(source, 3) / 1000n));
@@ -106,26 +108,31 @@ test("a recovery whose server was killed goes on when it is run again", async ()
   await using servers = await ManagedServers.create();
   const source = await sourceOf("18", { isLarge: true });
   const directory = servers.directoryOf("killed");
-  const { plan } = await restore(servers, source, directory, { kind: "latest" });
+  const { plan } = await restoreFiles(servers, source, directory, { kind: "latest" });
   const spec = await specOf("killed", "18");
   const seen: RecoveryProgress[] = [];
+  const killed = Promise.withResolvers<void>();
   const kill = async () => {
     const status = await servers.driver.status(directory);
-    if (status.state === "running") process.kill(status.pid, "SIGKILL");
+    assert.ok(status.state === "running");
+    process.kill(status.pid, "SIGKILL");
   };
-  const kills: Promise<void>[] = [];
   const onProgress = (progress: RecoveryProgress) => {
-    if (seen.push(progress) === 1) kills.push(kill());
+    if (seen.push(progress) === 1) kill().then(killed.resolve, killed.reject);
   };
+  // It waits for the second half, so that it cannot end before it is killed.
+  const feedLog = feedOf(source, plan, async (index) => {
+    if (index >= plan.pieces.length / 2) await killed.promise;
+  });
+  const request = { ...source.copy, plan, signal: noSignal, onProgress };
   const failure = await rejectsWith("RECOVERY_FAILED", () =>
-    servers.driver.recover(directory, spec, { ...source.copy, plan, signal: noSignal, onProgress }),
+    servers.driver.recover(directory, spec, { ...request, feedLog }),
   );
   assert.match(failure.message, /SIGKILL/);
-  await Promise.all(kills);
   assert.deepEqual(await servers.driver.status(directory), { state: "absent" });
   await rejectsWith("WRONG_STATE", () => servers.driver.start(directory, spec, { signal: noSignal }));
 
-  const result = await servers.driver.recover(directory, spec, { ...source.copy, plan, signal: noSignal, onProgress });
+  const result = await servers.driver.recover(directory, spec, { ...request, feedLog: feedOf(source, plan) });
   assert.deepEqual(await rowsOf(spec), [1, 2, 3, 4, 5]);
   assert.deepEqual(await query(internalOf(spec, "defaultdb"), "select count(*)::int from filler"), [[300_000]]);
   assert.ok(seen.length > 0 && seen.every(({ fraction }) => fraction >= 0 && fraction <= 1));
@@ -183,12 +190,16 @@ test("F7: a cancelled recovery leaves no server running", async () => {
   await using servers = await ManagedServers.create();
   const source = await sourceOf("18", { isLarge: true });
   const directory = servers.directoryOf("cancelled");
-  const { plan } = await restore(servers, source, directory, { kind: "latest" });
+  const { plan } = await restoreFiles(servers, source, directory, { kind: "latest" });
   const controller = new AbortController();
   const spec = await specOf("cancelled", "18");
   const onProgress = () => controller.abort();
+  // It waits for the second half, so that it cannot end before it is cancelled.
+  const feedLog = feedOf(source, plan, async (index) => {
+    if (index >= plan.pieces.length / 2 && !controller.signal.aborted) await once(controller.signal, "abort");
+  });
   await rejectsWith("CANCELLED", () =>
-    servers.driver.recover(directory, spec, { ...source.copy, plan, signal: controller.signal, onProgress }),
+    servers.driver.recover(directory, spec, { ...source.copy, plan, feedLog, signal: controller.signal, onProgress }),
   );
   assert.deepEqual(await servers.driver.status(directory), { state: "absent" });
 });
@@ -327,6 +338,14 @@ function logRequest(copy: BaseCopy) {
   return { stream, from: lsnFromSortable(start), pieceBytes: 54_321 };
 }
 
+/** When the transaction committed that followed on a row's, whatever it was. */
+function nextCommitAfter(source: Source, row: number): bigint {
+  const times = source.log.commits.map(({ atMicros }) => atMicros);
+  const next = times.find((atMicros) => atMicros > committedAt(source, row));
+  assert.ok(next, `nothing was committed after row ${row}`);
+  return next;
+}
+
 function committedAt(source: Source, row: number): bigint {
   const atMicros = source.commitTimes.get(row);
   assert.ok(atMicros, `row ${row} was not committed`);
@@ -372,7 +391,7 @@ function feedOf(
     for (const [stream, content] of source.history) await restorer.history(stream, content);
     for (const [index, piece] of plan.pieces.entries()) {
       await beforePiece(index);
-      signal.throwIfAborted();
+      throwIfCancelled(signal);
       await restorer.write(piece.stream, piece.start, await source.log.readPiece(piece));
     }
     await restorer.finish();

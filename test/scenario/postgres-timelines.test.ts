@@ -16,7 +16,7 @@ const driver = new PostgresSourceDriver();
 const reservation = "btar";
 const majorVersion = "18";
 const segmentBytes = 16 * 1024 * 1024;
-const signal = AbortSignal.timeout(60_000);
+const signal = AbortSignal.timeout(500_000);
 
 async function record(server: TestPostgres, from?: { stream: string; position: string }): Promise<LogRecorder> {
   return new LogRecorder(await driver.streamLog(server.address, { reservation, from, signal }));

@@ -8,7 +8,7 @@ import { startPostgres, type TestPostgres } from "../support/postgres-server.ts"
 
 const driver = new PostgresSourceDriver();
 const reservation = "btar";
-const signal = AbortSignal.timeout(60_000);
+const signal = AbortSignal.timeout(500_000);
 
 /** Transactions of all kinds. Aborted: 100 of the loop, one to a savepoint, one at the end, and one prepared. */
 async function write(server: TestPostgres): Promise<void> {
