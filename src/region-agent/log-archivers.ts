@@ -6,7 +6,7 @@ export interface FlushableArchiver {
   storeThrough(position: string): void;
 }
 
-/** Pieces of log that may be on their way to the store at once beside one of each service: each holds 8 MiB. */
+/** Pieces of log that may be on their way at once beside one of each service: each holds 8 MiB, a merged one up to 32. */
 const sharedUploads = 2;
 
 /** The log archivers of this agent, by service. */
