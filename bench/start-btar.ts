@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { freePorts } from "../test/support/postgres-server.ts";
+import { freePorts } from "../test/support/free-ports.ts";
 import { installBtar } from "./installed-btar.ts";
 import { MeasuredBtar } from "./measured-btar.ts";
 

@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { rm } from "node:fs/promises";
-import { createServer } from "node:net";
+import { freePorts } from "../test/support/free-ports.ts";
 import { RunningBtar } from "../test/support/running-btar.ts";
 
 /** The demonstration's own directory, and the btar that runs in it. */
@@ -15,12 +15,13 @@ export class DemoPlace {
   }
 
   async startBtar(): Promise<RunningBtar> {
-    const port = await freePort();
+    const [port] = await freePorts(1);
+    const [firstServicePort] = await freePorts(100);
     this.#starting = RunningBtar.start({
       directory: this.#directory,
       port,
       token: `demo${randomBytes(24).toString("hex")}`,
-      firstServicePort: 21000 + 100 * Math.floor(Math.random() * 80),
+      firstServicePort,
       isDetached: true,
       signal: this.#giveUp.signal,
     });
@@ -49,13 +50,4 @@ export class DemoPlace {
     await server?.stop();
     await rm(this.#directory, { recursive: true, force: true, maxRetries: 3 });
   }
-}
-
-async function freePort(): Promise<number> {
-  const listener = createServer();
-  await new Promise<void>((resolve) => listener.listen(0, "127.0.0.1", resolve));
-  const address = listener.address();
-  await new Promise((resolve) => listener.close(resolve));
-  if (typeof address !== "object" || address === null) throw new Error("no free port");
-  return address.port;
 }

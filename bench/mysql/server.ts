@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import mysql from "mysql2/promise";
-import { freePort } from "../../test/support/postgres-server.ts";
+import { freePort } from "../../test/support/free-ports.ts";
 import type { AttachedServer } from "../attached-service.ts";
 import { makeServerDirectory, runProgram, serverUser } from "../programs.ts";
 import type { Programs } from "./programs.ts";

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import pg from "pg";
-import { freePort } from "../../test/support/postgres-server.ts";
+import { freePort } from "../../test/support/free-ports.ts";
 import { makeServerDirectory, runProgram, serverUser } from "../programs.ts";
 import type { Programs } from "./programs.ts";
 

@@ -4,7 +4,7 @@ import { suite, test } from "node:test";
 import { S3ObjectStore } from "../../src/object-store/s3/s3-object-store.ts";
 import type { S3Location } from "../../src/object-store/s3/s3-location.ts";
 import { rejectsWith } from "../support/assert-error.ts";
-import { freePort } from "../support/postgres-server.ts";
+import { freePort } from "../support/free-ports.ts";
 import type { S3TestServer } from "../support/s3-servers.ts";
 import { TcpProxy } from "../support/tcp-proxy.ts";
 

@@ -5,7 +5,7 @@ import path from "node:path";
 import { ApiClient, type BackupAnswer, type ServiceAnswer } from "../support/api-client.ts";
 import type { EngineName } from "../../src/domain/engine-name.ts";
 import { countAt, rowsAt } from "../support/fork-shop.ts";
-import { freePort } from "../support/postgres-server.ts";
+import { freePorts } from "../support/free-ports.ts";
 import { type JobView, type LocationView, until } from "../support/regions.ts";
 import { RunningBtar } from "../support/running-btar.ts";
 import { testEachEngine } from "../support/shops.ts";
@@ -69,12 +69,9 @@ testEachEngine(
   "after kill -9 of btar during a backup, a copy and a fork, each goes on, nothing is half visible, the service never stopped",
   async (engine) => {
     const directory = await mkdtemp(path.join(tmpdir(), "btar-test-kill-"));
-    const place = {
-      directory,
-      port: await freePort(),
-      token,
-      firstServicePort: 25_000 + Math.floor(Math.random() * 4000),
-    };
+    const [port] = await freePorts(1);
+    const [firstServicePort] = await freePorts(100);
+    const place = { directory, port, token, firstServicePort };
     let btar = await RunningBtar.start(place);
     const again = async () => {
       await btar.kill();

@@ -11,7 +11,7 @@ import { command, isEndOfResult, packetOf } from "../../src/engine/mysql/packets
 import { createAuthority, issueCertificate } from "../../src/platform/certificates.ts";
 import { rejectsWith } from "../support/assert-error.ts";
 import { startMysql, type TestMysql } from "../support/mysql-server.ts";
-import { freePort } from "../support/postgres-server.ts";
+import { freePort } from "../support/free-ports.ts";
 
 const authority = createAuthority("test CA");
 const signal = AbortSignal.timeout(500_000);

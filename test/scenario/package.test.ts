@@ -8,7 +8,7 @@ import { after, before, test } from "node:test";
 import { BtarProcess, btar, systemNode } from "../support/btar-process.ts";
 import { buildInFolder, commandOf, readContainerfile, valueOf } from "../support/containerfile.ts";
 import { Installation } from "../support/installation.ts";
-import { freePort } from "../support/postgres-server.ts";
+import { freePort } from "../support/free-ports.ts";
 
 const root = dirname(dirname(import.meta.dirname));
 

@@ -6,7 +6,8 @@ import { PostgresSourceDriver } from "../../src/engine/postgres/source-driver.ts
 import { createAuthority, issueCertificate } from "../../src/platform/certificates.ts";
 import { rejectsWith } from "../support/assert-error.ts";
 import { LogRecorder } from "../support/log-recorder.ts";
-import { freePort, startPostgres, type TestPostgres } from "../support/postgres-server.ts";
+import { freePort } from "../support/free-ports.ts";
+import { startPostgres, type TestPostgres } from "../support/postgres-server.ts";
 
 const driver = new PostgresSourceDriver();
 const password = "pässword' 1";

@@ -5,9 +5,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { isProcessAlive } from "../../src/platform/process.ts";
 import { type BtarOptions, BtarProcess, btar, eventually } from "./btar-process.ts";
+import { freePorts } from "./free-ports.ts";
 
 const portsEach = 20;
-let nextPort = 24_000 + Math.floor(Math.random() * 300) * portsEach;
 
 type StartOptions = Omit<BtarOptions, "directory">;
 
@@ -28,12 +28,11 @@ export class Installation {
   static async make(extra = ""): Promise<Installation> {
     const directory = await mkdtemp(join(tmpdir(), "btar-test-"));
     await chmod(directory, 0o755); // database servers, of another user, pass through it
-    const place = new Installation(directory, nextPort);
-    nextPort += portsEach;
-    const { port } = place;
+    const [port, lastPort] = await freePorts(portsEach);
+    const place = new Installation(directory, port);
     writeFileSync(
       join(place.directory, "btar.yaml"),
-      `listen: 127.0.0.1:${port}\nservices: { ports: ${port + 1}-${port + portsEach - 1} }\n${extra}`,
+      `listen: 127.0.0.1:${port}\nservices: { ports: ${port + 1}-${lastPort} }\n${extra}`,
     );
     return place;
   }
@@ -69,12 +68,15 @@ export class Installation {
     return answer?.ok === true;
   }
 
-  /** Of all clouds. */
-  async agentPids(): Promise<readonly number[]> {
+  /** Of all clouds, or of one. */
+  async agentPids(cloud?: string): Promise<readonly number[]> {
     const status = await this.btar("status", "--json");
     assert.equal(status.code, 0, status.stderr);
-    const { clouds } = JSON.parse(status.stdout) as { readonly clouds: readonly { agents: { pid: number }[] }[] };
-    return clouds.flatMap(({ agents }) => agents.map(({ pid }) => pid));
+    const { clouds } = JSON.parse(status.stdout) as {
+      readonly clouds: readonly { readonly cloud_name: string; readonly agents: readonly { pid: number }[] }[];
+    };
+    const wanted = clouds.filter(({ cloud_name }) => cloud === undefined || cloud_name === cloud);
+    return wanted.flatMap(({ agents }) => agents.map(({ pid }) => pid));
   }
 
   /** Of running database servers, which outlive btar when it is killed. */

@@ -10,7 +10,7 @@ import type { ServerSpec } from "../../src/engine/server.ts";
 import { createAuthority, issueCertificate, type KeyAndCertificate } from "../../src/platform/certificates.ts";
 import { createLogger } from "../../src/platform/logger.ts";
 import { mysqlBasedir } from "./mysql-server.ts";
-import { freePort } from "./postgres-server.ts";
+import { freePort } from "./free-ports.ts";
 
 const authority = createAuthority("test CA");
 

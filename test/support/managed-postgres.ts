@@ -10,7 +10,7 @@ import { PostgresServerDriver } from "../../src/engine/postgres/server/server-dr
 import type { ServerSpec } from "../../src/engine/server.ts";
 import { createAuthority, issueCertificate } from "../../src/platform/certificates.ts";
 import { createLogger } from "../../src/platform/logger.ts";
-import { freePort } from "./postgres-server.ts";
+import { freePort } from "./free-ports.ts";
 
 const authority = createAuthority("test CA");
 

@@ -12,7 +12,8 @@ import { promisify } from "node:util";
 import mysql from "mysql2/promise";
 import type { ServerAddress } from "../../src/engine/engine.ts";
 import { cached } from "./cached.ts";
-import { freePort, ownByServerUser, serverUser } from "./postgres-server.ts";
+import { freePort } from "./free-ports.ts";
+import { ownByServerUser, serverUser } from "./postgres-server.ts";
 
 const run = promisify(execFile);
 const projectDirectory = fileURLToPath(new URL("../..", import.meta.url));
@@ -136,7 +137,7 @@ class ServerProcess implements TestMysql {
     const logStart = this.#log.length;
     await new Promise<void>((resolve, reject) => {
       const fail = () => reject(new Error(`MySQL did not start:\n${this.#log.slice(logStart)}`));
-      const deadline = setTimeout(fail, 60_000);
+      const deadline = setTimeout(fail, 120_000);
       child.stderr?.setEncoding("utf8").on("data", (text: string) => {
         this.#log += text;
         if (/ready for connections\. Version/.test(this.#log.slice(logStart))) {

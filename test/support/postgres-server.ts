@@ -6,7 +6,6 @@ import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { appendFile, chmod, mkdir, mkdtemp, readFile, rename, rm, symlink, writeFile } from "node:fs/promises";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
@@ -14,6 +13,7 @@ import { promisify } from "node:util";
 import pg from "pg";
 import type { ServerAddress } from "../../src/engine/engine.ts";
 import { cached, exists } from "./cached.ts";
+import { freePort } from "./free-ports.ts";
 
 const run = promisify(execFile);
 const projectDirectory = fileURLToPath(new URL("../..", import.meta.url));
@@ -85,37 +85,6 @@ export async function ownByServerUser(directory: string): Promise<void> {
   await chmod(directory, 0o700);
 }
 
-/** Below the ports that systems give to outgoing connections, and for each test process a part of its own. */
-const [firstPort, portsEach] = [10_000, 100];
-let nextPort = firstPort + (process.pid % 100) * portsEach;
-
-/** A TCP port of 127.0.0.1 that nothing listens on, and that is not given again soon. */
-export async function freePort(): Promise<number> {
-  const [port] = await freePorts(1);
-  return port;
-}
-
-/** The first and the last of `count` ports in a row, of which at least the first is free. */
-export async function freePorts(count: number): Promise<[number, number]> {
-  for (;;) {
-    const first = nextPort;
-    nextPort = first + count < firstPort + 100 * portsEach ? first + count : firstPort;
-    if (await isFree(first)) return [first, first + count - 1];
-  }
-}
-
-async function isFree(port: number): Promise<boolean> {
-  const probe = createServer();
-  const listening = once(probe.listen(port, "127.0.0.1"), "listening").then(
-    () => true,
-    () => false,
-  );
-  if (!(await listening)) return false;
-  probe.close();
-  await once(probe, "close");
-  return true;
-}
-
 interface ServerPlace extends PostgresOptions {
   readonly directory: string;
   readonly dataDirectory: string;
@@ -146,7 +115,7 @@ class ServerProcess implements TestPostgres {
   }
 
   async start(): Promise<void> {
-    const deadline = Date.now() + 30_000;
+    const deadline = Date.now() + 90_000;
     // After a crash the children of the old server keep its shared memory for a moment.
     while (!(await this.#tryStart())) {
       const isLeftover = this.#log.includes("pre-existing shared memory block");
@@ -167,7 +136,7 @@ class ServerProcess implements TestPostgres {
     this.#process = child;
     const logStart = this.#log.length;
     return await new Promise((resolve, reject) => {
-      const deadline = setTimeout(() => reject(new Error(`PostgreSQL is not ready:\n${this.#log}`)), 30_000);
+      const deadline = setTimeout(() => reject(new Error(`PostgreSQL is not ready:\n${this.#log}`)), 90_000);
       const settle = (isReady: boolean) => {
         clearTimeout(deadline);
         resolve(isReady);

@@ -5,7 +5,7 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
-import { freePort } from "./postgres-server.ts";
+import { freePort } from "./free-ports.ts";
 import { until } from "./simulated-agent.ts";
 
 const script = fileURLToPath(new URL("../../scripts/servers/prometheus.sh", import.meta.url));

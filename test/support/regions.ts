@@ -23,7 +23,8 @@ import { RegionAgent } from "../../src/region-agent/region-agent.ts";
 import { ApiClient } from "./api-client.ts";
 import { testEngines } from "./engines.ts";
 import { FaultObjectStore } from "./fault-object-store.ts";
-import { freePorts, startPostgres, type TestPostgres } from "./postgres-server.ts";
+import { freePorts } from "./free-ports.ts";
+import { startPostgres, type TestPostgres } from "./postgres-server.ts";
 import { WireClient } from "./wire-client.ts";
 
 export const north = "local-north";

@@ -10,7 +10,7 @@ import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { CreateBucketCommand, PutObjectLockConfigurationCommand, S3Client } from "@aws-sdk/client-s3";
 import type { S3Credentials } from "../../src/object-store/s3/s3-location.ts";
-import { freePort } from "./postgres-server.ts";
+import { freePort } from "./free-ports.ts";
 
 /** Time for loading packages through a slow network; a server whose programs are there is up in 10 s. */
 const readyWithinMs = 5 * 60_000;
