@@ -66,16 +66,27 @@ export type AttemptOutcome =
   | { readonly state: "delivered" | "failed"; readonly result: string }
   | { readonly state: "waiting"; readonly result: string; readonly nextAttemptAt: Date };
 
-export async function noteAttempt(db: CatalogDatabase, id: string, outcome: AttemptOutcome): Promise<void> {
-  await db
+/**
+ * Notes what came of an attempt. When another one was begun meanwhile, because this one took too long, it counts only if
+ * it was the one that was taken.
+ * @returns whether it counts
+ */
+export async function noteAttempt(
+  db: CatalogDatabase,
+  { id, attempts }: Pick<ClaimedDelivery, "id" | "attempts">,
+  outcome: AttemptOutcome,
+): Promise<boolean> {
+  let noting = db
     .updateTable("notification_delivery")
     .set({
       state: outcome.state,
       result: outcome.result,
       ...(outcome.state === "waiting" ? { next_attempt_at: outcome.nextAttemptAt } : { finished_at: sql<Date>`now()` }),
     })
-    .where("id", "=", id)
-    .execute();
+    .where("id", "=", id);
+  if (outcome.state !== "delivered") noting = noting.where("state", "=", "waiting").where("attempts", "=", attempts);
+  const { numUpdatedRows } = await noting.executeTakeFirst();
+  return numUpdatedRows > 0n;
 }
 
 /** Notes something that was sent at once, to try a destination. */

@@ -51,9 +51,7 @@ async function service(
   });
   assert.equal(created.status, 200, created.text);
   await agent.runs(name);
-  await until("the first backup is asked for", async () => (await agent.jobs(name, "backup")).length > 0);
-  await agent.ends(name, ["backup"]);
-  // What is asked for by schedule would be in the way: the simulated agent makes backups of its own.
+  // Its first one would be in the way: the simulated agent makes backups of its own.
   await api.catalog.db
     .deleteFrom("base_backup")
     .where("service_id", "=", await agent.serviceId(name))
@@ -247,11 +245,14 @@ async function becomes(name: string, expected: Readonly<Record<string, string>>)
   });
 }
 
-/** What an agent records of a copy that is complete, with its log up to `until`. */
-async function copied(name: string, id: string, cloud: string, until: Date): Promise<void> {
+/**
+ * What an agent records of a copy that is complete, with its log up to `logUntil`. Its job has been asked for by then, and
+ * stays open: a scheduler that looks at this moment would ask for another one, and for the copy anew.
+ */
+async function copied(name: string, id: string, cloud: string, logUntil: Date): Promise<void> {
   const { db } = api.catalog;
   const service_id = await agent.serviceId(name);
-  await agent.ends(name, ["copy"]);
+  await until("the copy is asked for", async () => (await openCopies(name)).includes(cloud));
   const copy = { state: "complete" as const, role: "secondary" as const, completed_at: new Date() };
   await db
     .insertInto("backup_location")
@@ -263,7 +264,7 @@ async function copied(name: string, id: string, cloud: string, until: Date): Pro
     .selectAll()
     .where("service_id", "=", service_id)
     .executeTakeFirstOrThrow();
-  const end = { end_position: String(until.getTime()).padStart(16, "0"), covered_until: until };
+  const end = { end_position: String(logUntil.getTime()).padStart(16, "0"), covered_until: logUntil };
   await db
     .insertInto("log_range")
     .values({ ...from, newest_commit_micros: null, cloud, ...end })

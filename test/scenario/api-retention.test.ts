@@ -39,15 +39,16 @@ async function service(name: string, ages: readonly number[], clouds: readonly s
   await agent.runs(name);
   const id = await agent.serviceId(name);
   await api.catalog.db.deleteFrom("base_backup").where("service_id", "=", id).execute();
-  const oldest = daysAgo(Math.max(...ages, 0));
+  const now = Date.now();
+  const oldest = now - Math.max(...ages, 0) * dayMs;
   for (const age of ages) {
-    await agent.backup(name, { id: `${name}-${age}`, from: daysAgo(age), until: new Date(), clouds });
+    await agent.backup(name, { id: `${name}-${age}`, from: new Date(now - age * dayMs), until: new Date(), clouds });
   }
   // One range without a gap, from the oldest on.
   await api.catalog.db
     .deleteFrom("log_range")
     .where("service_id", "=", id)
-    .where("start_position", ">", String(oldest.getTime() + 1000).padStart(16, "0"))
+    .where("start_position", ">", String(oldest).padStart(16, "0"))
     .execute();
   return id;
 }
@@ -141,15 +142,15 @@ test("deleting a base backup ends its copies", async () => {
 
 test("the list of base backups tells when they expire, and what is kept", async () => {
   await service("listed", [5, 1, 0]);
-  const shown = async () => (await backups("listed")).map(({ locations }) => locations[0]?.expire_time?.slice(0, 13));
-  const hour = (days: number) => new Date(daysAgo(1).getTime() + days * dayMs).toISOString().slice(0, 13);
-  assert.deepEqual((await shown()).slice(0, 1), [undefined]);
-  assert.equal((await shown())[2], hour(2));
+  const shown = async () => (await backups("listed")).map(({ locations }) => locations[0]?.expire_time);
+  assert.equal((await shown())[0], null);
+  const followedAt = Date.parse((await backups("listed"))[1]?.consistent_time ?? "");
+  assert.equal((await shown())[2], new Date(followedAt + 2 * dayMs).toISOString());
   assert.equal((await keep("listed", "listed-5", { keep_until: daysAgo(-30).toISOString() })).status, 200);
   const kept = (await backups("listed"))[2];
   assert.deepEqual([kept?.kept, kept?.locations[0]?.expire_time], [true, kept?.keep_until]);
   assert.equal((await keep("listed", "listed-5", {})).status, 200);
-  assert.deepEqual([(await backups("listed"))[2]?.keep_until, (await shown())[2]], [null, undefined]);
+  assert.deepEqual([(await backups("listed"))[2]?.keep_until, (await shown())[2]], [null, null]);
   refused(await keep("listed", "listed-5", { keep_until: daysAgo(1).toISOString() }), 400, /which is over/);
 });
 
@@ -283,15 +284,19 @@ test("known log is cut to what stays, while it goes on at its end", async () => 
 
 test("the clock that retention goes by is kept by the catalog, and follows it", async () => {
   const { db } = api.catalog;
-  const first = (await moveRetentionClock(db, 0)).at;
+  const first = (await moveRetentionClock(db, 60_000)).at;
   assert.ok(Math.abs(first.getTime() - Date.now()) < 60_000);
   // As if the catalog's clock had jumped ahead by ten years since the last time.
   const value = daysAgo(3650).toISOString();
-  await db.updateTable("setting").set({ value }).where("key", "=", "retention-clock").execute();
-  const moved = await moveRetentionClock(db, 1000);
+  // At once: the scheduler moves it, too.
+  const moved = await db.transaction().execute(async (trx) => {
+    await trx.updateTable("setting").set({ value }).where("key", "=", "retention-clock").execute();
+    const held = await moveRetentionClock(trx, 1000);
+    await trx.deleteFrom("setting").where("key", "=", "retention-clock").execute();
+    return held;
+  });
   assert.equal(moved.isHeldBack, true);
   assert.equal(moved.at.getTime() - Date.parse(value), 24_000);
-  await db.deleteFrom("setting").where("key", "=", "retention-clock").execute();
 });
 
 test("a collection is asked for after a base backup or copy, once", async () => {

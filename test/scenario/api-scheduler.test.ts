@@ -37,7 +37,7 @@ beforeEach(async () => {
     await db.deleteFrom(table).execute();
   clock = new FakeClock(new Date());
   scheduler = new Scheduler({ ...opened.context, clock });
-  for (const { name } of opened.context.configuration.clouds) await agent.register(name);
+  await hear(...opened.context.configuration.clouds.map(({ name }) => name));
 });
 
 /** A running service with one complete base backup, copied to local-south if asked for. */
@@ -62,7 +62,8 @@ async function service(
   );
   await agent.runs(name);
   await opened.context.catalog.db.deleteFrom("base_backup").execute();
-  const now = new Date();
+  await agent.ends(name, ["backup"]);
+  const now = clock.now();
   const clouds = options.isCopied ? ["local-north", "local-south"] : ["local-north"];
   await agent.backup(name, { id: `${name}-1`, from: now, until: now, clouds });
   return await agent.serviceId(name);

@@ -3,10 +3,11 @@ import { changePerson, requirePerson } from "../../src/catalog/people.ts";
 import type { BtarConfiguration } from "../../src/contract/configuration.ts";
 import { adminEmail } from "../../src/control-plane/bootstrap.ts";
 import { hashPassword } from "../../src/platform/password-hash.ts";
+import { RepeatedWork } from "../../src/platform/repeated-work.ts";
 import { builtConsole } from "./browser.ts";
 import { addRecoveredFork } from "./recovered-fork.ts";
 import { RunningApi, testConfiguration } from "./running-api.ts";
-import { SimulatedAgent } from "./simulated-agent.ts";
+import { SimulatedAgent, until } from "./simulated-agent.ts";
 
 export const scenePassword = "correct horse battery";
 export const sceneEmail = adminEmail;
@@ -25,7 +26,7 @@ export class ConsoleScene {
   readonly agent: SimulatedAgent;
   readonly #now = Date.now();
   #nextPort = 20_500;
-  #signsOfLife: NodeJS.Timeout | undefined;
+  #signsOfLife: RepeatedWork | undefined;
   readonly #living = new Set<string>(clouds);
 
   private constructor(api: RunningApi) {
@@ -48,19 +49,21 @@ export class ConsoleScene {
     const admin = await requirePerson(scene.api.catalog.db, adminEmail);
     await changePerson(scene.api.catalog.db, admin, { passwordHash: await hashPassword(scenePassword) });
     await scene.#live();
-    scene.#signsOfLife = setInterval(() => void scene.#live(), 5000);
+    scene.#signsOfLife = scene.#startLiving();
     return scene;
   }
 
   async close(): Promise<void> {
-    clearInterval(this.#signsOfLife);
+    await this.#signsOfLife?.stop();
     await this.api.close();
   }
 
   /** Its agent says nothing any more. */
   async loseRegion(cloud: string = home): Promise<void> {
+    await this.#signsOfLife?.stop();
     this.#living.delete(cloud);
     await this.agent.register(cloud, { seenAt: new Date(Date.now() - hour) });
+    this.#signsOfLife = this.#startLiving();
   }
 
   /** Services in every state. */
@@ -77,6 +80,8 @@ export class ConsoleScene {
     await this.#paused("analytics");
     await this.service("sandbox", { engine: "mysql", copies: [] });
     await this.#backup("sandbox", 5, [home]);
+    // Their first ones, which no agent takes, have kept the schedule from asking for others until now.
+    for (const name of ["shop", "orders", "billing", "analytics", "sandbox"]) await this.agent.ends(name, ["backup"]);
     await this.#charts("shop", copy);
     await this.#charts("orders", copy);
     await this.#charts("analytics", third);
@@ -146,14 +151,22 @@ export class ConsoleScene {
     const { db } = this.api.catalog;
     const id = await this.agent.serviceId(name);
     this.#nextPort += 1;
-    await db.deleteFrom("base_backup").where("service_id", "=", id).execute(); // its first one, which no agent takes
-    await this.agent.ends(name, ["backup", "copy"]);
+    await db.deleteFrom("base_backup").where("service_id", "=", id).execute(); // its first one
     await db.updateTable("service").set({ host: "10.20.0.7", port: this.#nextPort }).where("id", "=", id).execute();
     await db
       .insertInto("service_database")
       .values([{ service_id: id, name: `${name}_production`, created_at: new Date() }])
       .onConflict((conflict) => conflict.doNothing())
       .execute();
+  }
+
+  #startLiving(): RepeatedWork {
+    const signs = new RepeatedWork(() => this.#live(), {
+      everyMs: 5000,
+      onFailure: (reason) => process.emitWarning(reason),
+    });
+    signs.start();
+    return signs;
   }
 
   async #live(): Promise<void> {
@@ -214,25 +227,15 @@ export class ConsoleScene {
       .executeTakeFirstOrThrow();
     const bytes = { done_bytes: 6_400_000_000, total_bytes: 16_100_000_000, sent_bytes: 6_400_000_000 };
     const started_at = new Date(this.#now - 4 * minute);
+    // By the scheduler.
+    await until(`a copy of ${name} is asked for`, async () => (await this.agent.jobs(name, "copy")).length > 0);
     await db
-      .insertInto("backup_location")
-      .values({
-        backup_id: backup.id,
-        service_id,
-        cloud: copy,
-        role: "secondary",
-        state: "copying",
-        ...bytes,
-        started_at,
-      })
+      .updateTable("backup_location")
+      .set({ state: "copying", ...bytes, started_at })
+      .where("backup_id", "=", backup.id)
+      .where("cloud", "=", copy)
       .execute();
-    const job = await this.api.jobs.enqueue({
-      kind: "copy",
-      cloud: copy,
-      project: "demo",
-      service: { id: service_id, name },
-      input: { backupId: backup.id },
-    });
+    const [job] = await this.agent.jobs(name, "copy");
     const progress = {
       phase: "copying packs",
       done: bytes.done_bytes,
@@ -242,7 +245,7 @@ export class ConsoleScene {
     await db
       .updateTable("job")
       .set({ state: "running", started_at, progress: JSON.stringify(progress) })
-      .where("id", "=", job)
+      .where("id", "=", job?.id ?? "")
       .execute();
   }
 

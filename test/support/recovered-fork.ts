@@ -27,8 +27,6 @@ export async function addRecoveredFork({ api, agent }: Scene, wanted: Wanted): P
   });
   await agent.runs(name);
   const id = await agent.serviceId(name);
-  await db.deleteFrom("base_backup").where("service_id", "=", id).execute();
-  await agent.ends(name, ["backup"]);
   const { forked_from } = await db
     .selectFrom("service")
     .select("forked_from")

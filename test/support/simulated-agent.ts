@@ -1,12 +1,19 @@
 import { requestBaseBackup } from "../../src/catalog/backups.ts";
-import type { Catalog } from "../../src/catalog/catalog.ts";
+import type { Catalog, CatalogDatabase } from "../../src/catalog/catalog.ts";
 import type { JobQueue } from "../../src/catalog/job-queue.ts";
+import type { BtarConfiguration } from "../../src/contract/configuration.ts";
+
+interface SimulatedPlace {
+  readonly catalog: Catalog;
+  readonly jobs: JobQueue;
+  readonly configuration: Pick<BtarConfiguration, "clouds">;
+}
 
 /** What region agents write into the catalog, without any of their work. */
 export class SimulatedAgent {
-  readonly #api: { readonly catalog: Catalog; readonly jobs: JobQueue };
+  readonly #api: SimulatedPlace;
 
-  constructor(api: { readonly catalog: Catalog; readonly jobs: JobQueue }) {
+  constructor(api: SimulatedPlace) {
     this.#api = api;
   }
 
@@ -37,6 +44,12 @@ export class SimulatedAgent {
       .execute();
   }
 
+  /** Registers as agents of all clouds that answer for as long as a test lasts. */
+  async registerAll(): Promise<void> {
+    const seenAt = new Date(Date.now() + 3_600_000);
+    for (const { name } of this.#api.configuration.clouds) await this.register(name, { seenAt });
+  }
+
   async serviceId(name: string): Promise<string> {
     const row = await this.#api.catalog.db
       .selectFrom("service")
@@ -48,7 +61,10 @@ export class SimulatedAgent {
     return row.id;
   }
 
-  /** Ends the jobs of a service as done, and shows it as running; with its first base backup, when it is new. */
+  /**
+   * Ends the jobs of a service as done, and shows it as running. When it is new, its first base backup is under way from
+   * then on; while it is, none is asked for by schedule.
+   */
   async runs(name: string): Promise<void> {
     const { catalog, jobs } = this.#api;
     const id = await this.serviceId(name);
@@ -94,75 +110,10 @@ export class SimulatedAgent {
   }
 
   /** A base backup, complete in the clouds named, with log that reaches from `from` to `until` in each of them. */
-  async backup(
-    name: string,
-    backup: {
-      readonly id: string;
-      readonly from: Date;
-      readonly until: Date;
-      readonly clouds: readonly string[];
-      /** Transactions that it holds (MySQL). */
-      readonly gtids?: string;
-    },
-  ): Promise<void> {
-    const { db } = this.#api.catalog;
-    const service_id = await this.serviceId(name);
-    const { id, from, until, clouds, gtids = null } = backup;
-    await this.ends(name, ["backup", "copy"]);
-    await db
-      .insertInto("base_backup")
-      .values({
-        id,
-        service_id,
-        state: "complete",
-        reason: "schedule",
-        engine_version: "18.4",
-        started_at: from,
-        consistent_at: from,
-        completed_at: from,
-        log_stream: "7-00000001",
-        log_start: position(from),
-        log_end: position(from),
-        gtids_at_least: gtids,
-        gtids_at_most: gtids,
-        data_bytes: 31_415_926,
-        stored_bytes: 1_000_000,
-        file_count: 1000,
-      })
-      .execute();
-    for (const [index, cloud] of clouds.entries()) {
-      await db
-        .insertInto("backup_location")
-        .values({
-          backup_id: id,
-          service_id,
-          cloud,
-          role: index === 0 ? "primary" : "secondary",
-          state: "complete",
-          done_bytes: 1_000_000,
-          total_bytes: 1_000_000,
-          sent_bytes: 1_000_000,
-          started_at: from,
-          completed_at: from,
-        })
-        .execute();
-      await db
-        .insertInto("log_range")
-        .values({
-          service_id,
-          cloud,
-          stream: "7-00000001",
-          start_position: position(from),
-          end_position: position(until),
-          newest_commit_micros: String(until.getTime() * 1000),
-          covered_until: until,
-          stored_at: until,
-          piece_count: 1,
-          stored_bytes: 1000,
-        })
-        .onConflict((conflict) => conflict.doNothing())
-        .execute();
-    }
+  async backup(name: string, backup: SimulatedBackup): Promise<void> {
+    const serviceId = await this.serviceId(name);
+    // At once: a scheduler that looks in between would ask for copies of what is about to be there.
+    await this.#api.catalog.db.transaction().execute((trx) => insertBackup(trx, serviceId, backup));
   }
 
   /** Jobs of a kind for a service, oldest first. */
@@ -177,17 +128,88 @@ export class SimulatedAgent {
   }
 }
 
+interface SimulatedBackup {
+  readonly id: string;
+  readonly from: Date;
+  readonly until: Date;
+  /** The first is the primary's. */
+  readonly clouds: readonly string[];
+  /** Transactions that it holds (MySQL). */
+  readonly gtids?: string;
+}
+
+async function insertBackup(
+  db: CatalogDatabase,
+  service_id: string,
+  { id, from, until, clouds, gtids }: SimulatedBackup,
+): Promise<void> {
+  await db
+    .insertInto("base_backup")
+    .values({
+      id,
+      service_id,
+      state: "complete",
+      reason: "schedule",
+      engine_version: "18.4",
+      started_at: from,
+      consistent_at: from,
+      completed_at: from,
+      log_stream: "7-00000001",
+      log_start: position(from),
+      log_end: position(from),
+      gtids_at_least: gtids ?? null,
+      gtids_at_most: gtids ?? null,
+      data_bytes: 31_415_926,
+      stored_bytes: 1_000_000,
+      file_count: 1000,
+    })
+    .execute();
+  for (const [index, cloud] of clouds.entries()) {
+    await db
+      .insertInto("backup_location")
+      .values({
+        backup_id: id,
+        service_id,
+        cloud,
+        role: index === 0 ? "primary" : "secondary",
+        state: "complete",
+        done_bytes: 1_000_000,
+        total_bytes: 1_000_000,
+        sent_bytes: 1_000_000,
+        started_at: from,
+        completed_at: from,
+      })
+      .execute();
+    await db
+      .insertInto("log_range")
+      .values({
+        service_id,
+        cloud,
+        stream: "7-00000001",
+        start_position: position(from),
+        end_position: position(until),
+        newest_commit_micros: String(until.getTime() * 1000),
+        covered_until: until,
+        stored_at: until,
+        piece_count: 1,
+        stored_bytes: 1000,
+      })
+      .onConflict((conflict) => conflict.doNothing())
+      .execute();
+  }
+}
+
 /** Positions are sortable texts; here they are times. */
 function position(at: Date): string {
   return String(at.getTime()).padStart(16, "0");
 }
 
-/** Waits for a condition that the scheduler brings about, within 10 s. */
+/** Waits for a condition that the scheduler brings about; the deadline is far beyond what it takes. */
 export async function until<T>(what: string, condition: () => Promise<T | undefined | false>): Promise<T> {
-  for (const deadline = Date.now() + 10_000; Date.now() < deadline; ) {
+  for (const deadline = Date.now() + 60_000; Date.now() < deadline; ) {
     const result = await condition();
     if (result !== undefined && result !== false) return result;
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
-  throw new Error(`${what}: not within 10 s`);
+  throw new Error(`${what}: not within a minute`);
 }

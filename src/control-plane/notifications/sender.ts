@@ -87,11 +87,10 @@ export class NotificationSender {
   async #send(delivery: ClaimedDelivery): Promise<void> {
     const { catalog } = this.#context;
     const outcome = await this.#attempt(delivery);
-    if (outcome.state !== "failed") return await noteAttempt(catalog.db, delivery.id, outcome);
     await catalog.db.transaction().execute(async (trx) => {
-      await noteAttempt(trx, delivery.id, outcome);
+      const counts = await noteAttempt(trx, delivery, outcome);
       // Two destinations that both fail would tell each other so for ever.
-      if (delivery.event.kind === "notification_failed") return;
+      if (!counts || outcome.state !== "failed" || delivery.event.kind === "notification_failed") return;
       const { project, name, attempts, event } = delivery;
       const message = `'${event.message}' could not be sent to ${name} in ${attempts} attempts: ${outcome.result}`;
       await recordEvent(trx, { project, kind: "notification_failed", severity: "warning", message });
