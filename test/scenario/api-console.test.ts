@@ -3,6 +3,7 @@ import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
+import { setTimeout as pause } from "node:timers/promises";
 import { createAccessToken } from "../../src/catalog/access-tokens.ts";
 import { changePerson, requirePerson } from "../../src/catalog/people.ts";
 import { routeAccess } from "../../src/control-plane/http/route-access.ts";
@@ -174,18 +175,26 @@ test("changes are told as they happen, whoever makes them, until the token is re
   });
   const streams = [await listenToChanges(made.body.full_token), await listenToChanges(ofMember)];
   for (const { until } of streams) await until(/listening/);
-  // The first look at the catalog is what later ones are compared with: changes go on until one is told.
-  const timer = setInterval(() => {
-    void api.avn("PUT", "/project/demo/service/told/btar/locations/aws-eu-central-1", { paused: true });
-    void api.avn("PUT", "/project/demo/service/told/btar/locations/aws-eu-central-1", { paused: false });
-  }, 100);
-  for (const { until } of streams) await until(/event: changed\ndata: \{"services":\["told"\],.*"events":true\}\n\n/);
-  clearInterval(timer);
+  // The first look at the catalog is what later ones are compared with: changes go on, each to what it never was, until
+  // one is told.
+  let isTold = false;
+  const changes = (async () => {
+    for (let days = 1; !isTold; days += 1) {
+      await api.avn("PUT", "/project/demo/service/told/btar/locations/aws-eu-central-1", { retention_days: days });
+      await pause(100);
+    }
+  })();
+  try {
+    const told = /event: changed\ndata: \{"services":\["told"\],.*"events":true\}\n\n/;
+    for (const { until } of streams) await until(told);
+  } finally {
+    isTold = true;
+    await changes;
+  }
 
   await api.avn("DELETE", `/access_token/${made.body.token_prefix}`);
   await api.avn("DELETE", `/project/demo/user/${email}`);
   for (const { ended } of streams) await ended();
-  for (const cloud of ["aws-eu-west-1", "aws-eu-central-1"]) await agent.register(cloud); // nothing was heard of it
   const refused = await api.avn("GET", "/project/nope/btar/changes");
   assert.equal(refused.status, 404);
 });
@@ -194,6 +203,7 @@ test("P5: the reach of a location leaves its gaps out, and a fork is told before
   await createShop("planned");
   const at = (time: string) => new Date(`2026-03-01T${time}:00Z`);
   const clouds = ["aws-eu-west-1", "aws-eu-central-1"];
+  for (const cloud of clouds) await agent.register(cloud); // a while ago they were heard of last
   await agent.backup("planned", { id: "2026-03-01T10-00-00Z-aaaa", from: at("10:00"), until: at("11:00"), clouds });
   const reach = await api.avn<{ locations: { cloud: string; windows: object[] }[] }>(
     "GET",
@@ -307,13 +317,18 @@ test("L1: the last hour of many services is told at once", async () => {
       rpo_seconds: 9,
     })
     .execute();
-  const { body } = await api.avn<{ services: { service_name: string; lag_seconds: number[] }[] }>(
+  const { body } = await api.avn<{ services: { service_name: string; lag_seconds: (number | null)[] }[] }>(
     "GET",
     "/project/demo/btar/lag?services=lagging,none",
   );
   assert.deepEqual(
-    body.services.map(({ service_name, lag_seconds }) => [service_name, lag_seconds.length, lag_seconds.at(-1)]),
-    [["lagging", 30, 7]],
+    body.services.map(({ service_name, lag_seconds }) => [service_name, lag_seconds.length]),
+    [["lagging", 30]],
+  );
+  // A step may have ended since; the scheduler's own samples tell of no lag.
+  assert.deepEqual(
+    body.services[0]?.lag_seconds.slice(-2).filter((seconds) => seconds),
+    [7],
   );
   const many = Array.from({ length: 101 }, (_, index) => `s${index}`).join(",");
   assert.equal((await api.avn("GET", `/project/demo/btar/lag?services=${many}`)).status, 400);

@@ -58,7 +58,8 @@ test("a login gives a token that ends by itself, and was not made by hand", asyn
 
 test("a wrong password and an unknown e-mail are refused alike, and take as long", async () => {
   await logIn("nobody@example.test", password); // the first one makes what others are compared with
-  const times = { wrong: 0, unknown: 0 };
+  // The shortest of each: what else the machine does makes some longer.
+  const times = { wrong: Number.POSITIVE_INFINITY, unknown: Number.POSITIVE_INFINITY };
   for (let round = 0; round < 4; round += 1) {
     for (const [kind, email] of [
       ["wrong", adminEmail],
@@ -66,7 +67,7 @@ test("a wrong password and an unknown e-mail are refused alike, and take as long
     ] as const) {
       const startedAt = performance.now();
       const answer = await logIn(email, "wrong horse battery");
-      times[kind] += performance.now() - startedAt;
+      times[kind] = Math.min(times[kind], performance.now() - startedAt);
       refused(answer, 403, /^Authentication failed: e-mail or password is wrong$/);
       assert.equal(answer.body.errors[0]?.error_code, "authentication_failed");
     }
@@ -230,8 +231,9 @@ test("projects are made, changed and deleted; what stands in the way is said, wi
   const again = await create(asked);
   assert.deepEqual(again.body.project.tags, {}, "nothing of the project that had the name is left");
   const { events } = (await api.avn<{ events: readonly { event_type: string }[] }>("GET", "/project/p2/events")).body;
+  // That no agent answers is told of every project.
   assert.deepEqual(
-    events.map(({ event_type }) => event_type),
+    events.map(({ event_type }) => event_type).filter((type) => type !== "cloud_down"),
     ["project_create"],
   );
 });

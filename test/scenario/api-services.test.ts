@@ -54,6 +54,12 @@ async function running(changes: object = {}): Promise<void> {
   await agent.runs("db1");
 }
 
+/** The newest events of services: that no agent answers is told meanwhile, too. */
+async function newestEvents(count: number): Promise<Static<typeof eventsAnswer>["events"]> {
+  const { body } = await api.avn<Static<typeof eventsAnswer>>("GET", "/project/demo/events?limit=50");
+  return body.events.filter(({ event_type }) => event_type !== "cloud_down").slice(0, count);
+}
+
 async function get(): Promise<Service["service"]> {
   return (await api.terraform<Service>("GET", `${path}?include_secrets=true`)).body.service;
 }
@@ -210,7 +216,7 @@ test("lists have all services, and events all that was done, newest first", asyn
     body.services.map(({ service_name }) => service_name),
     ["db1", "db2"],
   );
-  const { events } = (await api.avn<Static<typeof eventsAnswer>>("GET", "/project/demo/events?limit=2")).body;
+  const events = await newestEvents(2);
   assert.deepEqual(
     events.map(({ event_type, service_name, actor }) => [event_type, service_name, actor]),
     [
@@ -336,12 +342,12 @@ test("users are created, told with their passwords, reset and deleted", async ()
   refused(await api.avn("DELETE", `${path}/user/avnadmin`), 409, /administrator/);
   const jobs = await agent.jobs("db1", "apply");
   assert.deepEqual(jobs.at(-1)?.input["dropUsers"], ["bob"]);
-  const { body, text } = await api.avn<Static<typeof eventsAnswer>>("GET", "/project/demo/events?limit=3");
+  const events = await newestEvents(3);
   assert.deepEqual(
-    body.events.map(({ event_type }) => event_type),
+    events.map(({ event_type }) => event_type),
     ["user_delete", "user_reset", "user_create"],
   );
-  assert.doesNotMatch(text, /12345678/);
+  assert.doesNotMatch(JSON.stringify(events), /12345678/);
 });
 
 test("resetting the administrator's password changes the service's URI", async () => {

@@ -31,8 +31,8 @@ interface UpdateOptions {
 
 /** Commands about services. */
 export class AvnServices extends AvnRequests {
-  /** `service create NAME …` */
-  async create(name: string, options: CreateOptions): Promise<void> {
+  /** `service create NAME …` @returns the service as it is begun */
+  async create(name: string, options: CreateOptions): Promise<Item> {
     const { type, plan, cloud } = options;
     if (cloud !== undefined) assert.deepEqual(part(await this.call("GET", this.inProject("vpcs")), "vpcs"), []);
     const config = avnUserConfig(await this.#schema(type), options.config ?? {});
@@ -51,7 +51,7 @@ export class AvnServices extends AvnRequests {
       termination_protection: options.isProtected ?? false,
       static_ips: [],
     };
-    part(await this.call("POST", this.inProject("service"), body), "service");
+    return part(await this.call("POST", this.inProject("service"), body), "service");
   }
 
   /** `service get NAME`, and `-v` */
@@ -70,7 +70,7 @@ export class AvnServices extends AvnRequests {
   }
 
   /** `service wait NAME` @returns the states that it was seen in */
-  async wait(name: string, seconds = 90): Promise<readonly string[]> {
+  async wait(name: string, seconds = 180): Promise<readonly string[]> {
     const states: string[] = [];
     await until(
       `${name} is RUNNING`,

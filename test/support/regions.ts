@@ -311,13 +311,16 @@ function uriOf({ address, engine = "pg" }: AttachedServer): string {
 }
 
 /** Asks until the condition holds; the deadline is far beyond what it takes. */
-export async function until(what: string, condition: () => Promise<boolean>, seconds = 60): Promise<void> {
+export async function until(what: string, condition: () => Promise<boolean>, seconds = 120): Promise<void> {
   for (const deadline = Date.now() + seconds * 1000; Date.now() < deadline; ) {
     if (await condition()) return;
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
   throw new Error(`not within ${seconds} s: ${what}`);
 }
+
+/** A hundred years: base backups are taken when a test asks for them, and none is due while it looks. */
+const neverHours = 876_000;
 
 async function testConfiguration(directory: string, options: RegionsOptions): Promise<BtarConfiguration> {
   const [first, last] = await freePorts(20);
@@ -340,7 +343,12 @@ async function testConfiguration(directory: string, options: RegionsOptions): Pr
       advertisedHost: "127.0.0.1",
       ports: { first, last },
     },
-    backups: { intervalHours: 24, retentionDays: 2, leftoverHours: 0, compressionLevel: options.compressionLevel ?? 1 },
+    backups: {
+      intervalHours: neverHours,
+      retentionDays: 2,
+      leftoverHours: 0,
+      compressionLevel: options.compressionLevel ?? 1,
+    },
     verification: { intervalHours: 24, readDataDays: 30, bytesPerSecond: 32 * 2 ** 20 },
     log: { maxAgeSeconds: options.maxLogAgeSeconds ?? 0.2, maxPieceBytes: options.maxPieceBytes ?? 4 * 1024 * 1024 },
     limits: {
