@@ -35,6 +35,11 @@ async function build(): Promise<void> {
   });
   for (const file of globSync("**/*.{js,css,svg}", { cwd: unfinished })) compress(join(unfinished, file));
   writeFileSync(join(unfinished, mark), builtFrom);
+  if (readIfThere(join(target, mark)) === builtFrom) {
+    // Another build was quicker, and its files are being served.
+    rmSync(unfinished, { recursive: true, force: true });
+    return;
+  }
   const previous = `${unfinished}.previous`;
   try {
     renameSync(target, previous);

@@ -58,7 +58,7 @@ async function choose(page: Page, label: string, option: string): Promise<void> 
 
 /** The URI that the page of a running service shows when it is asked to. */
 async function uriOf(page: Page, name: string): Promise<string> {
-  await page.getByRole("heading", { level: 1, name: `${name} is running` }).waitFor({ timeout: 60_000 });
+  await page.getByRole("heading", { level: 1, name: `${name} is running` }).waitFor();
   await page.getByRole("button", { name: "Show URI" }).click();
   return await page.getByText(/^(postgres|mysql):\/\//).innerText();
 }
@@ -87,7 +87,6 @@ test("F2, R1: by clicks alone, two databases are protected, lose their region, a
     password,
   });
   const { page } = pages;
-  page.setDefaultTimeout(30_000);
   await create(page, "shop", "PostgreSQL");
   await create(page, "orders", "MySQL");
   const mysql = await opened(mysqlShop, await uriOf(page, "orders"));
@@ -97,7 +96,7 @@ test("F2, R1: by clicks alone, two databases are protected, lose their region, a
   await page.getByRole("link", { name: "Services", exact: true }).click();
   for (const name of ["shop", "orders"]) {
     const row = page.getByRole("row", { name });
-    await row.getByText("protected", { exact: true }).waitFor({ timeout: 60_000 });
+    await row.getByText("protected", { exact: true }).waitFor();
   }
   await page.getByRole("list", { name: "Traffic between regions" }).getByText("2 copies").waitFor();
   await page.getByRole("link", { name: "shop" }).click();
@@ -120,7 +119,7 @@ test("F2, R1: by clicks alone, two databases are protected, lose their region, a
     .getByRole("alert")
     .getByText(/local-north is down/)
     .first()
-    .waitFor({ timeout: 60_000 });
+    .waitFor();
   await page.getByRole("link", { name: "What to do" }).click();
   await page.getByRole("button", { name: "Fork 2 services…" }).click();
   await page.getByRole("button", { name: "Begin the forks" }).click();

@@ -33,6 +33,9 @@ const watchShifts = `
     for (const { value, hadRecentInput } of list.getEntries()) if (!hadRecentInput) window.layoutShift += value;
   }).observe({ type: "layout-shift", buffered: true });`;
 
+/** Only bounds what fails; pages are loaded in a second. */
+const longestWaitMs = 90_000;
+
 interface OpenOptions {
   readonly url: string;
   readonly viewport: { readonly width: number; readonly height: number };
@@ -60,6 +63,7 @@ export class ConsolePages {
     const { url, viewport, colorScheme, email = sceneEmail, password = scenePassword } = options;
     const context = await browser.newContext({ viewport, colorScheme, reducedMotion: "reduce" });
     const page = await context.newPage();
+    page.setDefaultTimeout(longestWaitMs);
     await page.addInitScript(watchShifts);
     const pages = new ConsolePages(context, page, url);
     page.on("pageerror", (error) => pages.troubles.push(error.message));
