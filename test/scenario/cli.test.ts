@@ -274,11 +274,19 @@ suite("commands against a running btar", () => {
   });
 
   test("Ctrl-C ends the waiting, not the work, and says how to come back to it", async () => {
-    const waiting = new BtarProcess(["service", "create", "slow", "--cloud", "local-north", "--wait"], place);
-    await waiting.says("slow: ");
-    waiting.signal("SIGINT");
-    waiting.signal("SIGINT"); // as from a terminal and from npm
-    assert.equal(await waiting.ended(), 130, waiting.output);
+    const agents = await place.agentPids("local-north");
+    for (const pid of agents) process.kill(pid, "SIGSTOP"); // else it may be done before nobody waits any more
+    const waiting = place.track(
+      new BtarProcess(["service", "create", "slow", "--cloud", "local-north", "--wait"], place),
+    );
+    try {
+      await waiting.says("slow: ");
+      waiting.signal("SIGINT");
+      waiting.signal("SIGINT"); // as from a terminal and from npm
+      assert.equal(await waiting.ended(), 130, waiting.output);
+    } finally {
+      for (const pid of agents) process.kill(pid, "SIGCONT");
+    }
     const jobId = /job (\S+) goes on \(watch it with `btar jobs watch \1`, end it with/.exec(waiting.stderr)?.[1];
     assert.ok(jobId, waiting.stderr);
     const watched = await run("jobs", "watch", jobId);

@@ -80,6 +80,20 @@ class Writer {
   }
 }
 
+/** What a stored piece of log holds, by its name. */
+function rangeOf(key: string): { readonly start: string; readonly end: string } {
+  const [start = "", end = ""] = (key.split("/").at(-1) ?? "").split("-");
+  return { start, end };
+}
+
+/** The object that is read for a piece: what that has been merged to meanwhile, or itself. */
+function widestOf(keys: readonly string[], piece: string): string {
+  const { start, end } = rangeOf(piece);
+  const reach = (key: string) => BigInt(`0x${rangeOf(key).end}`) - BigInt(`0x${rangeOf(key).start}`);
+  const holders = keys.filter((key) => rangeOf(key).start <= start && rangeOf(key).end >= end);
+  return holders.reduce((widest, key) => (reach(key) > reach(widest) ? key : widest), piece);
+}
+
 function rowsOfT({ tables }: ToldTransaction): readonly number[] | undefined {
   const t = tables.find(({ name, kind }) => kind === "table" && name.endsWith(".t"));
   return t && [t.inserts, t.updates, t.deletes];
@@ -219,8 +233,8 @@ testEachEngine(
       await stores(regions, south, shop);
       const id = (await regions.serviceId("shop")) ?? "";
       const pieces = (await regions.store(north).keys(`${id}/log/`)).filter((key) => !key.endsWith("/history"));
-      const behind = pieces.filter((key) => (key.split("/").at(-1) ?? "") >= present.fork_end.position);
-      const [damaged = ""] = behind.slice(1);
+      const behind = pieces.filter((key) => rangeOf(key).start >= present.fork_end.position);
+      const damaged = widestOf(pieces, behind[1] ?? "");
       await regions.store(north).flipByte(damaged);
       const holed = await found(regions, "survivor");
       assert.deepEqual([holed.state, holed.gaps.length, holed.gaps[0]?.objects], ["present", 1, [damaged]]);
