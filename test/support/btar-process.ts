@@ -5,7 +5,7 @@ import { delimiter, dirname, join } from "node:path";
 
 const root = dirname(dirname(import.meta.dirname));
 const launcher = join(root, "bin", "btar.js");
-const deadlineMs = 90_000;
+const deadlineMs = 180_000;
 const pollMs = 25;
 
 /** How a command is started. */

@@ -34,9 +34,9 @@ export class LogRecorder {
     return { stream: this.streams.at(-1)?.stream ?? "", position: this.#position };
   }
 
-  /** Waits until `isReached`; rejects with what the stream ended with, or after 20 s. */
+  /** Waits until `isReached`; rejects with what the stream ended with, or after a minute. */
   async until(isReached: (recorder: LogRecorder) => boolean): Promise<void> {
-    const deadline = AbortSignal.timeout(20_000);
+    const deadline = AbortSignal.timeout(60_000);
     while (!isReached(this)) {
       const next = new Promise<void>((resolve) => {
         this.#wake = resolve;

@@ -2,6 +2,8 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { chmod, mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 
+const readyWithinMs = 120_000;
+
 /** A btar started for a demonstration, benchmark or test: `btar up` on local clouds. */
 export class RunningBtar {
   readonly url: string;
@@ -110,13 +112,13 @@ export class RunningBtar {
   }
 
   async #waitUntilReady(output: readonly string[]): Promise<void> {
-    for (const deadline = Date.now() + 60_000; Date.now() < deadline; ) {
+    for (const deadline = Date.now() + readyWithinMs; Date.now() < deadline; ) {
       if (this.#hasEnded) throw new Error(`btar up ended:\n${output.join("")}`);
       const ready = await fetch(`${this.url}/readyz`).catch(() => undefined);
       if (ready?.ok) return;
       await new Promise((resolve) => setTimeout(resolve, 100));
     }
-    throw new Error(`btar up is not ready after 60 s:\n${output.join("")}`);
+    throw new Error(`btar up is not ready after ${readyWithinMs / 1000} s:\n${output.join("")}`);
   }
 }
 

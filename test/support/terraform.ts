@@ -61,7 +61,7 @@ export class Terraform {
         runningInARow = state === "RUNNING" ? runningInARow + 1 : 0;
         return runningInARow >= 5 && (type === "mysql" || backups.length > 0);
       },
-      90,
+      180,
     );
     await this.call("PUT", `/service/${name}/tags`, { tags: {} });
     return await this.read(wanted);
