@@ -155,6 +155,15 @@ test("C7: copying to a cloud is paused with a reason and resumed: copies under w
   await agent.backup("paused", { id: "paused-3", from: ago(minute), until: ago(0), clouds: ["local-north"] });
   assert.equal((await change("paused", "local-south", { paused: true, pause_reason: "until Monday" })).status, 200);
   assert.deepEqual(await openCopies("paused"), []);
+  const [newest] = (await api.avn<Backups>("GET", `${pathOf("paused")}/backups`)).body.backups;
+  assert.deepEqual(
+    newest?.locations.map(({ cloud, state, trouble }) => [cloud, state, trouble]),
+    [
+      ["local-north", "complete", null],
+      ["local-south", "waiting", "copying is paused: until Monday"],
+    ],
+    "L3: also what was not asked for waits",
+  );
   assert.equal((await change("paused", "local-south", { paused: false })).status, 200);
   await until("both are copied again", async () => (await openCopies("paused")).length === 2);
   assert.deepEqual(await events("paused", "location_paused", "location_resumed"), [

@@ -119,7 +119,7 @@ testEachEngine(
         [true],
       );
     }
-    assert.equal((await regions.location(south))?.replication_lag_seconds, 0);
+    await until("the copy lacks nothing", async () => (await regions.location(south))?.replication_lag_seconds === 0);
     const sound = await verified(regions);
     assert.deepEqual([sound["healed"], sound["damaged"]], [0, 0]);
     const expired = (await regions.events()).filter(({ event_type }) => event_type === "backup_expired");

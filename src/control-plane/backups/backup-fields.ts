@@ -134,7 +134,7 @@ function oneBackup(service: BackedUpService, loaded: LoadedBackup) {
     read_by: backup.read_by,
     kept: isKept(backup),
     keep_until: isKept(backup) ? (backup.kept_until?.toISOString() ?? null) : null,
-    locations: copies.flatMap((copy) => {
+    locations: [...copies, ...copiesToCome(loaded)].sort(byRoleAndCloud).flatMap((copy) => {
       if (copy.state === "deleted") return [];
       const paused = pauseText(copy, locationOf(copy.cloud));
       return [
@@ -160,6 +160,22 @@ function oneBackup(service: BackedUpService, loaded: LoadedBackup) {
   };
 }
 
+type ToldCopy = Omit<CopyRow, "backup_id" | "service_id" | "delete_reason">;
+
+/** L3: an additional cloud waits for a base backup from its completion on, also when nobody has asked for the copy yet. */
+function copiesToCome({ backup, copies, retention }: LoadedBackup): readonly ToldCopy[] {
+  return retention
+    .filter(({ cloud, toCome }) => toCome.includes(backup.id) && !copies.some((copy) => copy.cloud === cloud))
+    .map(({ cloud, role }) => ({
+      ...({ cloud, role, state: "waiting", trouble: null, started_at: null, completed_at: null } as const),
+      ...{ done_bytes: 0, total_bytes: 0, sent_bytes: 0 },
+    }));
+}
+
+function byRoleAndCloud(a: ToldCopy, b: ToldCopy): number {
+  return `${a.role} ${a.cloud}` < `${b.role} ${b.cloud}` ? -1 : 1;
+}
+
 /** What keeps a copy from being restored; undefined when nothing does. */
 function damageText(damaged: readonly DamagedObject[]): string | undefined {
   const [first] = damaged;
@@ -169,7 +185,7 @@ function damageText(damaged: readonly DamagedObject[]): string | undefined {
 }
 
 /** Why a base backup does not come to a location for now; undefined when that is not for a pause. */
-function pauseText({ state }: CopyRow, location: LocationRow | undefined): string | undefined {
+function pauseText({ state }: Pick<CopyRow, "state">, location: LocationRow | undefined): string | undefined {
   if (!location?.is_paused || (state !== "waiting" && state !== "copying")) return undefined;
   return `copying is paused: ${location.pause_reason}`;
 }
