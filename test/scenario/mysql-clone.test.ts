@@ -64,6 +64,9 @@ test("a backup stores what differs from the last one, and goes on when its conne
   assert.ok(share < 0.05);
 
   await using proxy = await TcpProxy.start(server.address.port);
+  await server.sql(`SET SESSION cte_max_recursion_depth = 1000; CREATE TABLE shop.ours (id INT PRIMARY KEY, content BLOB);
+    INSERT INTO shop.ours WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 400)
+      SELECT i, RANDOM_BYTES(700) FROM n`);
   await using load = new MysqlLoad(server);
   let writes = 0;
   /** At the end of each state, in the order in which they come: nothing, or that many bytes later. */
@@ -83,6 +86,8 @@ test("a backup stores what differs from the last one, and goes on when its conne
     },
     onSettle: async () => {
       await load.goOn(1, { atMostMs: 200 });
+      // However slow the load is, more is changed in each state than comes before the next break.
+      await server.sql("UPDATE shop.ours SET content = RANDOM_BYTES(700)");
       const after = breaks.shift();
       if (after === 0) proxy.cut();
       else if (after !== undefined) proxy.limitAnswers(after, "cut-once");
