@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { suite, test } from "node:test";
 import { S3ObjectStore } from "../../src/object-store/s3/s3-object-store.ts";
-import type { S3Location } from "../../src/object-store/s3/s3-location.ts";
+import type { S3Credentials, S3Location } from "../../src/object-store/s3/s3-location.ts";
+import type { S3TimeLimits } from "../../src/object-store/s3/s3-service.ts";
 import { rejectsWith } from "../support/assert-error.ts";
 import { freePort } from "../support/free-ports.ts";
 import type { S3TestServer } from "../support/s3-servers.ts";
@@ -13,10 +14,13 @@ const bucket = "btar-tests";
 
 /** What S3 stores do beyond what every store does, against a real service. */
 export function s3Service(name: string, server: () => S3TestServer): void {
-  const storeAt = (location: Partial<S3Location>, credentials = server().credentials) =>
+  const storeAt = (
+    location: Partial<S3Location>,
+    { credentials = server().credentials, limits }: { credentials?: S3Credentials; limits?: S3TimeLimits } = {},
+  ) =>
     new S3ObjectStore(
       { bucket, prefix: "service", endpoint: server().endpoint, region: "us-east-1", ...location },
-      { credentials, limits: { connectMs: 2000, idleMs: 1000 } },
+      { credentials, limits },
     );
 
   suite(`s3 (${name}) service`, () => {
@@ -32,7 +36,8 @@ export function s3Service(name: string, server: () => S3TestServer): void {
 
     test("with other credentials, or another service, the copy does not go inside the service", async () => {
       const store = storeAt({});
-      const other = storeAt({ prefix: "other" }, { accessKeyId: "AKIDOTHER", secretAccessKey: "SECRETOTHER" });
+      const credentials = { accessKeyId: "AKIDOTHER", secretAccessKey: "SECRETOTHER" };
+      const other = storeAt({ prefix: "other" }, { credentials });
       assert.equal(await store.copyFrom(other, "a"), "unsupported");
       assert.equal(await store.copyFrom(storeAt({ endpoint: "http://127.0.0.1:9" }), "a"), "unsupported");
     });
@@ -75,19 +80,23 @@ export function s3Service(name: string, server: () => S3TestServer): void {
 
     test("a service that falls silent, before or in its answer, is given up after the time limit", async () => {
       await using proxy = await TcpProxy.start(portOf(server()));
-      const store = storeAt({ endpoint: `http://127.0.0.1:${proxy.port}` });
+      const endpoint = `http://127.0.0.1:${proxy.port}`;
+      const [store, impatient] = [
+        storeAt({ endpoint }),
+        storeAt({ endpoint }, { limits: { connectMs: 2000, idleMs: 1000 } }),
+      ];
       const large = randomBytes(4_000_000);
       await store.put("silent", large);
       proxy.limitAnswers(0, "stall");
-      await rejectsWith("STORE_UNREACHABLE", () => store.get("silent"));
-      await rejectsWith("STORE_UNREACHABLE", () => store.put("other", body));
+      await rejectsWith("STORE_UNREACHABLE", () => impatient.get("silent"));
+      await rejectsWith("STORE_UNREACHABLE", () => impatient.put("other", body));
       proxy.limitAnswers(1_000_000, "stall");
-      await rejectsWith("STORE_UNREACHABLE", () => store.get("silent"));
+      await rejectsWith("STORE_UNREACHABLE", () => impatient.get("silent"));
       proxy.limitAnswers(1_000_000, "stall");
       await rejectsWith("CANCELLED", () => store.get("silent", { signal: AbortSignal.timeout(200) }));
       proxy.unlimited();
       assert.ok((await store.get("silent"))?.equals(large));
-      await store.close();
+      await Promise.all([store.close(), impatient.close()]);
     });
 
     test("an answer that breaks off is not taken for an object", async () => {

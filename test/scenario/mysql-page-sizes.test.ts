@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { forkShop, mysqlAt } from "../support/fork-shop.ts";
+import { jobResults } from "../support/job-results.ts";
 import { checkedTables } from "../support/mysql-load.ts";
 import { startMysql, type TestMysql } from "../support/mysql-server.ts";
 import { south, TestRegions } from "../support/regions.ts";
@@ -34,8 +35,8 @@ async function backsUpAndForks(regions: TestRegions, pageKib: number): Promise<v
   await server.sql("USE shop; UPDATE packed SET note = 'changed' WHERE id % 2000 = 1; DELETE FROM holes WHERE id = 77");
   await regions.api.request("POST", `/project/demo/service/${source}/backups`, {});
   await regions.hasBackups(south, 2, source);
-  const results = (await regions.jobs(source)).filter(({ kind }) => kind === "backup").map(({ result }) => result);
-  const stored = results.map((result) => Number(result?.["storedBytes"])).sort((a, b) => a - b);
+  const results = await jobResults(regions, "backup", source);
+  const stored = results.map((result) => Number(result["storedBytes"])).sort((a, b) => a - b);
   assert.ok((stored[0] ?? 0) < (stored[1] ?? 0) / 5, `${source}: ${stored.join(", ")} bytes`);
   await server.sql(
     "USE shop; INSERT INTO Orders (note) SELECT note FROM packed; CREATE TABLE more AS SELECT * FROM holes",

@@ -1,5 +1,6 @@
 /** Database servers to protect, of either engine: for tests of what does not depend on it. */
 import { test } from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
 import { type EngineName, engineNames, productNames } from "../../src/domain/engine-name.ts";
 import type { ServerAddress } from "../../src/engine/engine.ts";
 import { startMysql, type TestMysql } from "./mysql-server.ts";
@@ -15,7 +16,7 @@ export interface Shop extends AsyncDisposable {
   addRows(from: number, count: number, note?: string): Promise<void>;
   /** What is written from now on goes to another file of its log. */
   switchLog(): Promise<void>;
-  /** The server's. */
+  /** The server's: a moment behind all that was committed, and before all that will be. */
   clock(): Promise<Date>;
   start(): Promise<void>;
   restart(): Promise<void>;
@@ -44,7 +45,7 @@ async function startPostgresShop({ isAnother = false }: { readonly isAnother?: b
     switchLog: async () => void (await server.sql("SELECT pg_switch_wal()")),
     clock: async () => {
       const [row] = await server.sql("SELECT clock_timestamp() AS at");
-      return row?.["at"] as Date;
+      return await nextMillisecond(row?.["at"] as Date);
     },
     start: async () => await server.start(),
     restart: async () => await server.restart(),
@@ -74,10 +75,16 @@ async function startMysqlShop(): Promise<Shop> {
   };
 }
 
-/** The clock of a server, to the millisecond. */
+/** The clock of a server, to the millisecond: a moment behind all that was committed, and before all that will be. */
 export async function mysqlClock(server: Pick<TestMysql, "sql">): Promise<Date> {
   const [row] = await server.sql("SELECT DATE_FORMAT(UTC_TIMESTAMP(6), '%Y-%m-%dT%H:%i:%s.%fZ') AS at");
-  return new Date(String(row?.["at"]));
+  return await nextMillisecond(new Date(String(row?.["at"])));
+}
+
+/** Commits have times in microseconds, which are cut off here. The next millisecond is over when it is given back. */
+async function nextMillisecond(at: Date): Promise<Date> {
+  await delay(5);
+  return new Date(at.getTime() + 1);
 }
 
 /** A test for each engine, whose title says which. */
