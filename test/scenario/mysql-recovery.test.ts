@@ -47,7 +47,7 @@ class ServerLog {
       const isLast = index === names.length - 1;
       // Cut where no event ends; a time that is surely later than all of its commits makes every piece looked into.
       const cut = Math.floor(content.length / 2);
-      const newestCommitMicros = BigInt(Date.now()) * 1000n;
+      const newestCommitMicros = BigInt(Date.now() + 1000) * 1000n;
       const fileEnd = isLast ? { file, offset: content.length } : { file: file + 1, offset: 0 };
       const middle = packPosition({ file, offset: cut });
       const parts = [
