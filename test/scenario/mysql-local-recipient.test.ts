@@ -99,9 +99,10 @@ test("a server that btar cannot stream from is cloned by a MySQL of this host, u
     reading?.kind === "everything" ? (reading.by ?? "") : "",
     /^a MySQL 9\.7\.4 on the agent's host, since MySQL/,
   );
-  const { reason, ...how } = backup.engineFacts.clone;
+  const { reason, restartCount, ...how } = backup.engineFacts.clone;
   assert.match(reason ?? "", refusal);
-  assert.deepEqual(how, { method: "local-recipient", isDdlAllowed: true, streamCount: 2, restartCount: 1 });
+  assert.deepEqual(how, { method: "local-recipient", isDdlAllowed: true, streamCount: 2 });
+  assert.ok(restartCount >= 1, "a slow donor may refuse it at first");
   assert.deepEqual([...backup.engineFacts.undoFiles].sort(), ["extra.ibu", "undo_001", "undo_002"]);
   await checkRestored(server, repository, backup, path.join(directory, "restored"));
 

@@ -186,7 +186,9 @@ test("Ctrl-C stops what was started, while btar itself starts and while it makes
     existsSync(join(place.data, "catalog", "data", "postmaster.pid")),
   );
   up.signal("SIGINT");
-  assert.equal(await up.ended(), 130, up.output);
+  const code = await up.ended();
+  // A machine that stands still at this moment lets it come up before.
+  assert.equal(code, up.output.includes("btar is up") ? 0 : 130, up.output);
   assert.equal(existsSync(join(place.data, "catalog", "data", "postmaster.pid")), false, "the catalog is stopped");
 
   const next = await place.up();

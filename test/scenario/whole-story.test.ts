@@ -16,8 +16,6 @@ import { testEachEngine } from "../support/shops.ts";
 
 const services = "/project/demo/service";
 const lagObjectiveSeconds = 2;
-/** How long the slow link needs for each object. */
-const slowMs = 3000;
 /** Beyond the grace times. */
 const weekMs = 7 * 86_400_000;
 
@@ -91,7 +89,7 @@ class Story {
 
   async fallsBehind(): Promise<void> {
     const regions = this.#regions;
-    regions.store(east).interrupt(async () => await delay(slowMs), { operations: ["put"] });
+    regions.store(east).stall({ operations: ["put"] });
     await this.#addRow();
     const lag = async () => (await regions.location(east))?.replication_lag_seconds ?? 0;
     await until("the lag rises", async () => (await lag()) > lagObjectiveSeconds);
