@@ -60,18 +60,13 @@ export class ChangeNotices {
   async #hear(signal: AbortSignal): Promise<void> {
     const client = this.#catalog.client();
     const ended = Promise.withResolvers<void>();
-    ended.promise.catch(() => undefined); // thrown below, once it is listened to
     const end = () => ended.resolve();
     client.on("end", () => ended.reject(new Error("the connection was closed")));
     client.on("error", ended.reject);
     client.on("notification", (notice) => this.#tell(notice));
     signal.addEventListener("abort", end, { once: true });
     try {
-      await client.connect();
-      await client.query(`listen ${channel}`);
-      // A pooler in between may take this all and never pass on a notice.
-      await client.query("select pg_notify($1, $2)", [channel, greeting]);
-      await ended.promise;
+      await Promise.all([ended.promise, beginListening(client)]);
     } finally {
       this.#areHeard = false;
       signal.removeEventListener("abort", end);
@@ -85,4 +80,11 @@ export class ChangeNotices {
     if (payload === greeting && !isFirst) return; // of another server
     for (const listener of this.#listeners) listener(isFirst ? undefined : payload);
   }
+}
+
+async function beginListening(client: pg.Client): Promise<void> {
+  await client.connect();
+  await client.query(`listen ${channel}`);
+  // A pooler in between may take this all and never pass on a notice.
+  await client.query("select pg_notify($1, $2)", [channel, greeting]);
 }

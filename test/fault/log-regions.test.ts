@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { historyName, objectNames, parseLogPieceName } from "../../src/repository/object-names.ts";
 import { forkShop, rowsAt } from "../support/fork-shop.ts";
 import { startPostgres, type TestPostgres } from "../support/postgres-server.ts";
 import { north, south, TestRegions, until } from "../support/regions.ts";
+import { logPiecesOf, type StoredLogPiece } from "../support/stored-log-pieces.ts";
 
 const maxPieceBytes = 64 * 1024;
 
@@ -24,25 +24,13 @@ async function writeRows(server: TestPostgres, from: number): Promise<void> {
   await server.sql(`insert into t select i, ${note} from generate_series(${from}, ${from + 7999}) i`);
 }
 
-interface StoredPiece {
-  readonly key: string;
-  readonly start: string;
-  readonly end: string;
-}
-
-async function piecesIn(regions: TestRegions, cloud: string): Promise<readonly StoredPiece[]> {
+async function piecesIn(regions: TestRegions, cloud: string): Promise<readonly StoredLogPiece[]> {
   return await piecesOf(regions, await regions.store(cloud).keys());
 }
 
 /** Those of the keys that are pieces of the shop's log. */
-async function piecesOf(regions: TestRegions, keys: readonly string[]): Promise<readonly StoredPiece[]> {
-  const prefix = objectNames.log((await regions.serviceId("shop")) ?? "");
-  return keys.flatMap((key) => {
-    if (!key.startsWith(prefix)) return [];
-    const [, ...name] = key.slice(prefix.length).split("/");
-    const piece = name.join("/") === historyName ? undefined : parseLogPieceName(name.join("/"));
-    return piece ? [{ key, ...piece }] : [];
-  });
+async function piecesOf(regions: TestRegions, keys: readonly string[]): Promise<readonly StoredLogPiece[]> {
+  return logPiecesOf((await regions.serviceId("shop")) ?? "", keys);
 }
 
 /** @returns what tells the keys that were read in north and stored in south since then: each merges its own */
@@ -58,7 +46,7 @@ function sentToSouth(regions: TestRegions): () => readonly string[] {
   };
 }
 
-function within(piece: StoredPiece, pieces: readonly StoredPiece[]): boolean {
+function within(piece: StoredLogPiece, pieces: readonly StoredLogPiece[]): boolean {
   return pieces.some(({ key, start, end }) => key !== piece.key && start <= piece.start && end >= piece.end);
 }
 

@@ -6,6 +6,7 @@ import type { estimateAnswer } from "../../src/contract/estimate.ts";
 import { countAt, forkShop } from "../support/fork-shop.ts";
 import { east, north, south, TestRegions, until } from "../support/regions.ts";
 import { startShop, testEachEngine } from "../support/shops.ts";
+import { logPiecesOf } from "../support/stored-log-pieces.ts";
 
 const shopPath = "/project/demo/service/shop";
 
@@ -52,7 +53,7 @@ testEachEngine(
     const written = await shop.clock();
     await regions.reaches(north, written);
     await until("the lag grows", async () => ((await regions.location(south))?.replication_lag_seconds ?? 0) > 1);
-    assert.deepEqual(arrived(await store.keys(), stored), [], "nothing comes while it is paused");
+    assert.deepEqual(arrived(serviceId, await store.keys(), stored), [], "nothing comes while it is paused");
     assert.equal((await regions.location(south))?.complete_backups, 1);
 
     const sentBefore = store.calls("put");
@@ -92,13 +93,12 @@ testEachEngine(
 );
 
 /** What has come to a store since it held `before`; log that it had already, it may have merged meanwhile. */
-function arrived(keys: readonly string[], before: readonly string[]): readonly string[] {
-  const logEnd = (key: string) => (key.includes("/log/") ? key.split("-").at(-2) : undefined);
-  const [newest = ""] = before
-    .flatMap((key) => logEnd(key) ?? [])
-    .sort()
-    .reverse();
-  return keys.filter((key) => !before.includes(key) && (logEnd(key) ?? "~") > newest);
+function arrived(serviceId: string, keys: readonly string[], before: readonly string[]): readonly string[] {
+  const ends = logPiecesOf(serviceId, before).map(({ end }) => end);
+  const newest = ends.sort().at(-1) ?? "";
+  const merged = logPiecesOf(serviceId, keys).filter(({ end }) => end <= newest);
+  const known = new Set([...before, ...merged.map(({ key }) => key)]);
+  return keys.filter((key) => !known.has(key));
 }
 
 type Estimate = Static<typeof estimateAnswer>;

@@ -7,11 +7,13 @@ import type { Static } from "typebox";
 import type { lostRangeAnswer } from "../../src/contract/lost-range.ts";
 import type { EngineName } from "../../src/domain/engine-name.ts";
 import type { ToldTransaction } from "../../src/region-agent/lost-range/transaction-list.ts";
+import { widestPieces } from "../../src/repository/log-cover.ts";
 import { countAt, forkShop } from "../support/fork-shop.ts";
 import { mysqlBasedir } from "../support/mysql-server.ts";
 import { startPostgres } from "../support/postgres-server.ts";
 import { type JobView, north, south, TestRegions, until } from "../support/regions.ts";
 import { type Shop, startShop, testEachEngine } from "../support/shops.ts";
+import { logPiecesOf, type StoredLogPiece } from "../support/stored-log-pieces.ts";
 
 const run = promisify(execFile);
 const services = "/project/demo/service";
@@ -80,18 +82,12 @@ class Writer {
   }
 }
 
-/** What a stored piece of log holds, by its name. */
-function rangeOf(key: string): { readonly start: string; readonly end: string } {
-  const [start = "", end = ""] = (key.split("/").at(-1) ?? "").split("-");
-  return { start, end };
-}
-
 /** The object that is read for a piece: what that has been merged to meanwhile, or itself. */
-function widestOf(keys: readonly string[], piece: string): string {
-  const { start, end } = rangeOf(piece);
-  const reach = (key: string) => BigInt(`0x${rangeOf(key).end}`) - BigInt(`0x${rangeOf(key).start}`);
-  const holders = keys.filter((key) => rangeOf(key).start <= start && rangeOf(key).end >= end);
-  return holders.reduce((widest, key) => (reach(key) > reach(widest) ? key : widest), piece);
+async function readFor(pieces: readonly StoredLogPiece[], piece: StoredLogPiece | undefined): Promise<string> {
+  assert.ok(piece);
+  for await (const { key, start, end } of widestPieces(pieces))
+    if (start <= piece.start && end >= piece.end) return key;
+  throw new Error(`nothing holds ${piece.key}`);
 }
 
 function rowsOfT({ tables }: ToldTransaction): readonly number[] | undefined {
@@ -232,9 +228,9 @@ testEachEngine(
       // Log that is damaged is named, and the rest is told all the same. By then it is copied.
       await stores(regions, south, shop);
       const id = (await regions.serviceId("shop")) ?? "";
-      const pieces = (await regions.store(north).keys(`${id}/log/`)).filter((key) => !key.endsWith("/history"));
-      const behind = pieces.filter((key) => rangeOf(key).start >= present.fork_end.position);
-      const damaged = widestOf(pieces, behind[1] ?? "");
+      const pieces = logPiecesOf(id, await regions.store(north).keys());
+      const behind = pieces.filter(({ start }) => start >= present.fork_end.position);
+      const damaged = await readFor(pieces, behind[1]);
       await regions.store(north).flipByte(damaged);
       const holed = await found(regions, "survivor");
       assert.deepEqual([holed.state, holed.gaps.length, holed.gaps[0]?.objects], ["present", 1, [damaged]]);

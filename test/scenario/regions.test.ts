@@ -68,9 +68,10 @@ test("C3, F2: with the first region's store, agent and server gone, the copy is 
   }
 });
 
-/** What was read of a store, but for log: whoever copies it looks again and again whether the store is back. */
+/** What was read and listed of a store, but for log: whoever copies it looks again and again whether the store is back. */
 function nothingOfLog(store: FaultObjectStore): readonly string[] {
-  return [...store.keysOf("get"), ...store.keysOf("head")].filter((key) => !key.includes("/log/"));
+  const operations = ["get", "head", "list", "listFolders"] as const;
+  return operations.flatMap((operation) => store.keysOf(operation)).filter((key) => !key.includes("/log/"));
 }
 
 test("a backup of what changed is copied, and a fork from it holds what the source holds", async () => {

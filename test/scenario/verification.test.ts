@@ -206,11 +206,7 @@ test("a verification whose agent is killed goes on where it was; one that is due
   const enqueue = async (input: Record<string, unknown>) =>
     await regions.queue.enqueue({ kind: "verify", cloud: south, project: "demo", service, input });
   const row = async () =>
-    await regions.catalog.db
-      .selectFrom("verification")
-      .selectAll()
-      .where("cloud", "=", south)
-      .executeTakeFirstOrThrow();
+    await regions.catalog.db.selectFrom("verification").selectAll().where("cloud", "=", south).executeTakeFirst();
   const resultOf = async (id: string) => {
     const find = async () => (await regions.jobs()).find((job) => job.id === id);
     await until("it has ended", async () => (await find())?.state === "complete");
@@ -219,14 +215,14 @@ test("a verification whose agent is killed goes on where it was; one that is due
 
   // So slow that it cannot end before it is cut off.
   const id = await enqueue({ readDataPercent: 100, bytesPerSecond: 1000 });
-  await until("some of it is read", async () => ((await row().catch(() => undefined))?.job_bytes ?? 0) > 0);
+  await until("some of it is read", async () => ((await row())?.job_bytes ?? 0) > 0);
   await regions.stopAgent(south);
   const cut = await row();
   await sql`update pgboss.job set data = data #- '{input,bytesPerSecond}' where id = ${id}`.execute(regions.catalog.db);
   await regions.startAgent(south);
   const result = await resultOf(id);
   const after = await row();
-  assert.ok(after.data_verified_at);
+  assert.ok(cut && after?.data_verified_at);
   assert.equal(Number(result["readBytes"]) + cut.job_bytes, after.job_bytes);
 
   // Cut off when all was read, and before it was said to be complete.
@@ -235,7 +231,7 @@ test("a verification whose agent is killed goes on where it was; one that is due
   await regions.catalog.db.updateTable("verification").set({ job_id: last }).where("cloud", "=", south).execute();
   await regions.startAgent(south);
   assert.equal((await resultOf(last))["readBytes"], 0);
-  assert.equal((await row()).job_bytes, after.job_bytes);
+  assert.equal((await row())?.job_bytes, after.job_bytes);
 
   const longAgo = await isLongAgo(regions, 2 * 86_400_000);
   await until("both stores are verified by the schedule", async () => {

@@ -162,14 +162,21 @@ function oneBackup(service: BackedUpService, loaded: LoadedBackup) {
 
 type ToldCopy = Omit<CopyRow, "backup_id" | "service_id" | "delete_reason">;
 
+const nothingCopied = {
+  state: "waiting",
+  trouble: null,
+  started_at: null,
+  completed_at: null,
+  done_bytes: 0,
+  total_bytes: 0,
+  sent_bytes: 0,
+} as const;
+
 /** L3: an additional cloud waits for a base backup from its completion on, also when nobody has asked for the copy yet. */
 function copiesToCome({ backup, copies, retention }: LoadedBackup): readonly ToldCopy[] {
   return retention
     .filter(({ cloud, toCome }) => toCome.includes(backup.id) && !copies.some((copy) => copy.cloud === cloud))
-    .map(({ cloud, role }) => ({
-      ...({ cloud, role, state: "waiting", trouble: null, started_at: null, completed_at: null } as const),
-      ...{ done_bytes: 0, total_bytes: 0, sent_bytes: 0 },
-    }));
+    .map(({ cloud, role }) => ({ ...nothingCopied, cloud, role }));
 }
 
 function byRoleAndCloud(a: ToldCopy, b: ToldCopy): number {

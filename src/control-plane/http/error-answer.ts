@@ -94,9 +94,9 @@ function problemOf({ keyword, message, parentSchema }: SchemaFault): string {
 const mayBeSecret = /password|passphrase|secret|token|key|uri|url/i;
 const longestValue = 100;
 
-/** The value, where it is short and nothing that must not be repeated. */
+/** The value, where it is short and nothing that must not be repeated; of a whole body nobody knows. */
 function valueText(at: string, value: unknown): string {
-  if (!["string", "number", "boolean"].includes(typeof value) || mayBeSecret.test(at)) return "";
+  if (!["string", "number", "boolean"].includes(typeof value) || at === "" || mayBeSecret.test(at)) return "";
   const text = String(value);
   return text.length > longestValue ? "" : ` value '${text}'`;
 }
