@@ -6,6 +6,7 @@ import { ApiClient, type BackupAnswer, type ServiceAnswer } from "../support/api
 import type { EngineName } from "../../src/domain/engine-name.ts";
 import { countAt, rowsAt } from "../support/fork-shop.ts";
 import { freePorts } from "../support/free-ports.ts";
+import { mysqlBasedir } from "../support/mysql-server.ts";
 import { type JobView, type LocationView, until } from "../support/regions.ts";
 import { RunningBtar } from "../support/running-btar.ts";
 import { testEachEngine } from "../support/shops.ts";
@@ -117,6 +118,7 @@ class AskedBackups {
 testEachEngine(
   "after kill -9 of btar during a backup, a copy and a fork, each goes on, nothing is half visible, the service never stopped",
   async (engine) => {
+    if (engine === "mysql") await mysqlBasedir(); // btar only looks for it
     const directory = await mkdtemp(path.join(tmpdir(), "btar-test-kill-"));
     const [port] = await freePorts(1);
     const [firstServicePort] = await freePorts(100);
